@@ -1,0 +1,317 @@
+"""Everything that can go wrong, in one tree.
+
+    HybridrtError
+      + InvalidRequestError        the request itself is wrong: .field
+      + FileError                  a file you wrote is wrong: .file, .line, .column
+        + PolicyError              ... the policy
+        + ApplicationFileError     ... hybridrt.yaml
+      + MissingError               something that was named is not here
+        + MissingExtraError        an optional dependency: .extra (also an ImportError)
+        + MissingModelError        a local model: .model
+        + MissingKeyError          a key: .recipient, .source
+      + NoAnswerError              no target of the plan answered: .decision, .attempts
+        + RefusedByPolicy          the policy left no target that could have been tried
+      + DeadlineError              the time of the request is spent: .budget_s, .spent_s
+      + TargetError                one attempt on one target failed: .target, .sent
+        + UnavailableError         not reachable, or 5xx: .status
+        + LateError                this target took longer than it was given: .budget_s
+        + Busy                     try later: .retry_after_s
+          + RateLimitedError       the provider said 429
+        + CredentialsError         missing or refused key (401, 403); never tried elsewhere
+        + RejectedError            the provider calls the request wrong (400, 404, 413, 422): .status
+        + ContextOverflowError     too long: .needed, .window
+        + RefusedError             the model or the service declined to answer
+        + ProtocolError            the reply is not what this wire speaks
+          + RedirectError          a redirect, which is never followed: .status
+        + BrokenStream             cut before its end: .delivered characters
+        + ModelFileError           a local model file cannot be used
+      + EgressError                the gate stopped a send; nothing left the device
+        + PermitError              no permit, spent, expired, or for other bytes: .reason
+        + LedgerError              the record could not be written
+        + LeakStopped              a value that was to be masked stood in the outgoing bytes: .labels
+      + ClosedError                the router is closed
+
+Messages follow one form: lower case, no full stop, names in backticks, causes joined with colons, never a word of the
+request. Numbers are attributes. `code` is stable and meant for programs; `hint` says what to do next.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from hybridrt.answer import Attempt
+    from hybridrt.decision import Decision
+
+
+class HybridrtError(Exception):
+    """The root: `code` for programs, `hint` for people, `decision` where one had been made."""
+
+    code: ClassVar[str] = "error"
+
+    def __init__(self, message: str, *, hint: str = "", decision: Decision | None = None) -> None:
+        super().__init__(message)
+        self.hint = hint
+        self.decision = decision
+        if hint:
+            self.add_note(hint)
+
+
+class InvalidRequestError(HybridrtError):
+    """The request cannot be served by anyone as it stands."""
+
+    code = "invalid_request"
+
+    def __init__(self, message: str, *, field: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.field = field
+
+
+class FileError(HybridrtError):
+    """A file written by hand is wrong at a place that can be pointed to."""
+
+    code = "file"
+
+    def __init__(self, message: str, *, file: str, line: int = 1, column: int = 1, hint: str = "", code: str = "") -> None:
+        super().__init__(f"{file}:{line}:{column}: {message}", hint=hint)
+        self.what = message
+        self.file = file
+        self.line = line
+        self.column = column
+        self.detail = code or self.code
+
+
+class PolicyError(FileError):
+    """The policy file is wrong; until it is mended nothing leaves the device."""
+
+    code = "policy"
+
+
+class ApplicationFileError(FileError):
+    """`hybridrt.yaml` is wrong; until it is mended nothing leaves the device."""
+
+    code = "application_file"
+
+
+class MissingError(HybridrtError):
+    """Something that was named is not here."""
+
+    code = "missing"
+
+
+class MissingExtraError(MissingError, ImportError):
+    """An optional dependency is not installed."""
+
+    code = "missing_extra"
+
+    def __init__(self, needed: str, *, extra: str) -> None:
+        super().__init__(f"{needed} needs the extra `{extra}`", hint=f'pip install "hybridrt[{extra}]"')
+        self.extra = extra
+
+
+class MissingModelError(MissingError):
+    """A local model that was named is not here."""
+
+    code = "missing_model"
+
+    def __init__(self, message: str, *, model: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.model = model
+
+
+class MissingKeyError(MissingError):
+    """The key of a recipient is not where the application file says."""
+
+    code = "missing_key"
+
+    def __init__(self, message: str, *, recipient: str, source: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.recipient = recipient
+        self.source = source
+
+
+class NoAnswerError(HybridrtError):
+    """No target of the plan answered."""
+
+    code = "no_answer"
+
+    def __init__(self, message: str, *, decision: Decision, attempts: tuple[Attempt, ...] = (), hint: str = "") -> None:
+        super().__init__(message, hint=hint, decision=decision)
+        self.attempts = attempts
+
+
+class RefusedByPolicy(NoAnswerError):
+    """The policy left no target that could have been tried."""
+
+    code = "refused_by_policy"
+
+
+class DeadlineError(HybridrtError):
+    """The time of the request is spent."""
+
+    code = "deadline"
+
+    def __init__(self, message: str, *, budget_s: float, spent_s: float, decision: Decision | None = None) -> None:
+        super().__init__(message, hint="allow more time with `deadline_s`", decision=decision)
+        self.budget_s = budget_s
+        self.spent_s = spent_s
+
+
+class TargetError(HybridrtError):
+    """One attempt on one target failed. `sent` says whether the provider may have begun to work on it."""
+
+    code = "failed"
+
+    def __init__(self, message: str, *, target: str = "", sent: bool = False, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.target = target
+        self.sent = sent
+
+
+class UnavailableError(TargetError):
+    """Not reachable, or broken on the other side."""
+
+    code = "unavailable"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        target: str = "",
+        sent: bool = False,
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, target=target, sent=sent, hint=hint)
+        self.status = status
+        self.retry_after_s = retry_after_s
+
+
+class LateError(TargetError):
+    """This target took longer than it was given."""
+
+    code = "late"
+
+    def __init__(self, message: str, *, budget_s: float, target: str = "", sent: bool = False) -> None:
+        super().__init__(message, target=target, sent=sent)
+        self.budget_s = budget_s
+
+
+class Busy(TargetError):
+    """Full at the moment; nothing was lost and nothing was begun."""
+
+    code = "busy"
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class RateLimitedError(Busy):
+    """The provider asked for fewer requests (429)."""
+
+    code = "rate_limited"
+
+
+class CredentialsError(TargetError):
+    """The key was refused (401, 403). The request is not tried elsewhere: a wrong key is not a reason to send data on."""
+
+    code = "credentials"
+
+
+class RejectedError(TargetError):
+    """The provider calls the request wrong; sending it again would not help."""
+
+    code = "rejected"
+
+    def __init__(self, message: str, *, status: int, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, sent=True, hint=hint)
+        self.status = status
+
+
+class ContextOverflowError(TargetError):
+    """The request and its answer do not fit the window of the model."""
+
+    code = "too_long"
+
+    def __init__(self, message: str, *, needed: int | None, window: int | None, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, hint=hint or "shorten the request, or allow a target with a larger window")
+        self.needed = needed
+        self.window = window
+
+
+class RefusedError(TargetError):
+    """The model or the service declined to answer."""
+
+    code = "refused"
+
+
+class ProtocolError(TargetError):
+    """The reply is not what this wire speaks."""
+
+    code = "protocol"
+
+
+class RedirectError(ProtocolError):
+    """A redirect; following it would send the request to a recipient nobody permitted."""
+
+    code = "redirect"
+
+    def __init__(self, message: str, *, status: int, target: str = "") -> None:
+        super().__init__(message, target=target, sent=True, hint="name the final endpoint in the policy")
+        self.status = status
+
+
+class BrokenStream(TargetError):
+    """The stream ended before its end; `delivered` characters had been handed on."""
+
+    code = "broken_stream"
+
+    def __init__(self, message: str, *, delivered: int, target: str = "") -> None:
+        super().__init__(message, target=target, sent=True)
+        self.delivered = delivered
+
+
+class ModelFileError(TargetError):
+    """A local model file cannot be used."""
+
+    code = "model_file"
+
+
+class EgressError(HybridrtError):
+    """The gate stopped a send; nothing left the device."""
+
+    code = "egress"
+
+
+class PermitError(EgressError):
+    """No permit, a spent one, an expired one, or one for other bytes."""
+
+    code = "permit"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"the send was stopped at the gate: {reason}")
+        self.reason = reason
+
+
+class LedgerError(EgressError):
+    """The record could not be written, so nothing may be sent."""
+
+    code = "ledger"
+
+
+class LeakStopped(EgressError):
+    """A value that was to be masked stood in the outgoing bytes; they were not sent."""
+
+    code = "leak_stopped"
+
+    def __init__(self, message: str, *, labels: tuple[str, ...]) -> None:
+        super().__init__(message)
+        self.labels = labels
+
+
+class ClosedError(HybridrtError):
+    """The router is closed, or was never opened."""
+
+    code = "closed"

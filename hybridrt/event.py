@@ -1,0 +1,75 @@
+"""What happens while an answer is made. A backend yields the first five; a caller of `stream` sees all but `Finish`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hybridrt.request import Text, ToolCall
+from hybridrt.sealed import Sealed
+from hybridrt.target import Place
+
+if TYPE_CHECKING:
+    from hybridrt.answer import Answer
+
+__all__ = ["Done", "Event", "Finish", "Reasoning", "Route", "Seam", "Text", "ToolCall", "Usage"]
+
+# Why an answer ended, one word each: the model was done; the token limit was reached; it wants tools called; the local
+# model says that a stronger one is needed.
+FINISHES = ("stop", "length", "tool_calls", "escalate")
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reasoning(Sealed):
+    """Words a model thought aloud, kept apart from its answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the one who answered counted them; none where it did not say."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Finish(Sealed):
+    """The end of one attempt's answer; a backend yields it exactly once, last."""
+
+    reason: str
+    confidence: float | None = None
+    certified_error: float | None = None
+    labels: tuple[tuple[str, float], ...] = ()
+    parsed: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An attempt begins: where, and by which routing rule."""
+
+    target: str
+    place: Place
+    rule: str
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seam:
+    """The answer goes on from another recipient, with its own permit. Text before and after may not fit together."""
+
+    from_target: str
+    to_target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The whole answer, last in every stream."""
+
+    answer: Answer
+
+
+Event = Text | Reasoning | ToolCall | Usage | Finish

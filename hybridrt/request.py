@@ -1,0 +1,361 @@
+"""What a caller asks. Frozen, sealed, and checked once, at the public door."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypedDict
+
+from hybridrt.errors import InvalidRequestError
+from hybridrt.image import read_image
+from hybridrt.sealed import Sealed
+
+ROLES = ("system", "user", "assistant", "tool")
+# The four mode names developers know from mobile SDKs, and the plain words. They can only tighten a policy.
+ONLY = {
+    "device": "device",
+    "local": "device",
+    "off_device": "off_device",
+    "ONLY_ON_DEVICE": "device",
+    "ONLY_IN_CLOUD": "off_device",
+    "PREFER_ON_DEVICE": None,
+    "PREFER_IN_CLOUD": None,
+}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Text(Sealed):
+    """Words."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Image(Sealed):
+    """An encoded picture."""
+
+    media_type: str
+    data: bytes
+
+
+Part = Text | Image
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class ToolCall(Sealed):
+    """A call of a tool: by the model in an answer, or in an earlier turn of a request."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Tool(Sealed):
+    """A tool the model may call; `parameters` is a JSON Schema."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Message(Sealed):
+    """One turn."""
+
+    role: str
+    parts: tuple[Part, ...]
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+    @property
+    def text(self) -> str:
+        """The words of the turn, without pictures."""
+        return "".join(part.text for part in self.parts if isinstance(part, Text))
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Output(Sealed):
+    """The form the answer must have: a JSON Schema and, where the caller gave one, the pydantic model behind it."""
+
+    name: str
+    schema: Mapping[str, Any]
+    model: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """What the application says about a request; none means it said nothing."""
+
+    purpose: str | None = None
+    labels: frozenset[str] = frozenset()
+    sensitivity: str | None = None
+    consent: str | None = None
+    subject_region: str | None = None
+    user_choice: str | None = None
+
+
+class RequestOptions(TypedDict, total=False):
+    """Everything a caller may say beside the words; the one list for `infer`, `stream` and `decide`."""
+
+    image: object
+    tools: Sequence[Tool | Mapping[str, Any]]
+    output: Any
+    max_output_tokens: int
+    temperature: float
+    seed: int
+    stop: Sequence[str]
+    deadline_s: float
+    purpose: str
+    labels: Sequence[str]
+    sensitivity: str
+    consent: str
+    subject_region: str
+    user_choice: str
+    tenant: str
+    user: str
+    conversation: str
+    model: str
+    only: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Request(Sealed):
+    """What a caller asks."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...] = ()
+    output: Output | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    deadline_s: float | None = None
+    declared: Declared = field(default_factory=Declared)
+    tenant: str = ""
+    user: str = ""
+    conversation: str = ""
+    model: str | None = None
+    only: str | None = None
+    prefer: str | None = None
+    task: str | None = None
+
+    @property
+    def has_images(self) -> bool:
+        """Does any turn carry a picture?"""
+        return any(isinstance(part, Image) for message in self.messages for part in message.parts)
+
+
+def make_request(prompt: object, options: RequestOptions) -> Request:
+    """Build a request from what a caller gave, or say what is wrong with it.
+
+    Raises:
+        InvalidRequestError: with the name of the field.
+    """
+    if isinstance(prompt, Request):
+        if options:
+            raise _wrong("a ready `Request` takes no further options", next(iter(options)), "put them into the request")
+        return prompt
+    unknown = sorted(set(options) - RequestOptions.__annotations__.keys())
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], RequestOptions.__annotations__, 1)
+        raise _wrong(f"`{unknown[0]}` is not an option of a request", unknown[0], f"did you mean `{near[0]}`?" if near else "")
+    messages = _messages(prompt, options.get("image"))
+    only = options.get("only")
+    if only is not None and only not in ONLY:
+        raise _wrong("`only` is not known", "only", f"one of {', '.join(ONLY)}")
+    return Request(
+        messages=messages,
+        tools=tuple(_tool(tool) for tool in options.get("tools", ())),
+        output=_output(options.get("output")),
+        max_output_tokens=_positive_int(options, "max_output_tokens"),
+        temperature=_number(options, "temperature", 0.0),
+        seed=_integer(options, "seed"),
+        stop=_strings(options, "stop"),
+        deadline_s=_number(options, "deadline_s", 0.0),
+        declared=Declared(
+            purpose=_word(options, "purpose"),
+            labels=frozenset(_strings(options, "labels")),
+            sensitivity=_word(options, "sensitivity"),
+            consent=_word(options, "consent"),
+            subject_region=_word(options, "subject_region"),
+            user_choice=_word(options, "user_choice"),
+        ),
+        tenant=_word(options, "tenant") or "",
+        user=_word(options, "user") or "",
+        conversation=_word(options, "conversation") or "",
+        model=_word(options, "model"),
+        only=ONLY[only] if only else None,
+        prefer={"PREFER_ON_DEVICE": "device", "PREFER_IN_CLOUD": "off_device"}.get(only or ""),
+        task=_word(options, "task"),
+    )
+
+
+def _messages(prompt: object, image: object) -> tuple[Message, ...]:
+    if prompt is None and image is not None:
+        messages: tuple[Message, ...] = (Message("user", ()),)
+    elif isinstance(prompt, str):
+        messages = (Message("user", (Text(prompt),)),)
+    elif isinstance(prompt, Message):
+        messages = (prompt,)
+    elif isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
+        messages = tuple(_message(turn, place) for place, turn in enumerate(prompt))
+    else:
+        raise _wrong(f"a prompt is text or a list of messages, not `{type(prompt).__name__}`", "prompt")
+    if not messages:
+        raise _wrong("there are no messages", "messages", "give at least one user message")
+    if image is not None:
+        last = messages[-1]
+        if last.role != "user":
+            raise _wrong("a picture belongs to a last message of role `user`", "image")
+        media_type, data = read_image(image)
+        messages = (*messages[:-1], Message("user", (*last.parts, Image(media_type, data))))
+    _check_texts(messages)
+    if not any(isinstance(part, Image) or part.text.strip() for message in messages for part in message.parts) and not any(
+        message.tool_calls for message in messages
+    ):
+        raise _wrong("the messages are empty", "messages", "say something")
+    return messages
+
+
+def _check_texts(messages: tuple[Message, ...]) -> None:
+    """Refuse what no wire and no tokenizer can carry."""
+    for place, message in enumerate(messages):
+        if message.role not in ROLES:
+            raise _wrong(f"the role of message {place} is not known", "messages", f"one of {', '.join(ROLES)}")
+        for part in message.parts:
+            if isinstance(part, Text):
+                try:
+                    part.text.encode()
+                except UnicodeEncodeError as error:
+                    raise _wrong(
+                        f"message {place} holds half of a surrogate pair at character {error.start}",
+                        "messages",
+                        "decode the text with errors='replace' where it comes from",
+                    ) from None
+
+
+def _message(turn: object, place: int) -> Message:
+    if isinstance(turn, Message):
+        return turn
+    if not isinstance(turn, Mapping):
+        raise _wrong(f"message {place} is a `{type(turn).__name__}`, not a message", "messages")
+    role = turn.get("role")
+    if not isinstance(role, str):
+        raise _wrong(f"message {place} has no role", "messages", f"one of {', '.join(ROLES)}")
+    calls = tuple(_tool_call(call, place) for call in turn.get("tool_calls") or ())
+    content = turn.get("content")
+    return Message(
+        role="system" if role == "developer" else role,
+        parts=_parts(content, place, may_be_empty=bool(calls)),
+        tool_calls=calls,
+        tool_call_id=str(turn.get("tool_call_id", "")),
+    )
+
+
+def _parts(content: object, place: int, *, may_be_empty: bool) -> tuple[Part, ...]:
+    if isinstance(content, str):
+        return (Text(content),)
+    if content is None and may_be_empty:
+        return ()
+    if not isinstance(content, Sequence) or isinstance(content, bytes):
+        raise _wrong(f"message {place} has no content", "messages", "give `content` as text or a list of parts")
+    parts: list[Part] = []
+    for piece in content:
+        if isinstance(piece, Text | Image):
+            parts.append(piece)
+        elif isinstance(piece, Mapping) and piece.get("type") == "text" and isinstance(piece.get("text"), str):
+            parts.append(Text(piece["text"]))
+        elif isinstance(piece, Mapping) and piece.get("type") == "image_url":
+            where = piece.get("image_url")
+            url = where.get("url") if isinstance(where, Mapping) else where
+            if not isinstance(url, str) or not url.startswith("data:"):
+                raise _wrong(
+                    f"message {place} names a picture by URL, which would have to be fetched",
+                    "messages",
+                    "give the picture itself, as a data URL or with `image=`",
+                )
+            parts.append(Image(*read_image(url)))
+        else:
+            raise _wrong(f"message {place} has a part that is neither text nor a picture", "messages")
+    return tuple(parts)
+
+
+def _tool_call(call: object, place: int) -> ToolCall:
+    if isinstance(call, ToolCall):
+        return call
+    body = call.get("function", call) if isinstance(call, Mapping) else None
+    if not isinstance(call, Mapping) or not isinstance(body, Mapping) or not isinstance(body.get("name"), str):
+        raise _wrong(f"message {place} has a tool call without a name", "messages")
+    arguments = body.get("arguments", {})
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments)
+        except ValueError:
+            raise _wrong(f"message {place} has a tool call whose arguments are no JSON", "messages") from None
+    if not isinstance(arguments, Mapping):
+        raise _wrong(f"message {place} has a tool call whose arguments are no object", "messages")
+    return ToolCall(body["name"], arguments, str(call.get("id", "")))
+
+
+def _tool(tool: object) -> Tool:
+    if isinstance(tool, Tool):
+        return tool
+    body = tool.get("function", tool) if isinstance(tool, Mapping) else None
+    if not isinstance(body, Mapping) or not isinstance(body.get("name"), str) or not isinstance(body.get("parameters", {}), Mapping):
+        raise _wrong("a tool needs a name and `parameters` as a JSON Schema", "tools")
+    return Tool(body["name"], str(body.get("description", "")), body.get("parameters", {"type": "object", "properties": {}}))
+
+
+def _output(output: Any) -> Output | None:
+    if output is None or isinstance(output, Output):
+        return output
+    if isinstance(output, Mapping):
+        return Output(str(output.get("title", "answer")), output)
+    if hasattr(output, "model_json_schema") and hasattr(output, "model_validate"):
+        return Output(output.__name__, output.model_json_schema(), output)
+    raise _wrong("`output` is neither a pydantic model nor a JSON Schema", "output")
+
+
+def _word(options: RequestOptions, name: str) -> str | None:
+    value = options.get(name)
+    if value is None or isinstance(value, str):
+        return value
+    raise _wrong(f"`{name}` must be text, not `{type(value).__name__}`", name)
+
+
+def _strings(options: RequestOptions, name: str) -> tuple[str, ...]:
+    value = options.get(name, ())
+    if isinstance(value, str) or not isinstance(value, Sequence | frozenset | set) or not all(isinstance(v, str) for v in value):
+        raise _wrong(f"`{name}` must be a list of text", name)
+    return tuple(value)
+
+
+def _number(options: RequestOptions, name: str, least: float) -> float | None:
+    value = options.get(name)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
+        raise _wrong(f"`{name}` must be a number of at least {least:g}", name)
+    return float(value)
+
+
+def _integer(options: RequestOptions, name: str) -> int | None:
+    value = options.get(name)
+    if value is None or (isinstance(value, int) and not isinstance(value, bool)):
+        return value
+    raise _wrong(f"`{name}` must be a whole number", name)
+
+
+def _positive_int(options: RequestOptions, name: str) -> int | None:
+    value = _integer(options, name)
+    if value is not None and value < 1:
+        raise _wrong(f"`{name}` must be at least 1", name)
+    return value
+
+
+def _wrong(message: str, field: str, hint: str = "") -> InvalidRequestError:
+    return InvalidRequestError(message, field=field, hint=hint)

@@ -1,0 +1,88 @@
+"""What the device found out about a request. Every field is always present; each inferred one may be unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+UNKNOWN = "unknown"
+
+
+class Presence(StrEnum):
+    """Does the request carry data of a kind? A detector that failed, ran late or was cut short says unknown."""
+
+    PRESENT = "present"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place in one text where something was found. It holds the span, never the words."""
+
+    text: int
+    start: int
+    end: int
+    label: str
+    score: float
+    rule: str
+    validator: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """A number of tokens and how it was obtained: `exact`, `upper_bound` or `estimate`."""
+
+    value: int
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complexity:
+    """How much a strong model is needed, 0 to 1, its band and what moved it."""
+
+    score: float | None = None
+    band: str = UNKNOWN
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy:
+    """How sensitive the request is, which kinds of data it carries and where they stand.
+
+    A label that is not in `labels` has no installed detector: it is absent unless declared.
+    """
+
+    sensitivity: str = UNKNOWN
+    labels: Mapping[str, Presence] = field(default_factory=lambda: MappingProxyType({}))
+    findings: tuple[Finding, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceState:
+    """What the device said about itself; each field may be unknown."""
+
+    online: bool | None = None
+    metered: bool | None = None
+    battery_percent: float | None = None
+    on_battery: bool | None = None
+    thermal: str = UNKNOWN
+    memory_free_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """Everything sensed about one request."""
+
+    complexity: Complexity = Complexity()
+    privacy: Privacy = Privacy()
+    tokens: TokenCount = TokenCount(0, "upper_bound")
+    modality: str = "text"
+    language: str = UNKNOWN
+    task: str = UNKNOWN
+    injection: str = UNKNOWN
+    device: DeviceState = DeviceState()
+    sensed_us: int = 0

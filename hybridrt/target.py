@@ -1,0 +1,50 @@
+"""Something that can answer: a model at a place, as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import MappingProxyType
+
+
+class Place(StrEnum):
+    """Where an answer is made, from near to far."""
+
+    DEVICE = "device"
+    NEAR_EDGE = "near_edge"
+    PRIVATE_CLOUD = "private_cloud"
+    CLOUD = "cloud"
+
+    @property
+    def is_device(self) -> bool:
+        """Does a request stay in this process (or its child)?"""
+        return self is Place.DEVICE
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """What a million tokens cost, in US dollars."""
+
+    input_usd_per_mtok: float
+    output_usd_per_mtok: float
+
+    def bound_usd(self, input_tokens: int, output_tokens: int) -> float:
+        """The most this many tokens can cost."""
+        return (input_tokens * self.input_usd_per_mtok + output_tokens * self.output_usd_per_mtok) / 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Facts about one thing that can answer. `id` is the recipient's id in the policy."""
+
+    id: str
+    place: Place
+    model: str
+    adapter: str | None = None
+    endpoint: str | None = None
+    window: int | None = None
+    max_output_tokens: int | None = None
+    modalities: frozenset[str] = frozenset({"text"})
+    price: Price | None = None
+    facts: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))

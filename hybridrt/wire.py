@@ -1,0 +1,57 @@
+"""What an adapter is: two pure functions over bytes. It never sees a socket, a key's source or a clock.
+
+An adapter turns a `Call` into an `HttpRequest` and the bytes of the reply into events. Everything else (the permit, the
+connection, the deadline, the caps, the retries) belongs to `hybridrt.egress`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from hybridrt.backend import Call
+from hybridrt.event import Event
+from hybridrt.sealed import Sealed
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class HttpRequest(Sealed):
+    """A request below the recipient's endpoint: `path` is joined to it and cannot leave its host."""
+
+    path: str
+    body: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyHead:
+    """Status and headers of a reply; header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
+class Decoder(Protocol):
+    """Turns the bytes of one reply into events, however they are cut."""
+
+    def feed(self, data: bytes) -> Iterable[Event]:
+        """Return the events completed by these bytes. Raise `TargetError` when the reply is an error or not this wire."""
+        ...
+
+    def end(self) -> Iterable[Event]:
+        """Return what remains when the reply has ended. Raise `BrokenStream` when it ended too early."""
+        ...
+
+
+class Adapter(Protocol):
+    """One wire. Registered under `[project.entry-points."hybridrt.adapters"]`; made without arguments."""
+
+    def build(self, call: Call, key: str | None) -> HttpRequest:
+        """Say the call on this wire."""
+        ...
+
+    def decoder(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read a reply."""
+        ...
