@@ -1,0 +1,1 @@
+"""Fixtures for applications that test with hybridrt; see `docs/testing.md`."""
