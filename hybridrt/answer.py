@@ -56,6 +56,7 @@ class Answer(Sealed):
     confidence: float | None = None
     certified: bool = False
     dropped: tuple[str, ...] = ()
+    disclosures: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Answer {len(self.text)} characters from {self.target} ({self.place}), {self.receipt.bytes_out} bytes left the device>"

@@ -21,6 +21,7 @@
         + RejectedError            the provider calls the request wrong (400, 404, 413, 422): .status
         + ContextOverflowError     too long: .needed, .window
         + RefusedError             the model or the service declined to answer
+        + DeclinedError            the person was asked and said no
         + ProtocolError            the reply is not what this wire speaks
           + RedirectError          a redirect, which is never followed: .status
         + BrokenStream             cut before its end: .delivered characters
@@ -245,6 +246,12 @@ class RefusedError(TargetError):
     """The model or the service declined to answer."""
 
     code = "refused"
+
+
+class DeclinedError(TargetError):
+    """The person was asked whether this may leave the device, and said no."""
+
+    code = "declined"
 
 
 class ProtocolError(TargetError):

@@ -36,7 +36,10 @@ class Price:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Facts about one thing that can answer. `id` is the recipient's id in the policy."""
+    """Facts about one thing that can answer. `recipient` is who receives the request, by the id the policy gives it.
+
+    One recipient may serve several models; without a word about it the recipient has the id of the target.
+    """
 
     id: str
     place: Place
@@ -48,3 +51,8 @@ class Target:
     modalities: frozenset[str] = frozenset({"text"})
     price: Price | None = None
     facts: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    recipient: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.recipient:
+            object.__setattr__(self, "recipient", self.id)

@@ -1,0 +1,175 @@
+"""The application's own file, `hybridrt.yaml`: which models, which keys, which policy. The policy owns who may receive and
+on what terms; this file owns how. It holds no key, only where keys come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from os import PathLike
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from hybridrt.errors import ApplicationFileError, PolicyError
+from hybridrt.target import Price
+
+if TYPE_CHECKING:
+    from hybridrt.policy.tree import Node
+
+DEFAULT_POLICY = "private-first"
+MODALITIES = ("text", "image")
+MAX_MODELS = 64
+# One waiting line per model: at a few seconds an answer, the sixteenth caller already waits for a minute.
+DEFAULT_QUEUE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class LocalModel:
+    """A model on this device: a file, and the backend that reads it."""
+
+    id: str
+    path: Path
+    backend: str = "llama"
+    window: int | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """How a recipient of the policy is used: the model to ask for, where its key comes from, what it costs."""
+
+    recipient: str
+    model: str
+    key: str | None = None
+    window: int | None = None
+    max_output_tokens: int | None = None
+    modalities: frozenset[str] = frozenset({"text"})
+    price: Price | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """The content of an application file. Made by `read_application`, or by hand in tests."""
+
+    policies: tuple[str | PathLike[str], ...] = (DEFAULT_POLICY,)
+    models: tuple[LocalModel, ...] = ()
+    bindings: tuple[Binding, ...] = ()
+    ledger: Path | None = None
+    queue: int = DEFAULT_QUEUE
+    # Where each binding stands in the file, for messages about it.
+    places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def read_application(path: str | PathLike[str]) -> Application:
+    """Read an application file.
+
+    Raises:
+        ApplicationFileError: with file, line, column and what to do.
+    """
+    from hybridrt.policy.tree import parse, read_bytes
+
+    file = Path(path)
+    try:
+        return _application(parse(read_bytes(file), file.name), file.parent)
+    except PolicyError as error:
+        # The reader of policy files finds the place; what is wrong there is wrong in this file.
+        raise ApplicationFileError(
+            error.what.replace("the policy", "the application file"),
+            file=error.file,
+            line=error.line,
+            column=error.column,
+            hint="run `hybridrt doctor`, or start from the example in the README" if error.detail == "unreadable" else error.hint,
+            code=error.detail,
+        ) from None
+
+
+def _application(root: Node, folder: Path) -> Application:
+    keys = root.mapping("the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine"))
+    if "hybridrt" not in keys:
+        root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
+    if keys["hybridrt"].whole("`hybridrt`") != 1:
+        keys["hybridrt"].fail("this form of the file is not known", hint="write `hybridrt: 1`")
+    bindings, places = [], {}
+    if "recipients" in keys:
+        for name, node in keys["recipients"].mapping("`recipients`").items():
+            bindings.append(_binding(name, node))
+            places[name] = f"{node.file}:{node.line}"
+    return Application(
+        policies=_policies(keys["policy"], folder) if "policy" in keys else (DEFAULT_POLICY,),
+        models=tuple(_model(name, node, folder) for name, node in _named(keys, "models")),
+        bindings=tuple(bindings),
+        ledger=folder / keys["ledger"].text("`ledger`") if "ledger" in keys else None,
+        queue=_engine(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
+        places=MappingProxyType(places),
+    )
+
+
+def _named(keys: dict[str, Node], name: str) -> list[tuple[str, Node]]:
+    if name not in keys:
+        return []
+    entries = keys[name].mapping(f"`{name}`")
+    if len(entries) > MAX_MODELS:
+        keys[name].fail(f"`{name}` has {len(entries)} entries; at most {MAX_MODELS} are read")
+    return list(entries.items())
+
+
+def _policies(node: Node, folder: Path) -> tuple[str | PathLike[str], ...]:
+    entries = node.items("`policy`", 16) if isinstance(node.value, list) else [node]
+    return tuple(_policy(entry.text("`policy`"), folder) for entry in entries)
+
+
+def _policy(name: str, folder: Path) -> str | PathLike[str]:
+    """A word without a suffix is a shipped pack; anything else is a path beside this file."""
+    return name if "/" not in name and "\\" not in name and not name.endswith((".yaml", ".yml")) else folder / name
+
+
+def _model(name: str, node: Node, folder: Path) -> LocalModel:
+    keys = node.mapping(f"model `{name}`", ("path", "backend", "window", "threads"))
+    if "path" not in keys:
+        node.fail(f"model `{name}` has no `path`", hint="name its file: `path: models/qwen.gguf`")
+    return LocalModel(
+        id=name,
+        path=folder / keys["path"].text("`path`"),
+        backend=keys["backend"].text("`backend`") if "backend" in keys else "llama",
+        window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
+        threads=keys["threads"].whole("`threads`", 1024) if "threads" in keys else None,
+    )
+
+
+def _binding(name: str, node: Node) -> Binding:
+    keys = node.mapping(
+        f"recipient `{name}`", ("model", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok")
+    )
+    if "model" not in keys:
+        node.fail(f"recipient `{name}` has no `model`", hint="name the model to ask for: `model: ...`")
+    price = None
+    if "input_usd_per_mtok" in keys or "output_usd_per_mtok" in keys:
+        for key in ("input_usd_per_mtok", "output_usd_per_mtok"):
+            if key not in keys:
+                node.fail(f"recipient `{name}` has half a price", hint=f"add `{key}`")
+        price = Price(keys["input_usd_per_mtok"].amount("a price"), keys["output_usd_per_mtok"].amount("a price"))
+    modalities = keys["modalities"].items("`modalities`", 2) if "modalities" in keys else []
+    return Binding(
+        recipient=name,
+        model=keys["model"].text("`model`"),
+        key=_key_source(keys["key"]) if "key" in keys else None,
+        window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
+        max_output_tokens=keys["max_output_tokens"].whole("`max_output_tokens`", 100_000_000) if "max_output_tokens" in keys else None,
+        modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or frozenset({"text"}),
+        price=price,
+    )
+
+
+def _key_source(node: Node) -> str:
+    """Where a key comes from. A key itself in the file would be read by everybody who reads the file."""
+    source = node.text("`key`")
+    if source.partition(":")[0] not in ("env", "keyring", "file") or not source.partition(":")[2]:
+        # What stands here may be a key: it is not quoted.
+        node.fail("`key` says where the key comes from, and is not the key", hint="write `env:NAME`, `keyring:NAME` or `file:PATH`")
+    return source
+
+
+def _engine(node: Node) -> int:
+    keys = node.mapping("`engine`", ("queue",))
+    return max(1, keys["queue"].whole("`queue`", 100_000)) if "queue" in keys else DEFAULT_QUEUE

@@ -1,0 +1,271 @@
+"""What a router conducts: policy, targets, backends, gate, ledger, senses. Put together once, from the application file.
+
+Whatever is wrong here closes the cloud and leaves the device useful: nothing in this file raises for a bad file, a missing
+key or a missing adapter; it says so in `Status` and keeps the target out of every plan with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hybridrt.application import Application, Binding, LocalModel, read_application
+from hybridrt.errors import FileError, HybridrtError, MissingError
+from hybridrt.pace import Pace
+from hybridrt.plan import World
+from hybridrt.target import Place, Target
+
+if TYPE_CHECKING:
+    from hybridrt.backend import Backend
+    from hybridrt.egress.gate import Gate
+    from hybridrt.egress.transport import Detour, Transport
+    from hybridrt.ledger import LedgerPort
+    from hybridrt.policy.model import Policy, Recipient
+    from hybridrt.sense import Senses
+    from hybridrt.walk import Confirm
+
+# What the device falls back to when the policy cannot be read.
+FALLBACK_POLICY = "device-only"
+PLACES = {"local": Place.DEVICE, "near_edge": Place.NEAR_EDGE, "private_cloud": Place.PRIVATE_CLOUD, "cloud": Place.CLOUD}
+
+
+@dataclass(frozen=True, slots=True)
+class TargetStatus:
+    """One target: usable, or the reason why not."""
+
+    id: str
+    place: Place
+    model: str
+    usable: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What is loaded, reachable and closed, and why."""
+
+    policy: str
+    policy_version: str
+    policy_digest: str
+    problems: tuple[str, ...]
+    targets: tuple[TargetStatus, ...]
+    ledger: str
+
+
+@dataclass(slots=True)
+class Equipment:
+    """Everything a router uses; it closes what it opened."""
+
+    policy: Policy
+    targets: tuple[Target, ...]
+    backends: dict[str, Backend]
+    gate: Gate
+    transport: Transport
+    ledger: LedgerPort
+    senses: Senses
+    confirm: Confirm | None
+    unusable: Mapping[str, str]
+    status: Status
+    pace: Pace
+
+    def world(self, closed: str) -> World:
+        """What is so at the moment, for a plan."""
+        return World(
+            unusable=self.unusable,
+            closed=closed or "; ".join(self.status.problems),
+            can_ask_person=self.confirm is not None,
+            pace_s=self.pace.predict_s(),
+        )
+
+    async def close(self) -> None:
+        """Close every backend, the connections and the ledger, in this order."""
+        for backend in self.backends.values():
+            await backend.close()
+        await self.transport.close()
+        self.ledger.close()
+
+
+def equip(
+    application: str | PathLike[str] | Application | None,
+    *,
+    policies: Sequence[str | PathLike[str]] | None,
+    backends: Mapping[str, Backend],
+    ledger: LedgerPort | None,
+    detour: Detour | None,
+    confirm: Confirm | None,
+) -> Equipment:
+    """Put a router's equipment together."""
+    from hybridrt.egress.gate import Gate
+    from hybridrt.egress.transport import Transport
+    from hybridrt.sense import Senses
+
+    problems: list[str] = []
+    app = _application(application, problems)
+    policy = _policy(policies or app.policies, problems)
+    ledger = ledger or _ledger(app.ledger)
+    gate, transport = Gate(ledger), Transport(detour)
+    bench = _Bench(app, gate, transport, backends)
+    bench.place_models(policy)
+    bench.place_bindings(policy)
+    unusable = {name: reason for name, reason in bench.unusable.items() if reason}
+    return Equipment(
+        policy=policy,
+        targets=tuple(bench.targets),
+        backends=bench.backends,
+        gate=gate,
+        transport=transport,
+        ledger=ledger,
+        senses=Senses(),
+        confirm=confirm,
+        unusable=unusable,
+        status=Status(
+            policy=policy.name,
+            policy_version=policy.version,
+            policy_digest=policy.digest,
+            problems=tuple(problems),
+            targets=tuple(TargetStatus(t.id, t.place, t.model, t.id not in unusable, unusable.get(t.id, "")) for t in bench.targets)
+            + tuple(bench.strangers),
+            ledger=str(ledger),
+        ),
+        pace=Pace(),
+    )
+
+
+def _application(application: str | PathLike[str] | Application | None, problems: list[str]) -> Application:
+    if isinstance(application, Application):
+        return application
+    if application is None:
+        return Application()
+    try:
+        return read_application(application)
+    except FileError as error:
+        problems.append(_told(error))
+        return Application()
+
+
+def _policy(names: Sequence[str | PathLike[str]], problems: list[str]) -> Policy:
+    from hybridrt.policy import intersect, load
+
+    try:
+        loaded = [load(name) for name in names]
+    except FileError as error:
+        problems.append(_told(error))
+        return load(FALLBACK_POLICY)
+    return loaded[0] if len(loaded) == 1 else intersect(loaded)
+
+
+def _ledger(path: Path | None) -> LedgerPort:
+    from hybridrt.ledger import Ledger
+
+    if path is None:
+        import platformdirs
+
+        path = Path(platformdirs.user_state_dir("hybridrt")) / "ledger.jsonl"
+    return Ledger.open(path)
+
+
+def _told(error: HybridrtError) -> str:
+    hint = error.hint
+    return f"{error}: {hint}" if hint else str(error)
+
+
+class _Bench:
+    """Where targets and their backends are laid out."""
+
+    def __init__(self, app: Application, gate: Gate, transport: Transport, given: Mapping[str, Backend]) -> None:
+        self._app = app
+        self._gate = gate
+        self._transport = transport
+        self._given = given
+        self.targets: list[Target] = []
+        self.backends: dict[str, Backend] = {}
+        self.unusable: dict[str, str] = {}
+        self.strangers: list[TargetStatus] = []
+
+    def place_models(self, policy: Policy) -> None:
+        """Lay out the models on this device; the first local recipient of the policy is the device."""
+        device = next((recipient for recipient in policy.recipients if recipient.kind == "local"), None)
+        for model in self._app.models or (_factory_model(),):
+            if device is None:
+                self.strangers.append(
+                    TargetStatus(model.id, Place.DEVICE, model.id, usable=False, reason="the policy lists no local recipient")
+                )
+            else:
+                self._place_model(model, device)
+
+    def _place_model(self, model: LocalModel, device: Recipient) -> None:
+        from hybridrt.plugins import load_plugin
+
+        target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=device.facts)
+        try:
+            if model.id in self._given:
+                backend = self._given[model.id]
+            else:
+                backend = load_plugin("backends", model.backend)(
+                    model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads
+                )
+                target = backend.describe(target)
+        except HybridrtError as error:
+            self._add(target, None, _told(error))
+        else:
+            self._add(target, backend, "")
+
+    def place_bindings(self, policy: Policy) -> None:
+        """Lay out the recipients that the application binds; one that the policy does not list cannot be reached."""
+        listed = {recipient.id: recipient for recipient in policy.recipients}
+        for binding in self._app.bindings:
+            recipient = listed.get(binding.recipient)
+            if recipient is None:
+                reason = f"`{binding.recipient}` is no recipient of the policy {policy.name}"
+                self.strangers.append(TargetStatus(binding.recipient, Place.CLOUD, binding.model, usable=False, reason=reason))
+            elif recipient.kind == "local":
+                reason = "it is this device; its models stand under `models`"
+                self.strangers.append(TargetStatus(binding.recipient, Place.DEVICE, binding.model, usable=False, reason=reason))
+            else:
+                self._place_binding(binding, recipient)
+
+    def _place_binding(self, binding: Binding, recipient: Recipient) -> None:
+        target = Target(
+            id=binding.recipient,
+            place=PLACES[recipient.kind],
+            model=binding.model,
+            adapter=recipient.adapter,
+            endpoint=recipient.endpoint,
+            window=binding.window,
+            max_output_tokens=binding.max_output_tokens,
+            modalities=binding.modalities,
+            price=binding.price,
+            facts=recipient.facts,
+        )
+        try:
+            backend = self._given.get(target.id) or self._cloud_backend(binding, target)
+        except MissingError as error:
+            self._add(target, None, _told(error))
+        else:
+            self._add(target, backend, "")
+
+    def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
+        from hybridrt.egress.cloud import CloudBackend
+        from hybridrt.key import find_key
+        from hybridrt.plugins import load_plugin
+
+        if target.adapter is None or target.endpoint is None:
+            raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
+        adapter: Any = load_plugin("adapters", target.adapter)
+        key = find_key(binding.key, target.id) if binding.key else None
+        return CloudBackend(target, adapter(), key, self._gate, self._transport)
+
+    def _add(self, target: Target, backend: Backend | None, reason: str) -> None:
+        self.targets.append(target)
+        if backend is not None:
+            self.backends[target.id] = backend
+        self.unusable[target.id] = reason
+
+
+def _factory_model() -> LocalModel:
+    from hybridrt.local.factory import placeholder
+
+    return LocalModel("factory", Path(placeholder()))

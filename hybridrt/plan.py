@@ -1,0 +1,139 @@
+"""From a ruling to a plan: which targets, in which order, and why each other one is out. Pure; it sends nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from hybridrt.obligation import Circumstances, undischarged
+from hybridrt.policy.facts import Facts
+from hybridrt.policy.ruling import Refusal, Ruling
+from hybridrt.request import Request
+from hybridrt.signals import UNKNOWN, Presence, Signals
+from hybridrt.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What is so at the moment, apart from the request."""
+
+    # Why a target cannot be used at all (no key, no adapter, no model file), by its id.
+    unusable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    # Why nothing may leave the device (broken or expired policy, unwritable ledger); empty when it may.
+    closed: str = ""
+    can_ask_person: bool = False
+    # Seconds an answer of a target has lately taken, a high quantile; absent when it has not been seen.
+    pace_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+
+
+def order_targets(ruling: Ruling, targets: Sequence[Target], request: Request, signals: Signals, world: World) -> list[Target]:
+    """The targets that may and can serve, best first."""
+    return _ordered(ruling, [t for t in targets if not why_not(t, ruling, request, signals, world)], request, world)
+
+
+def refusals(ruling: Ruling, targets: Sequence[Target], request: Request, signals: Signals, world: World) -> tuple[Refusal, ...]:
+    """Why each other recipient is out: by the policy, or by what is not here."""
+    said = list(ruling.refusals)
+    refused = {refusal.recipient for refusal in said}
+    for target in targets:
+        if target.recipient not in refused and (reason := why_not(target, ruling, request, signals, world)):
+            said.append(Refusal(target.id, reason))
+    bound = {target.recipient for target in targets}
+    said.extend(Refusal(recipient, "not bound in the application file") for recipient in ruling.may_reach if recipient not in bound)
+    return tuple(said)
+
+
+def why_not(target: Target, ruling: Ruling, request: Request, signals: Signals, world: World) -> str:
+    """Why this target is not in the plan, or nothing. The policy comes first, then the duties, then what is possible."""
+    if target.recipient not in ruling.may_reach:
+        return next((r.reason for r in ruling.refusals if r.recipient == target.recipient), "no recipient of the policy")
+    off_device = not target.place.is_device
+    if off_device and world.closed:
+        return world.closed
+    if target.place.value not in ruling.routing.order and not ruling.routing.fastest:
+        return f"routing rule {ruling.routing.rule} leaves out {target.place}"
+    if (request.only == "device" and off_device) or (request.only == "off_device" and not off_device):
+        return "the caller left it out with `only`"
+    if request.model is not None and request.model not in (target.id, target.model):
+        return "the caller named another model"
+    if off_device:
+        circumstances = Circumstances(target, request, signals, world.can_ask_person)
+        if reason := undischarged(ruling.obligations, circumstances):
+            return reason
+    if request.has_images and "image" not in target.modalities:
+        return "it reads no pictures"
+    if not request.has_images and "text" not in target.modalities:
+        return "it reads no text"
+    return world.unusable.get(target.id, "")
+
+
+def _ordered(ruling: Ruling, targets: list[Target], request: Request, world: World) -> list[Target]:
+    order = {place: rank for rank, place in enumerate(ruling.routing.order)}
+    if ruling.routing.fastest:
+        # A target that was never tried comes behind those whose pace is known, in the order of distance.
+        return sorted(targets, key=lambda t: (t.id not in world.pace_s, world.pace_s.get(t.id, 0.0), order.get(t.place.value, len(order))))
+    if request.prefer is not None:
+        # The caller's preference chooses inside the allowed set and cannot add to it.
+        first_device = request.prefer == "device"
+        return sorted(targets, key=lambda t: (t.place.is_device != first_device, order[t.place.value]))
+    return sorted(targets, key=lambda t: order[t.place.value])
+
+
+def make_facts(request: Request, signals: Signals, *, deadline_band: str, covered: frozenset[str], settles: frozenset[str]) -> Facts:
+    """Join what was declared with what was found; the stricter wins.
+
+    A declaration replaces an unknown only for the fields the policy lets it settle, and never a finding.
+    """
+    declared, privacy = request.declared, signals.privacy
+    present = {label for label, presence in privacy.labels.items() if presence is Presence.PRESENT} | declared.labels
+    unknown = {label for label, presence in privacy.labels.items() if presence is Presence.UNKNOWN} | {
+        label for label in covered if label not in privacy.labels
+    }
+    if "data" in settles and declared.labels:
+        unknown = set()
+    return Facts(
+        purpose=declared.purpose or Facts.purpose,
+        consent=declared.consent or Facts.consent,
+        subject_region=declared.subject_region or Facts.subject_region,
+        user_choice=declared.user_choice or Facts.user_choice,
+        sensitivity=_stricter(declared.sensitivity, privacy.sensitivity, settle="sensitivity" in settles),
+        complexity=signals.complexity.band,
+        deadline=deadline_band,
+        modality=signals.modality,
+        language=signals.language,
+        task=signals.task,
+        injection=signals.injection,
+        online=_yes_no(signals.device.online),
+        metered=_yes_no(signals.device.metered),
+        battery=_battery(signals),
+        present=frozenset(present),
+        unknown=frozenset(unknown - present),
+    )
+
+
+LEVELS = ("public", "internal", "confidential", "special")
+
+
+def _stricter(declared: str | None, found: str, *, settle: bool) -> str:
+    """The higher level. Unknown stays unknown, unless the top level was declared or the policy lets a declaration settle it."""
+    if declared is None:
+        return found
+    if found == UNKNOWN:
+        return declared if settle or declared == LEVELS[-1] else UNKNOWN
+    return max(declared, found, key=LEVELS.index)
+
+
+def _yes_no(value: bool | None) -> str:
+    return UNKNOWN if value is None else "yes" if value else "no"
+
+
+# Phones and laptops begin to save power at about a fifth of their charge.
+LOW_BATTERY_PERCENT = 20.0
+
+
+def _battery(signals: Signals) -> str:
+    percent, on_battery = signals.device.battery_percent, signals.device.on_battery
+    if percent is None:
+        return UNKNOWN
+    return "low" if on_battery and percent < LOW_BATTERY_PERCENT else "ok"

@@ -1,0 +1,208 @@
+"""The router conducts: sense, decide, fit, answer, record. It owns nothing but the order of these."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from datetime import UTC, date, datetime
+from os import PathLike
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from hybridrt.answer import Answer
+from hybridrt.deadline import Deadline
+from hybridrt.decision import Decision
+from hybridrt.door import cut
+from hybridrt.errors import ClosedError, InvalidRequestError, LedgerError
+from hybridrt.event import Done
+from hybridrt.plan import make_facts, order_targets, refusals
+from hybridrt.request import Request, RequestOptions, make_request
+from hybridrt.walk import Confirm, StreamEvent, Walk
+
+if TYPE_CHECKING:
+    from hybridrt.application import Application
+    from hybridrt.backend import Backend
+    from hybridrt.egress.transport import Detour
+    from hybridrt.equipment import Equipment, Status
+    from hybridrt.ledger import LedgerPort
+    from hybridrt.signals import Signals
+
+log = logging.getLogger("hybridrt")
+
+
+class Router:
+    """Answer requests on the device when the device can, elsewhere only when the policy allows.
+
+    async with Router.open() as router:
+        answer = await router.infer("Remind me to call Ana at 17:30")
+    """
+
+    def __init__(self, equipment: Equipment) -> None:
+        self._equipment: Equipment | None = equipment
+
+    @classmethod
+    def open(
+        cls,
+        application: str | PathLike[str] | Application | None = None,
+        *,
+        policies: Sequence[str | PathLike[str]] | None = None,
+        backends: Mapping[str, Backend] | None = None,
+        ledger: LedgerPort | None = None,
+        detour: Detour | None = None,
+        confirm: Confirm | None = None,
+    ) -> Router:
+        """Get ready to answer: read the application file and the policy, find models and keys. Nothing is sent or loaded yet.
+
+        Args:
+            application: the path of `hybridrt.yaml`, or its content; without it the default policy and the factory model.
+            policies: policy files or names of shipped packs, instead of the one the application file names; a recipient
+                must survive all of them.
+            backends: what answers for a target, by the target's id, instead of what would be made for it.
+            ledger: where records go, instead of the file the application names.
+            detour: other addresses for some hosts, for tests and demonstrations; exists in code alone.
+            confirm: asks the person, where a policy wants that.
+
+        A wrong file does not raise: nothing leaves the device, the device answers, and `status()` says why. Ask
+        `status().problems` or run `hybridrt doctor`.
+        """
+        from hybridrt.equipment import equip
+
+        equipment = equip(application, policies=policies, backends=backends or {}, ledger=ledger, detour=detour, confirm=confirm)
+        for problem in equipment.status.problems:
+            log.warning("nothing leaves the device: %s", problem)
+        return cls(equipment)
+
+    async def __aenter__(self) -> Self:
+        self._open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def infer(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Answer:
+        """Answer a request: text, or a list of messages, with the options of `RequestOptions`.
+
+        Raises:
+            InvalidRequestError: the request is wrong.
+            RefusedByPolicy: the policy left nobody who could answer.
+            NoAnswerError: everybody who may was tried and failed.
+            DeadlineError: the time is spent.
+            TargetError: the only target failed, in one of its typed ways.
+        """
+        try:
+            return await self._infer(make_request(prompt, options))
+        except BaseException as error:
+            failure = cut(error)
+        del prompt, options
+        raise failure
+
+    async def stream(self, prompt: object = None, **options: Unpack[RequestOptions]) -> AsyncGenerator[StreamEvent]:
+        """Answer as a stream: `Route`, then `Text`, `Reasoning`, `ToolCall`, `Usage` as they come, and `Done` last.
+
+        It moves to the next target only before the first shown token. Raises what `infer` raises.
+        """
+        try:
+            async with aclosing(self._stream(make_request(prompt, options))) as events:
+                async for event in events:
+                    yield event
+            return
+        except GeneratorExit:
+            return
+        except BaseException as error:
+            failure = cut(error)
+        del prompt, options
+        raise failure
+
+    async def decide(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Decision:
+        """Say what would be done, and why. Nothing is sent, answered or recorded."""
+        try:
+            request = make_request(prompt, options)
+            equipment = self._open()
+            signals = await equipment.senses.sense(request, Deadline.start(request.deadline_s))
+            return self._decide(equipment, request, signals)
+        except BaseException as error:
+            failure = cut(error)
+        del prompt, options, request
+        raise failure
+
+    def status(self) -> Status:
+        """What is loaded, reachable and closed, and why."""
+        return self._open().status
+
+    async def close(self) -> None:
+        """Stop what runs, give back models and connections, sync the ledger. Safe to call twice."""
+        equipment, self._equipment = self._equipment, None
+        if equipment is not None:
+            await equipment.close()
+
+    async def _infer(self, request: Request) -> Answer:
+        async with aclosing(self._walk(request, hold=True)) as events:
+            async for event in events:
+                if isinstance(event, Done):
+                    return event.answer
+        raise AssertionError("a walk ends with an answer or an error")
+
+    def _stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
+        return self._walk(request, hold=False)
+
+    async def _walk(self, request: Request, *, hold: bool) -> AsyncGenerator[StreamEvent]:
+        equipment = self._open()
+        deadline = Deadline.start(request.deadline_s)
+        signals = await equipment.senses.sense(request, deadline)
+        decision = self._decide_and_record(equipment, request, signals)
+        recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
+        with equipment.gate.clear(decision.id, recipients, deadline):
+            walk = Walk(request, decision, deadline, equipment.backends, equipment.confirm, hold)
+            async with aclosing(walk.events()) as events:
+                async for event in events:
+                    yield event
+
+    def _decide_and_record(self, equipment: Equipment, request: Request, signals: Signals) -> Decision:
+        decision = self._decide(equipment, request, signals)
+        try:
+            equipment.ledger.append(_record(decision), durable=decision.obligations.get("log_sync") == "each")
+        except LedgerError as error:
+            # No record, no egress; the device still answers.
+            return self._decide(equipment, request, signals, closed=f"the ledger cannot be written: {error}")
+        return decision
+
+    def _decide(self, equipment: Equipment, request: Request, signals: Signals, closed: str = "") -> Decision:
+        """The plan: pure over what was sensed, what the policy says and what is here."""
+        policy, today = equipment.policy, _today()
+        facts = make_facts(
+            request,
+            signals,
+            deadline_band=policy.deadline_band(request.deadline_s),
+            covered=equipment.senses.covered,
+            settles=policy.declared_settles,
+        )
+        if wrong := policy.not_in_vocabulary(facts):
+            raise InvalidRequestError(wrong.message, field=wrong.field, hint=wrong.hint)
+        ruling = policy.decide(facts, today)
+        world = equipment.world(closed or policy.closed_reason(today) or "")
+        return Decision(
+            id="d-" + secrets.token_hex(8),
+            plan=tuple(order_targets(ruling, equipment.targets, request, signals, world)),
+            refusals=refusals(ruling, equipment.targets, request, signals, world),
+            obligations=ruling.obligations,
+            routing=ruling.routing,
+            decided_by=ruling.decided_by,
+            policy=policy.name,
+            policy_digest=policy.digest,
+            facts=facts,
+            signals=signals,
+        )
+
+    def _open(self) -> Equipment:
+        if self._equipment is None:
+            raise ClosedError("the router is closed", hint="use it inside `async with Router.open() as router:`")
+        return self._equipment
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _record(decision: Decision) -> dict[str, Any]:
+    return {"kind": "decision", **decision.as_dict()}

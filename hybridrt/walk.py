@@ -1,0 +1,205 @@
+"""Walk a plan, forward only. The next step of the plan is the escalation; nothing is decided again.
+
+Three rules hold everywhere:
+  1. An error of one target (`TargetError`) may lead to the next one; any other error is a bug and ends the walk.
+  2. Before the first token was shown the walk may go on elsewhere; after it, it may not.
+  3. A refused key (401, 403) ends the walk: a wrong key is no reason to send the request to somebody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from hybridrt.answer import Answer, Attempt
+from hybridrt.backend import Backend, Call
+from hybridrt.deadline import Deadline
+from hybridrt.decision import Decision
+from hybridrt.errors import (
+    BrokenStream,
+    Busy,
+    ContextOverflowError,
+    CredentialsError,
+    DeclinedError,
+    HybridrtError,
+    LateError,
+    NoAnswerError,
+    RefusedByPolicy,
+    RefusedError,
+    TargetError,
+)
+from hybridrt.event import Done, Event, Finish, Reasoning, Route, Text, ToolCall, Usage
+from hybridrt.mask import mask
+from hybridrt.obligation import output_bound
+from hybridrt.request import Request
+from hybridrt.tape import Tape, make_answer, retold
+from hybridrt.target import Target
+
+StreamEvent = Route | Text | Reasoning | ToolCall | Usage | Done
+Confirm = Callable[[Decision, Target], Awaitable[bool]]
+
+
+@dataclass(slots=True, repr=False)
+class Walk:
+    """One request on its way through its plan."""
+
+    request: Request
+    decision: Decision
+    deadline: Deadline
+    backends: Mapping[str, Backend]
+    confirm: Confirm | None = None
+    # Nothing is shown before the answer of a step is whole, so that every trigger can still send the walk on.
+    hold: bool = False
+    attempts: list[Attempt] = field(default_factory=list)
+    shown: bool = False
+
+    async def events(self) -> AsyncGenerator[StreamEvent]:
+        """Yield what the caller may see, `Done` last.
+
+        Raises:
+            RefusedByPolicy: the plan is empty.
+            NoAnswerError: several targets were tried and none answered.
+            DeadlineError: the time ran out before an attempt began.
+            TargetError: the only target failed, or the policy does not send such a failure on, or text was shown already.
+        """
+        if not self.decision.plan:
+            raise RefusedByPolicy("no target may and can answer this", decision=self.decision, hint=self.decision.explain())
+        kept: Answer | None = None
+        for number, target in enumerate(self.decision.plan, 1):
+            self.deadline.check()
+            yield Route(target.id, target.place, self.decision.routing.rule, number)
+            tape = Tape()
+            try:
+                async with aclosing(self._attempt(target, number, tape)) as attempt:
+                    async for event in attempt:
+                        self.shown = True
+                        yield event
+                answer = make_answer(tape, self.request, self.decision, target, self.attempts)
+            except TargetError as error:
+                error.decision = self.decision
+                if self.shown or not self._goes_on_after(error) or len(self.decision.plan) == 1:
+                    raise
+                continue
+            if self.shown or not self._wants_stronger(target, answer):
+                if not self.shown and answer.text:
+                    yield Text(answer.text)
+                yield Done(answer)
+                return
+            if answer.finish != "escalate":
+                kept = answer
+        if kept is None:
+            raise self._no_answer()
+        # Nothing better came. What there was is not lost, and says of itself that it is cut or uncertified.
+        yield Text(kept.text)
+        yield Done(retold(kept, self.attempts))
+
+    async def _attempt(self, target: Target, number: int, tape: Tape) -> AsyncGenerator[StreamEvent]:
+        """Ask one target; yield what may be shown at once, and record how it ended."""
+        began_s = self.deadline.spent_s()
+        call = self._call(target, number)
+        outcome, detail = "cancelled", ""
+        try:
+            await self._ask_person(target)
+            async with aclosing(self.backends[target.id].answer(call)) as answer:
+                async for event in self._in_time(answer):
+                    tape.take(event)
+                    if not isinstance(event, Finish) and not self._holds_back(target):
+                        yield event
+            if tape.finish is None:
+                raise BrokenStream(f"`{target.id}` ended without an end", delivered=len(tape.text), target=target.id)
+            outcome = "said_escalate" if tape.finish.reason == "escalate" else "answered"
+        except HybridrtError as error:
+            outcome, detail = error.code, str(error)
+            raise
+        except GeneratorExit:
+            raise
+        except Exception as error:
+            # A bug goes up as it is; the attempt is still on record, because bytes may have left.
+            outcome, detail = "bug", type(error).__name__
+            raise
+        finally:
+            ms = (self.deadline.spent_s() - began_s) * 1000
+            self.attempts.append(Attempt(target.id, target.place, outcome, ms, call.meter.bytes_out, detail))
+
+    def _call(self, target: Target, number: int) -> Call:
+        """Say the request as this target may see it: masked where the policy obliges to."""
+        request, obligations = self.request, self.decision.obligations
+        messages, hidden = request.messages, {}
+        if not target.place.is_device and (labels := obligations.get("redact")):
+            masked = mask(request.messages, self.decision.signals.privacy, labels)
+            messages, hidden = masked.messages, masked.hidden
+        return Call(
+            target=target,
+            messages=messages,
+            deadline=self.deadline,
+            decision_id=self.decision.id,
+            attempt=number,
+            tools=request.tools,
+            output=request.output,
+            max_output_tokens=request.max_output_tokens if target.place.is_device else output_bound(request, obligations),
+            temperature=request.temperature,
+            seed=request.seed,
+            stop=request.stop,
+            stream=not self.hold,
+            hidden=hidden,
+            obligations=obligations,
+        )
+
+    async def _ask_person(self, target: Target) -> None:
+        if target.place.is_device or not self.decision.obligations.get("confirm"):
+            return
+        if self.confirm is None or not await self.confirm(self.decision, target):
+            raise DeclinedError(f"the person did not agree to `{target.id}`", target=target.id)
+        self.deadline.check()
+
+    def _in_time(self, events: AsyncGenerator[Event]) -> AsyncIterator[Event]:
+        return events if self.deadline.at is None else _until(events, self.deadline)
+
+    def _holds_back(self, target: Target) -> bool:
+        """Must the answer be whole before it is shown? A local answer that stays only under a certificate must."""
+        return self.hold or (target.place.is_device and self.decision.routing.unless_certified is not None)
+
+    def _goes_on_after(self, error: TargetError) -> bool:
+        """Does the policy send this failure on to the next step?"""
+        routing = self.decision.routing
+        if isinstance(error, CredentialsError):
+            return False
+        if isinstance(error, DeclinedError):
+            return True
+        if isinstance(error, ContextOverflowError):
+            return "too_long" in routing.escalate and "escalate" in routing.fit
+        triggers = {Busy: "busy", LateError: "late", RefusedError: "refused"}
+        return next((name for kind, name in triggers.items() if isinstance(error, kind)), "failed") in routing.escalate
+
+    def _wants_stronger(self, target: Target, answer: Answer) -> bool:
+        """Is this answer one that the policy sends on?"""
+        routing = self.decision.routing
+        if answer.finish == "escalate":
+            return True
+        if answer.finish == "length" and "truncated" in routing.escalate:
+            return True
+        return target.place.is_device and routing.unless_certified is not None and not answer.certified
+
+    def _no_answer(self) -> NoAnswerError:
+        tried = "; ".join(f"`{attempt.target}` {attempt.outcome}" for attempt in self.attempts)
+        return NoAnswerError(
+            f"no target answered: {tried}",
+            decision=self.decision,
+            attempts=tuple(self.attempts),
+            hint=self.decision.explain(),
+        )
+
+
+async def _until(events: AsyncGenerator[Event], deadline: Deadline) -> AsyncGenerator[Event]:
+    """Hand events on until the deadline, whatever the backend makes of it."""
+    while True:
+        try:
+            async with asyncio.timeout_at(deadline.at):
+                event = await anext(events)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise LateError("no answer in the time given", budget_s=deadline.budget_s or 0.0) from None
+        yield event
