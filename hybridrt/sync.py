@@ -48,11 +48,14 @@ class Router:
 
     def infer(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Answer:
         """Answer a request; see `hybridrt.Router.infer`."""
-        return self._wait(self._router.infer(prompt, **options))
+        step = self._router.infer(prompt, **options)
+        del prompt, options  # an error passes through this frame, and shows what is in it
+        return self._wait(step)
 
     def stream(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Iterator[StreamEvent]:
         """Answer as a stream; leaving the loop early ends the answer."""
         events = self._router.stream(prompt, **options)
+        del prompt, options
         try:
             while True:
                 try:
@@ -64,7 +67,9 @@ class Router:
 
     def decide(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Decision:
         """Say what would be done; nothing is sent."""
-        return self._wait(self._router.decide(prompt, **options))
+        step = self._router.decide(prompt, **options)
+        del prompt, options
+        return self._wait(step)
 
     def status(self) -> Status:
         """What is loaded, reachable and closed, and why."""

@@ -1,0 +1,101 @@
+"""`hybridrt ask` and what it shares with `decide`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+import click
+
+from hybridrt.answer import Answer
+from hybridrt.event import Done, Route, Text
+from hybridrt.request import ONLY
+from hybridrt.router import Router
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def request_options(command: F) -> F:
+    """What a request can say for itself, as options of a command."""
+    for option in reversed(
+        (
+            click.argument("text", required=False),
+            click.option("--image", type=click.Path(), help="A picture to send along."),
+            click.option("--app", type=click.Path(), help="The application file. Default: no cloud, factory model."),
+            click.option("--policy", "policies", multiple=True, help="A policy file or shipped pack; several must all agree."),
+            click.option("--only", type=click.Choice(sorted(ONLY)), help="Leave out other places; cannot loosen the policy."),
+            click.option("--purpose", help="What it is for, as the policy names purposes."),
+            click.option("--label", "labels", multiple=True, help="A kind of data that it carries."),
+            click.option("--sensitivity", help="At least this sensitive."),
+            click.option("--consent", help="The consent of the person concerned."),
+            click.option("--deadline", "deadline_s", type=float, help="Seconds the answer may take."),
+            click.option("--max-tokens", "max_output_tokens", type=int, help="The most tokens the answer may have."),
+            click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def read_text(text: str | None) -> str | None:
+    """The words of the request: the argument, or what is piped in."""
+    if text is not None or sys.stdin.isatty():
+        return text
+    return sys.stdin.read() or None
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that were given."""
+    return {name: value for name, value in options.items() if value not in (None, ())}
+
+
+@click.command()
+@request_options
+def ask(*, text: str | None, app: str | None, policies: tuple[str, ...], as_json: bool, **options: Any) -> None:
+    """Answer TEXT, or what is piped in, and say where it was answered."""
+    prompt = read_text(text)
+    if prompt is None and not options.get("image"):
+        raise click.UsageError("say something: hybridrt ask 'what is 15% of 240?'")
+    asyncio.run(_ask(prompt, app, policies, given(**options), as_json=as_json))
+
+
+async def _ask(prompt: str | None, app: str | None, policies: tuple[str, ...], options: dict[str, Any], *, as_json: bool) -> None:
+    async with Router.open(app, policies=policies or None) as router:
+        if as_json:
+            print(json.dumps(answer_row(await router.infer(prompt, **options))))
+            return
+        async with aclosing(router.stream(prompt, **options)) as events:
+            async for event in events:
+                if isinstance(event, Route):
+                    click.echo(f"[{event.target}, {event.place}]", err=True)
+                elif isinstance(event, Text):
+                    click.echo(event.text, nl=False)
+                elif isinstance(event, Done):
+                    click.echo()
+                    click.echo(f"[{event.answer.finish}; {event.answer.receipt.bytes_out} bytes left the device]", err=True)
+
+
+def answer_row(answer: Answer) -> dict[str, Any]:
+    """An answer for a program."""
+    return {
+        "text": answer.text,
+        "place": str(answer.place),
+        "target": answer.target,
+        "finish": answer.finish,
+        "tool_calls": [{"name": call.name, "arguments": dict(call.arguments)} for call in answer.tool_calls],
+        "parsed": answer.parsed,
+        "confidence": answer.confidence,
+        "certified": answer.certified,
+        "cost_usd": answer.cost_usd,
+        "usage": {"input_tokens": answer.usage.input_tokens, "output_tokens": answer.usage.output_tokens},
+        "attempts": [
+            {"target": a.target, "place": str(a.place), "outcome": a.outcome, "ms": round(a.ms, 1), "bytes_out": a.bytes_out}
+            for a in answer.attempts
+        ],
+        "bytes_out": answer.receipt.bytes_out,
+        "decision": answer.decision.as_dict(),
+    }

@@ -1,0 +1,83 @@
+"""`hybridrt doctor`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import sys
+from importlib.util import find_spec
+from typing import Any
+
+import click
+
+from hybridrt.router import Router
+
+# What each extra brings, by the module that shows it is there.
+_EXTRAS = {
+    "local": ("llama_cpp", "a local language model"),
+    "fast": ("re2", "faster sensing and JSON"),
+    "signed": ("cryptography", "signed policies, the test authority of hybridrt.testing"),
+    "serve": ("starlette", "the HTTP server"),
+    "pull": ("huggingface_hub", "model downloads"),
+    "keyring": ("keyring", "keys from the system's keyring"),
+    "semantic": ("sentence_transformers", "sentence embeddings"),
+    "otel": ("opentelemetry", "traces"),
+}
+# Variables that other clients obey and this one ignores; whoever set them should know.
+_IGNORED = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "SSL_CERT_FILE", "SSLKEYLOGFILE")
+
+
+@click.command()
+@click.option("--app", type=click.Path(), help="The application file.")
+@click.option("--policy", "policies", multiple=True, help="A policy file or shipped pack.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def doctor(*, app: str | None, policies: tuple[str, ...], as_json: bool) -> None:
+    """Say what is installed, loaded and reachable, and what to do about the rest. Ends with 1 when something is wrong."""
+    report = asyncio.run(_examine(app, policies))
+    print(json.dumps(report) if as_json else _told(report))
+    sys.exit(0 if report["ok"] else 1)
+
+
+async def _examine(app: str | None, policies: tuple[str, ...]) -> dict[str, Any]:
+    async with Router.open(app, policies=policies or None) as router:
+        status = router.status()
+    ignored = [name for name in _IGNORED if os.environ.get(name) or os.environ.get(name.lower())]
+    targets = [
+        {"id": t.id, "place": str(t.place), "model": t.model, "usable": t.usable, "reason": t.reason} for t in status.targets
+    ]
+    from hybridrt.sense import covered_labels
+
+    return {
+        "ok": not status.problems and all(target["usable"] for target in targets),
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "policy": {"name": status.policy, "version": status.policy_version, "digest": status.policy_digest},
+        "problems": list(status.problems),
+        "targets": targets,
+        "ledger": status.ledger,
+        "extras": {name: find_spec(module) is not None for name, (module, _) in _EXTRAS.items()},
+        "detected_labels": sorted(covered_labels()),
+        "ignored_variables": ignored,
+    }
+
+
+def _told(report: dict[str, Any]) -> str:
+    lines = [f"Python {report['python']} on {report['system']}"]
+    policy = report["policy"]
+    lines.append(f"Policy   {policy['name']} {policy['version']} ({policy['digest'][:12]})")
+    lines.append(f"Ledger   {report['ledger']}")
+    lines.extend(f"Problem  {problem}" for problem in report["problems"])
+    lines.append("Targets")
+    for target in report["targets"]:
+        state = "ready" if target["usable"] else f"cannot be used: {target['reason']}"
+        lines.append(f"  {target['id']:<16} {target['place']:<13} {state}")
+    lines.append("Extras")
+    for name, (_, what) in _EXTRAS.items():
+        state = "installed" if report["extras"][name] else f'pip install "hybridrt[{name}]"'
+        lines.append(f"  {name:<9} {what:<55} {state}")
+    lines.append(f"Detected {', '.join(report['detected_labels'])}; every other kind of data is absent unless declared")
+    if report["ignored_variables"]:
+        lines.append(f"Ignored  {', '.join(report['ignored_variables'])}: set in the environment, and never obeyed here")
+    return "\n".join(lines)

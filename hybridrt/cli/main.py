@@ -1,0 +1,64 @@
+"""`hybridrt`: one file per command, loaded when it is used."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from hybridrt.errors import HybridrtError
+
+_COMMANDS = {
+    "ask": "answer a request",
+    "decide": "say where a request would be answered, and why; sends nothing",
+    "demo": "show the router at work, with no key and no network",
+    "doctor": "say what is installed, loaded and reachable, and what to do about the rest",
+    "plugins": "list adapters, backends and sensors",
+    "policy": "check, prove, compare and explain policy files",
+}
+
+
+class _Lazy(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        if name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"hybridrt.cli.{name}"), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(_COMMANDS.items()))
+
+
+@click.group(cls=_Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="hybridrt")
+def hybridrt() -> None:
+    """Answer on the device when the device can; leave it only when the policy allows; be able to prove both."""
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run a command. An error of ours is said in two lines and ends with 1; it is never a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # A console of another encoding shows a question mark instead of ending the program.
+            stream.reconfigure(errors="replace")
+    try:
+        return hybridrt.main(arguments, standalone_mode=True)
+    except HybridrtError as error:
+        click.echo(f"hybridrt: {error}", err=True)
+        if error.hint:
+            click.echo(error.hint, err=True)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
