@@ -159,9 +159,13 @@ class DeadlineError(HybridrtError):
 
 
 class TargetError(HybridrtError):
-    """One attempt on one target failed. `sent` says whether the provider may have begun to work on it."""
+    """One attempt on one target failed. `sent` says whether the provider may have begun to work on it.
+
+    `request_id` is the service's own id of the request, where it gave one: what its support asks for.
+    """
 
     code = "failed"
+    request_id: str = ""
 
     def __init__(self, message: str, *, target: str = "", sent: bool = False, hint: str = "") -> None:
         super().__init__(message, hint=hint)

@@ -1,0 +1,148 @@
+"""What a reply that is no answer means, as a typed error. Not one word of the reply goes into its text.
+
+By status first; a code in the body refines it where it changes what to do next.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+from hybridrt.errors import (
+    ContextOverflowError,
+    CredentialsError,
+    ProtocolError,
+    RateLimitedError,
+    RedirectError,
+    RefusedError,
+    RejectedError,
+    TargetError,
+    UnavailableError,
+)
+from hybridrt.wire import ReplyHead
+
+# For a request in somebody's hands, waiting a day and waiting for ever are the same.
+MAX_RETRY_AFTER_S = 86_400.0
+
+_TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "string_above_max_length"})
+_REFUSED = frozenset({"content_filter", "content_policy_violation", "invalid_prompt", "ResponsibleAIPolicyViolation"})
+_RATE = frozenset({"rate_limit_exceeded", "rate_limit_error", "insufficient_quota", "tokens_exceeded", "requests"})
+_KEY = frozenset({"invalid_api_key", "authentication_error", "permission_error", "invalid_authentication"})
+_REJECTED = frozenset({"invalid_request_error", "model_not_found", "not_found_error", "BadRequestError"})
+_SECONDS = re.compile(r"-?\d{1,400}(\.\d{1,400})?", re.ASCII)
+
+
+def failure(head: ReplyHead, error: Mapping[str, Any] | None = None, *, target: str = "") -> TargetError:
+    """Say what a reply with this status, and this error object where there is one, means."""
+    status = head.status
+    if 300 <= status < 400:
+        return RedirectError(f"the service answered {status}, a redirect, which is never followed", status=status, target=target)
+    if status in (401, 403):
+        return CredentialsError(f"the service answered {status}: the key was refused", target=target, sent=True, hint=_KEY_HINT)
+    if 400 <= status < 500 and error and (known := _from_body(error, target)):
+        return known
+    if status == 429:
+        return _rate_limited(error, retry_after_s(head), target)
+    if status >= 500 or status in (408, 409, 425):
+        return UnavailableError(
+            f"the service answered {status}", status=status, retry_after_s=retry_after_s(head), target=target, sent=True
+        )
+    if 400 <= status < 500:
+        return RejectedError(f"the service answered {status}", status=status, target=target, hint=_REJECTED_HINTS.get(status, ""))
+    return ProtocolError(f"the service answered {status}, which this wire does not know", target=target, sent=True)
+
+
+def failure_in_answer(error: object, head: ReplyHead, *, target: str = "") -> TargetError:
+    """Say what an error object inside a reply of status 200 means."""
+    if not isinstance(error, Mapping):
+        return UnavailableError("the service reported an error instead of an answer", target=target, sent=True)
+    if known := _from_body(error, target):
+        return known
+    codes = _codes(error)
+    numbers = [value for value in (error.get("code"), error.get("status")) if isinstance(value, int) and 400 <= value < 600]
+    if numbers:
+        return failure(ReplyHead(numbers[0], head.headers), error, target=target)
+    if codes & _RATE:
+        return _rate_limited(error, retry_after_s(head), target)
+    if codes & _KEY:
+        return CredentialsError("the key was refused", target=target, sent=True, hint=_KEY_HINT)
+    if codes & _REJECTED:
+        return RejectedError("the service calls the request wrong", status=400, target=target)
+    return UnavailableError("the service reported an error instead of an answer", target=target, sent=True)
+
+
+def retry_after_s(head: ReplyHead) -> float | None:
+    """Seconds to wait, in every form services say it: `retry-after-ms`, seconds, or a date.
+
+    A date is counted from the reply's own `date`, so that a wrong clock here or there does not matter. Below zero is
+    zero; more than a day is a day; what is no time at all is none.
+    """
+    said = head.headers.get("retry-after-ms", "").strip()
+    if _SECONDS.fullmatch(said):
+        return _clamped(float(said) / 1000)
+    said = head.headers.get("retry-after", "").strip()
+    if _SECONDS.fullmatch(said):
+        return _clamped(float(said))
+    at, now = _moment(said), _moment(head.headers.get("date", ""))
+    return None if at is None or now is None else _clamped(at - now)
+
+
+def _clamped(seconds: float) -> float:
+    return min(max(0.0, seconds), MAX_RETRY_AFTER_S)
+
+
+def _moment(text: str) -> float | None:
+    if not 6 <= len(text) <= 64:
+        return None
+    try:
+        at = parsedate_to_datetime(text)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+_KEY_HINT = "check the key of this recipient, where the application file says it comes from"
+_REJECTED_HINTS = {
+    400: "check what the model supports: tools, pictures, temperature, output form",
+    402: "the account behind the key has to be paid",
+    404: "check the name of the model and the endpoint",
+    413: "the request has too many bytes for this service",
+    422: "check what the model supports: tools, pictures, temperature, output form",
+}
+
+
+def _rate_limited(error: Mapping[str, Any] | None, retry_s: float | None, target: str) -> RateLimitedError:
+    spent = bool(error) and "insufficient_quota" in _codes(error or {})
+    hint = "the quota of this key is used up; waiting does not help" if spent else ""
+    return RateLimitedError("the service asks for fewer requests", retry_after_s=retry_s, target=target, hint=hint)
+
+
+def _codes(error: Mapping[str, Any]) -> frozenset[str]:
+    inner = error.get("innererror")
+    said = [error.get("code"), error.get("type"), inner.get("code") if isinstance(inner, Mapping) else None]
+    return frozenset(code for code in said if isinstance(code, str))
+
+
+def _from_body(error: Mapping[str, Any], target: str) -> TargetError | None:
+    """Two things change what to do next whatever the status says: too long, and refused."""
+    codes = _codes(error)
+    message = error.get("message")
+    # vLLM, and gateways before older models, have no code for it; the phrase has been the same for years.
+    says_too_long = isinstance(message, str) and "maximum context length" in message
+    if codes & _TOO_LONG or says_too_long:
+        return ContextOverflowError(
+            "the request does not fit the window of the model",
+            needed=_count(error.get("n_prompt_tokens")),
+            window=_count(error.get("n_ctx")),
+            target=target,
+        )
+    if codes & _REFUSED:
+        return RefusedError("the service declined to answer", target=target, sent=True)
+    return None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -1,0 +1,119 @@
+"""JSON as bytes, in and out, the same with and without `orjson` (the extra `[fast]`).
+
+Nothing here lets a parser's own exception out: those carry the text they failed on.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from itertools import chain
+from typing import Any, NoReturn
+
+try:
+    import orjson as _fast
+except ImportError:
+    _fast = None  # type: ignore[assignment]
+
+# Arguments of tools nest a handful of levels; deeper ones are an attack on whoever walks them recursively.
+MAX_DEPTH = 64
+
+
+class NotJsonError(ValueError):
+    """The bytes are no JSON, or a value cannot be written as JSON. It holds neither."""
+
+
+def parse(data: bytes | bytearray) -> Any:
+    """Read JSON from UTF-8.
+
+    Raises:
+        NotJsonError: it is none, nests deeper than the parser follows or holds half of a surrogate pair.
+    """
+    try:
+        return _loads(data)
+    except (ValueError, RecursionError):
+        pass
+    raise NotJsonError("no JSON")
+
+
+def parse_exactly(text: str) -> Any:
+    """Read JSON that a person's program will use: whole numbers of any size stay exact, the depth is bounded.
+
+    Raises:
+        NotJsonError: it is none, or nests deeper than `MAX_DEPTH`.
+    """
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        value = _NOTHING
+    if value is _NOTHING or _is_deeper(value, MAX_DEPTH):
+        raise NotJsonError("no JSON")
+    return value
+
+
+def write(value: Any) -> bytes:
+    """Write JSON as compact UTF-8.
+
+    Raises:
+        NotJsonError: a value has no form in JSON.
+    """
+    try:
+        return _dumps(value)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    try:  # whole numbers beyond 64 bits are fine JSON that orjson does not write
+        return _dumps_exactly(value)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    raise NotJsonError("cannot be written as JSON")
+
+
+_NOTHING = object()
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(name)
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    layer = [value]
+    for _ in range(levels + 1):
+        layer = list(chain.from_iterable(_inner(node) for node in layer))
+        if not layer:
+            return False
+    return True
+
+
+def _inner(node: Any) -> Iterable[Any]:
+    if isinstance(node, dict):
+        return node.values()
+    return node if isinstance(node, list) else ()
+
+
+def _plain(value: Any) -> Any:
+    """Frozen mappings and tuples are what our nouns hold; parsers of JSON know dict and list."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, tuple | set | frozenset):
+        return list(value)
+    raise TypeError(type(value).__name__)
+
+
+def _dumps_exactly(value: Any) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
+
+
+def _loads_slowly(data: bytes | bytearray) -> Any:
+    value = json.loads(data.decode(), parse_constant=_refuse)
+    if b"\\ud" in data or b"\\uD" in data:
+        # Half a surrogate pair fails here and not in the caller's hands, as it does with orjson.
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
+
+
+_loads: Callable[[bytes | bytearray], Any] = _fast.loads if _fast else _loads_slowly
+
+
+def _dumps(value: Any) -> bytes:
+    return _fast.dumps(value, default=_plain) if _fast else _dumps_exactly(value)

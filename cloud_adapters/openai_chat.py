@@ -1,0 +1,445 @@
+"""The OpenAI Chat Completions wire.
+
+Many services speak it. One that differs in a path or a header is a subclass of a few lines:
+
+    class Example(OpenAICompatible):
+        path = "api/v2/chat/completions"
+        key_header = ("x-example-key", "")
+
+What is asked for is what the call says and no more: no caching keys or retention, no storing, no metadata, no user id.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, NoReturn
+
+from cloud_adapters.failure import failure_in_answer
+from cloud_adapters.json_schema import closed
+from cloud_adapters.json_text import NotJsonError, parse, parse_exactly, write
+from cloud_adapters.reply import is_success, media_type, read_json, request_id
+from cloud_adapters.sse import EventLines
+from hybridrt.backend import Call
+from hybridrt.errors import BrokenStream, CredentialsError, ProtocolError, RefusedError, TargetError, UnavailableError
+from hybridrt.event import Event, Finish, Reasoning, Text, ToolCall, Usage
+from hybridrt.request import Image, Message, Output, Part, Tool
+from hybridrt.wire import Decoder, HttpRequest, ReplyHead
+
+# Services differ in the words for the same four ends.
+_FINISHES = {
+    "stop": "stop",
+    "eos": "stop",
+    "eos_token": "stop",
+    "end_turn": "stop",
+    "stop_sequence": "stop",
+    "length": "length",
+    "max_tokens": "length",
+    "model_length": "length",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
+}
+# More parallel calls than this is a model in a loop.
+MAX_TOOL_CALLS = 128
+
+
+class OpenAIChat:
+    """Says a call as a chat completion and reads the reply, streamed or whole."""
+
+    path: ClassVar[str] = "chat/completions"
+    key_header: ClassVar[tuple[str, str]] = ("authorization", "Bearer ")
+    limit_field: ClassVar[str] = "max_completion_tokens"
+    # The service keeps conversations unless it is told not to; strict relatives do not know the field.
+    asks_not_to_store: ClassVar[bool] = True
+
+    def build(self, call: Call, key: str | None) -> HttpRequest:
+        """Say the call on this wire.
+
+        Raises:
+            TargetError: the call cannot be said on it.
+        """
+        headers = [("content-type", "application/json"), ("accept", "text/event-stream" if call.stream else "application/json")]
+        if key:
+            name, prefix = self.key_header
+            headers.append((name, prefix + _header_value(key, call)))
+        try:
+            body = write(self.body(call))
+        except NotJsonError:
+            raise TargetError("the request cannot be written as JSON", target=call.target.id, hint="check the arguments of tools") from None
+        return HttpRequest(path=self.path, body=body, headers=tuple(headers))
+
+    def decoder(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read a reply.
+
+        Raises:
+            ProtocolError: it is neither JSON nor a stream of events.
+        """
+        if is_success(head) and (media_type(head) == "text/event-stream" or (call.stream and not media_type(head))):
+            return ChatStream(call, head)
+        return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """The request as JSON; a service that wants more or less of it overrides this."""
+        body: dict[str, Any] = {"model": call.target.model, "messages": _messages(call)}
+        if call.stream:
+            body["stream"] = True
+            body["stream_options"] = {"include_usage": True}
+        if call.tools:
+            body["tools"] = [_tool(tool) for tool in call.tools]
+        if call.output is not None:
+            body["response_format"] = _response_format(call.output)
+        if call.max_output_tokens is not None:
+            body[self.limit_field] = call.max_output_tokens
+        if call.temperature is not None:
+            body["temperature"] = call.temperature
+        if call.seed is not None:
+            body["seed"] = call.seed
+        if call.stop:
+            body["stop"] = list(call.stop)
+        if self.asks_not_to_store:
+            body["store"] = False
+        return body
+
+
+class OpenAICompatible(OpenAIChat):
+    """The same wire at llama-server, vLLM, LM Studio, Ollama and others.
+
+    They know the older name of the token limit, and some ignore the newer one without a word.
+    """
+
+    limit_field = "max_tokens"
+    asks_not_to_store = False
+
+
+# --- the request ---------------------------------------------------------------------------------------------------
+
+
+def _header_value(key: str, call: Call) -> str:
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise CredentialsError("the key holds characters that no header carries", target=call.target.id, hint="check for line ends in it")
+    return key
+
+
+def _messages(call: Call) -> list[dict[str, Any]]:
+    """The turns. Calls of tools without an id (a local model made them) are numbered, and their results in the same order."""
+    said: list[dict[str, Any]] = []
+    unanswered: list[str] = []
+    for place, message in enumerate(call.messages):
+        turn: dict[str, Any] = {"role": message.role, "content": _content(message, call)}
+        if message.tool_calls:
+            ids = [made.id or f"call_{place}_{number}" for number, made in enumerate(message.tool_calls)]
+            unanswered = [*unanswered, *ids]
+            turn["tool_calls"] = [
+                {"id": id_, "type": "function", "function": {"name": made.name, "arguments": _arguments(made, call)}}
+                for id_, made in zip(ids, message.tool_calls, strict=True)
+            ]
+        if message.role == "tool":
+            answers = message.tool_call_id or (unanswered[0] if unanswered else "")
+            if answers in unanswered:
+                unanswered.remove(answers)
+            turn["tool_call_id"] = answers
+        said.append(turn)
+    return said
+
+
+def _content(message: Message, call: Call) -> Any:
+    if all(isinstance(part, Text) for part in message.parts):
+        if len(message.parts) == 1:
+            return message.text
+        if not message.parts:
+            return None if message.tool_calls else ""
+    elif message.role != "user":
+        raise TargetError(f"a picture in a turn of role `{message.role}` cannot be said on this wire", target=call.target.id)
+    return [_part(part) for part in message.parts]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, Image):
+        return {"type": "image_url", "image_url": {"url": f"data:{part.media_type};base64,{b64encode(part.data).decode()}"}}
+    return {"type": "text", "text": part.text}
+
+
+def _arguments(made: ToolCall, call: Call) -> str:
+    try:
+        return write(made.arguments).decode()
+    except NotJsonError:
+        raise TargetError("the arguments of a tool call cannot be written as JSON", target=call.target.id) from None
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
+
+
+def _response_format(output: Output) -> dict[str, Any]:
+    """Ask for the guarantee (`strict`) where the schema can have it; the service refuses the others with `strict`."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in output.name)[:64] or "answer"
+    schema = closed(output.schema)
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": name, "schema": schema if schema is not None else output.schema, "strict": schema is not None},
+    }
+
+
+# --- the reply -----------------------------------------------------------------------------------------------------
+
+
+class _Calls:
+    """Tool calls while their pieces come in: by index, or by id from services that do not count."""
+
+    __slots__ = ("_slots", "_target")
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._slots: list[_Slot] = []
+
+    def __bool__(self) -> bool:
+        return bool(self._slots)
+
+    def add(self, pieces: object) -> None:
+        for piece in _list(pieces, self._target):
+            slot = self._slot(_object(piece, self._target))
+            function = _object(piece.get("function") or {}, self._target)
+            slot.id = slot.id or _text(piece.get("id"), self._target)
+            slot.name = slot.name or _text(function.get("name"), self._target)
+            arguments = function.get("arguments")
+            if isinstance(arguments, dict):  # some services send the object itself
+                slot.ready = arguments
+            else:
+                slot.pieces.append(_text(arguments, self._target))
+
+    def finished(self, *, cut: bool) -> list[ToolCall]:
+        """The calls, in order. Those that the token limit cut in the middle are left out: the finish says so."""
+        calls: list[ToolCall] = []
+        for slot in sorted(self._slots, key=lambda slot: slot.index):
+            try:
+                arguments = slot.ready if slot.ready is not None else parse_exactly("".join(slot.pieces).strip() or "{}")
+            except NotJsonError:
+                arguments = None
+            if isinstance(arguments, dict) and slot.name:
+                calls.append(ToolCall(slot.name, arguments, slot.id))
+            elif not cut:
+                raise ProtocolError("the model called a tool with arguments that are no JSON object", target=self._target, sent=True)
+        return calls
+
+    def _slot(self, piece: dict[str, Any]) -> _Slot:
+        index, id_ = piece.get("index"), piece.get("id")
+        last = self._slots[-1] if self._slots else None
+        for slot in reversed(self._slots):
+            # One index for two ids is two calls, whatever the index says.
+            if slot.index == index and not (id_ and slot.id and slot.id != id_):
+                return slot
+        if index is None and last is not None and (not id_ or id_ == last.id):
+            return last
+        if len(self._slots) >= MAX_TOOL_CALLS:
+            raise ProtocolError(f"the model called more than {MAX_TOOL_CALLS} tools at once", target=self._target, sent=True)
+        position = index if isinstance(index, int) else len(self._slots)
+        slot = _Slot(position)
+        self._slots.append(slot)
+        return slot
+
+
+class _Slot:
+    __slots__ = ("id", "index", "name", "pieces", "ready")
+
+    def __init__(self, index: int) -> None:
+        self.index = index
+        self.id = ""
+        self.name = ""
+        self.pieces: list[str] = []
+        self.ready: dict[str, Any] | None = None
+
+
+class ChatStream:
+    """Reads a streamed chat completion. Usage comes after the finish reason, so the tail waits for the end mark."""
+
+    __slots__ = ("_calls", "_delivered", "_ended", "_finish", "_head", "_lines", "_target", "_usage")
+
+    def __init__(self, call: Call, head: ReplyHead) -> None:
+        self._target = call.target.id
+        self._head = head
+        self._lines = EventLines(self._target)
+        self._calls = _Calls(self._target)
+        self._usage: Usage | None = None
+        self._finish: str | None = None
+        self._delivered = 0
+        self._ended = False
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Yield the events completed by these bytes.
+
+        Raises:
+            TargetError: the stream is an error or not this wire.
+        """
+        try:
+            for name, payload in self._lines.feed(data):
+                if self._ended:
+                    return
+                yield from self._event(name, payload)
+        except TargetError as error:
+            error.request_id = request_id(self._head)
+            raise
+
+    def end(self) -> Iterator[Event]:
+        """Yield what remains.
+
+        Raises:
+            BrokenStream: the stream ended before its end.
+        """
+        try:
+            yield from self._end()
+        except TargetError as error:
+            error.request_id = request_id(self._head)
+            raise
+
+    def _end(self) -> Iterator[Event]:
+        if self._ended:
+            return
+        try:  # an end mark without its blank line is an end mark; half an event is where the cut went through
+            for name, payload in self._lines.rest():
+                yield from self._event(name, payload)
+        except ProtocolError:
+            if not self._lines.seen:
+                raise
+        if self._ended:
+            return
+        if self._finish is None:
+            if not self._lines.seen:
+                raise ProtocolError("the reply is empty", target=self._target, sent=True)
+            raise BrokenStream("the stream ended before the answer did", delivered=self._delivered, target=self._target)
+        yield from self._tail()
+
+    def _event(self, name: bytes, payload: bytes) -> Iterable[Event]:
+        if payload[:6] == b"[DONE]":
+            if self._finish is None:
+                raise BrokenStream("the stream ended without a finish", delivered=self._delivered, target=self._target)
+            return self._tail()
+        try:
+            chunk = parse(payload)
+        except NotJsonError:
+            chunk = None
+        if type(chunk) is not dict:
+            self._wrong()
+        if name == b"error" or chunk.get("error"):
+            self._failed(chunk.get("error") or chunk)
+        if usage := chunk.get("usage"):
+            self._usage = _usage(usage)
+        choices = chunk.get("choices")
+        if not choices:
+            return ()
+        events: list[Event] = []
+        for choice in _list(choices, self._target):
+            # One answer is asked for; a service that sends more of them counts from 0.
+            if not _object(choice, self._target).get("index"):
+                self._choice(choice, events)
+        return events
+
+    def _choice(self, choice: dict[str, Any], events: list[Event]) -> None:
+        if delta := choice.get("delta"):
+            text = _object(delta, self._target).get("content")
+            if not text or len(delta) > 1:
+                self._rarer(delta, events)
+            if text:
+                self._delivered += len(_text(text, self._target))
+                events.append(Text(text))
+        if reason := choice.get("finish_reason"):
+            self._finish = _finish(reason, self._target)
+
+    def _rarer(self, delta: dict[str, Any], events: list[Event]) -> None:
+        if thought := _text(delta.get("reasoning_content") or delta.get("reasoning"), self._target):
+            events.append(Reasoning(thought))
+        if pieces := delta.get("tool_calls"):
+            self._calls.add(pieces)
+        if delta.get("refusal"):
+            raise _refused(self._target)
+
+    def _tail(self) -> list[Event]:
+        self._ended = True
+        return _closing(self._calls, self._usage, self._finish or "stop")
+
+    def _failed(self, error: object) -> NoReturn:
+        if self._delivered:
+            raise BrokenStream("the service reported an error in the middle of the answer", delivered=self._delivered, target=self._target)
+        raise failure_in_answer(error, self._head, target=self._target)
+
+    def _wrong(self) -> NoReturn:
+        raise ProtocolError("an event of the stream is not what this wire speaks", target=self._target, sent=True)
+
+
+def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
+    if reply.get("error"):
+        raise failure_in_answer(reply["error"], head, target=target)
+    choice = _object(_list(reply["choices"], target)[0], target)
+    message = _object(choice["message"], target)
+    if message.get("refusal"):
+        raise _refused(target)
+    finish = _finish(choice.get("finish_reason") or "stop", target)
+    if thought := _text(message.get("reasoning_content") or message.get("reasoning"), target):
+        yield Reasoning(thought)
+    if text := _text(message.get("content"), target):
+        yield Text(text)
+    calls = _Calls(target)
+    if made := message.get("tool_calls"):
+        # Whole calls have no index here; each is its own.
+        calls.add([{**_object(piece, target), "index": number} for number, piece in enumerate(_list(made, target))])
+    usage = reply.get("usage")
+    yield from _closing(calls, _usage(usage) if usage else None, finish)
+
+
+def _closing(calls: _Calls, usage: Usage | None, finish: str) -> list[Event]:
+    events: list[Event] = [*calls.finished(cut=finish == "length")]
+    if events and finish == "stop":
+        finish = "tool_calls"  # some services say `stop` after a call all the same
+    if usage is not None:
+        events.append(usage)
+    events.append(Finish(finish))
+    return events
+
+
+def _finish(reason: object, target: str) -> str:
+    if reason == "content_filter":
+        raise _refused(target)
+    if reason in ("error", "abort", "insufficient_system_resource"):
+        raise UnavailableError("the service gave up in the middle of the answer", target=target, sent=True)
+    if not isinstance(reason, str) or reason not in _FINISHES:
+        raise ProtocolError("the answer ended for a reason that this wire does not know", target=target, sent=True)
+    return _FINISHES[reason]
+
+
+def _refused(target: str) -> RefusedError:
+    return RefusedError("the model or the service declined to answer", target=target, sent=True)
+
+
+def _usage(said: object) -> Usage | None:
+    if not isinstance(said, dict):
+        return None
+    cached, thought = said.get("prompt_tokens_details"), said.get("completion_tokens_details")
+    return Usage(
+        input_tokens=_count(said.get("prompt_tokens")),
+        output_tokens=_count(said.get("completion_tokens")),
+        cached_input_tokens=_count(cached.get("cached_tokens")) if isinstance(cached, dict) else None,
+        reasoning_tokens=_count(thought.get("reasoning_tokens")) if isinstance(thought, dict) else None,
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value >= 0 else None
+
+
+def _text(value: object, target: str) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    raise ProtocolError("the reply is not what this wire speaks", target=target, sent=True)
+
+
+def _object(value: object, target: str) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise ProtocolError("the reply is not what this wire speaks", target=target, sent=True)
+
+
+def _list(value: object, target: str) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    raise ProtocolError("the reply is not what this wire speaks", target=target, sent=True)

@@ -1,0 +1,137 @@
+"""Decoders that every wire shares: a reply that failed, and one JSON object that is the whole answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NoReturn
+
+from cloud_adapters.failure import failure
+from cloud_adapters.json_text import NotJsonError, parse
+from hybridrt.backend import Call
+from hybridrt.errors import ProtocolError, TargetError
+from hybridrt.event import Event
+from hybridrt.wire import ReplyHead
+
+# A code and its numbers stand in the first lines of an error; the rest may be our own request, echoed.
+MAX_ERROR_BYTES = 64 * 1024
+# Thirty times the longest answer a model writes today.
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+
+
+def is_success(head: ReplyHead) -> bool:
+    """Does the status promise an answer?"""
+    return 200 <= head.status < 300
+
+
+def media_type(head: ReplyHead) -> str:
+    """The media type without its parameters, in lower case; empty when the service did not say."""
+    return head.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def request_id(head: ReplyHead) -> str:
+    """The id by which the service knows this request, for a person who asks its support; empty if it looks like no id."""
+    said = head.headers.get("x-request-id", "")
+    return said if _REQUEST_ID.fullmatch(said) else ""
+
+
+def wrong_media_type(head: ReplyHead, target: str) -> ProtocolError:
+    """Say that something came that is no answer."""
+    if media_type(head) in ("text/html", "application/xhtml+xml"):
+        hint = "a network that asks for a sign-in does this; otherwise check the endpoint"
+        return ProtocolError("a web page came instead of an answer", target=target, sent=True, hint=hint)
+    return ProtocolError("the reply is neither JSON nor a stream of events", target=target, sent=True, hint="check the endpoint")
+
+
+class FailedReply:
+    """Reads a reply whose status says that it is no answer, and raises what it means."""
+
+    __slots__ = ("_body", "_head", "_target")
+
+    def __init__(self, call: Call, head: ReplyHead) -> None:
+        self._head = head
+        self._target = call.target.id
+        self._body = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Wait for the whole error, where it can matter; raise at once otherwise."""
+        self._body += data
+        # Only below 500 does a body refine the status, and it is not worth waiting for more than this of it.
+        if not 400 <= self._head.status < 500 or len(self._body) > MAX_ERROR_BYTES:
+            self._fail()
+        return iter(())
+
+    def end(self) -> Iterator[Event]:
+        """Raise what the reply means."""
+        self._fail()
+
+    def _fail(self) -> NoReturn:
+        error = failure(self._head, error_object(self._body[:MAX_ERROR_BYTES]), target=self._target)
+        error.request_id = request_id(self._head)
+        raise error
+
+
+def error_object(body: bytes | bytearray) -> Mapping[str, Any] | None:
+    """The error in a body, as the OpenAI wire and its relatives write it: `{"error": {...}}` or bare."""
+    try:
+        value = parse(body)
+    except NotJsonError:
+        return None
+    if isinstance(value, list) and value:  # Gemini's compatible endpoint wraps it in a list
+        value = value[0]
+    if not isinstance(value, dict):
+        return None
+    inner = value.get("error")
+    return inner if isinstance(inner, dict) else value
+
+
+class JsonReply:
+    """Reads a reply that is one JSON object. `read` turns it into events; what it does not find there is a `ProtocolError`."""
+
+    __slots__ = ("_body", "_head", "_read", "_target")
+
+    def __init__(self, call: Call, head: ReplyHead, read: Callable[[Any], Iterable[Event]]) -> None:
+        self._head = head
+        self._target = call.target.id
+        self._read = read
+        self._body = bytearray()
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Collect; an answer in one piece has no events before its end."""
+        self._body += data
+        if len(self._body) > MAX_ANSWER_BYTES:
+            raise ProtocolError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes", target=self._target, sent=True)
+        return iter(())
+
+    def end(self) -> Iterator[Event]:
+        """Return the events of the whole answer."""
+        try:
+            events = self._events()
+        except TargetError as error:
+            error.request_id = request_id(self._head)
+            raise
+        return iter(events)
+
+    def _events(self) -> tuple[Event, ...]:
+        if not self._body:
+            raise ProtocolError("the reply is empty", target=self._target, sent=True)
+        try:
+            return tuple(self._read(parse(self._body)))
+        except (NotJsonError, LookupError, TypeError, AttributeError, ValueError):
+            pass  # they carry the reply; what is raised instead does not
+        raise ProtocolError("the reply is not what this wire speaks", target=self._target, sent=True)
+
+
+def read_json(call: Call, head: ReplyHead, read: Callable[[Any], Iterable[Event]]) -> FailedReply | JsonReply:
+    """Begin to read a reply of a wire whose answers are one JSON object.
+
+    Raises:
+        ProtocolError: the reply is a web page or something else that is not JSON.
+    """
+    if not is_success(head):
+        return FailedReply(call, head)
+    if media_type(head) not in ("application/json", ""):
+        raise wrong_media_type(head, call.target.id)
+    return JsonReply(call, head, read)
