@@ -14,14 +14,6 @@ from hybridrt.sealed import Sealed
 from hybridrt.target import Target
 
 
-@dataclass(slots=True)
-class Meter:
-    """What one call has cost so far; written where it happens, read when the attempt has ended, however it ended."""
-
-    sends: int = 0
-    bytes_out: int = 0
-
-
 @dataclass(frozen=True, slots=True, repr=False)
 class Call(Sealed):
     """One attempt: exactly what this target is asked, after fitting and masking.
@@ -44,7 +36,6 @@ class Call(Sealed):
     stream: bool = True
     hidden: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     obligations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
-    meter: Meter = field(default_factory=Meter)
 
 
 @runtime_checkable

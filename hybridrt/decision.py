@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hybridrt.policy.facts import Facts
-from hybridrt.policy.ruling import Refusal, Routing
+from hybridrt.policy.ruling import Refusal, Routing, Ruling
 from hybridrt.signals import Signals
 from hybridrt.target import Target
 
@@ -18,18 +18,37 @@ class Decision:
 
     id: str
     plan: tuple[Target, ...]
-    refusals: tuple[Refusal, ...]
-    obligations: Mapping[str, Any]
-    routing: Routing
-    decided_by: tuple[str, ...]
+    # Who is out for a reason that is not the policy's: no key, no price, another model. The policy's own stand in `ruling`.
+    unable: tuple[Refusal, ...]
+    ruling: Ruling
     policy: str
     policy_digest: str
     facts: Facts
     signals: Signals
 
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Everybody who is out, with the reason; those whom the policy refused first."""
+        return self.ruling.refusals + self.unable
+
+    @property
+    def obligations(self) -> Mapping[str, Any]:
+        """What is owed for this request, the strictest of all rules that fired."""
+        return self.ruling.obligations
+
+    @property
+    def routing(self) -> Routing:
+        """How the plan was ordered, and what sends it on."""
+        return self.ruling.routing
+
+    @property
+    def decided_by(self) -> tuple[str, ...]:
+        """The rules that made the difference."""
+        return self.ruling.decided_by
+
     def __repr__(self) -> str:
         plan = " then ".join(target.id for target in self.plan) or "nobody"
-        return f"<Decision {self.id}: {plan}; {len(self.refusals)} refused>"
+        return f"<Decision {self.id}: {plan}>"
 
     def explain(self) -> str:
         """Say the decision in sentences, for a person who has to answer for it."""
@@ -47,8 +66,27 @@ class Decision:
         lines.extend(f"Refused   {refusal.recipient:<{width}}  {refusal.reason}" for refusal in self.refusals)
         return "\n".join(lines)
 
+    def as_record(self) -> dict[str, Any]:
+        """What the ledger keeps: ids, names of the policy and labels; no word of the request."""
+        return {
+            "kind": "decision",
+            "decision": self.id,
+            "policy": self.policy,
+            "policy_digest": self.policy_digest,
+            "plan": [target.id for target in self.plan],
+            "routing": self.routing.rule,
+            "obligations": {name: _plain(value) for name, value in self.obligations.items()},
+            "sensitivity": self.facts.sensitivity,
+            "complexity": self.facts.complexity,
+            "purpose": self.facts.purpose,
+            "consent": self.facts.consent,
+            "subject_region": self.facts.subject_region,
+            "data": sorted(self.facts.present),
+            "data_unknown": sorted(self.facts.unknown),
+        }
+
     def as_dict(self) -> dict[str, Any]:
-        """The same content for programs; it holds no word of the request."""
+        """The whole decision for programs, every refusal with its reason."""
         return {
             "id": self.id,
             "plan": [{"target": target.id, "place": str(target.place), "model": target.model} for target in self.plan],

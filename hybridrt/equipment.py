@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridrt.application import Application, Binding, LocalModel, read_application
-from hybridrt.errors import FileError, HybridrtError, MissingError
+from hybridrt.errors import FileError, HybridrtError, LedgerError, MissingError, MissingExtraError, MissingModelError
 from hybridrt.pace import Pace
 from hybridrt.plan import World
 from hybridrt.target import Place, Target
@@ -23,13 +24,13 @@ if TYPE_CHECKING:
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
-    from hybridrt.policy.model import Policy, Recipient
+    from hybridrt.policy import Policy
+    from hybridrt.policy.recipient import Recipient
     from hybridrt.sense import Senses
     from hybridrt.walk import Confirm
 
 # What the device falls back to when the policy cannot be read.
 FALLBACK_POLICY = "device-only"
-PLACES = {"local": Place.DEVICE, "near_edge": Place.NEAR_EDGE, "private_cloud": Place.PRIVATE_CLOUD, "cloud": Place.CLOUD}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ def equip(
     problems: list[str] = []
     app = _application(application, problems)
     policy = _policy(policies or app.policies, problems)
-    ledger = ledger or _ledger(app.ledger)
+    ledger = ledger or _ledger(app.ledger, problems)
     gate, transport = Gate(ledger), Transport(detour)
     bench = _Bench(app, gate, transport, backends)
     bench.place_models(policy)
@@ -157,14 +158,35 @@ def _policy(names: Sequence[str | PathLike[str]], problems: list[str]) -> Policy
     return loaded[0] if len(loaded) == 1 else intersect(loaded)
 
 
-def _ledger(path: Path | None) -> LedgerPort:
+def _ledger(path: Path | None, problems: list[str]) -> LedgerPort:
     from hybridrt.ledger import Ledger
 
     if path is None:
         import platformdirs
 
         path = Path(platformdirs.user_state_dir("hybridrt")) / "ledger.jsonl"
-    return Ledger.open(path)
+    try:
+        return Ledger.open(path)
+    except LedgerError as error:
+        problems.append(_told(error))
+        return _NoLedger(error)
+
+
+class _NoLedger:
+    """Stands where a ledger could not be opened: nothing is recorded, so nothing may leave."""
+
+    def __init__(self, error: LedgerError) -> None:
+        self._error = error
+
+    def __str__(self) -> str:
+        return f"none: {self._error}"
+
+    def append(self, record: Mapping[str, Any], *, durable: bool) -> None:
+        """Refuse."""
+        raise LedgerError(str(self._error), hint=self._error.hint)
+
+    def close(self) -> None:
+        """Hold nothing."""
 
 
 def _told(error: HybridrtError) -> str:
@@ -197,8 +219,6 @@ class _Bench:
                 self._place_model(model, device)
 
     def _place_model(self, model: LocalModel, device: Recipient) -> None:
-        from hybridrt.plugins import load_plugin
-
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=device.facts)
         try:
             if model.id in self._given:
@@ -212,6 +232,19 @@ class _Bench:
             self._add(target, None, _told(error))
         else:
             self._add(target, backend, "")
+
+    def _local_backend(self, model: LocalModel) -> Backend:
+        """Make what answers with a model file; the file itself is read when it is first asked."""
+        from hybridrt.plugins import load_plugin
+
+        if not model.path.is_file():
+            hint = f"put the file there, or change `path` of model `{model.id}`"
+            raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
+        make = load_plugin("backends", model.backend)
+        if model.backend == "llama" and find_spec("llama_cpp") is None:
+            raise MissingExtraError("a local language model", extra="local")
+        backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads)
+        return backend
 
     def place_bindings(self, policy: Policy) -> None:
         """Lay out the recipients that the application binds; one that the policy does not list cannot be reached."""
@@ -230,7 +263,7 @@ class _Bench:
     def _place_binding(self, binding: Binding, recipient: Recipient) -> None:
         target = Target(
             id=binding.recipient,
-            place=PLACES[recipient.kind],
+            place=Place(recipient.place),
             model=binding.model,
             adapter=recipient.adapter,
             endpoint=recipient.endpoint,
@@ -256,7 +289,7 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
-        return CloudBackend(target, adapter(), key, self._gate, self._transport)
+        return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
 
     def _add(self, target: Target, backend: Backend | None, reason: str) -> None:
         self.targets.append(target)

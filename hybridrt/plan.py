@@ -27,27 +27,25 @@ class World:
     pace_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
-def order_targets(ruling: Ruling, targets: Sequence[Target], request: Request, signals: Signals, world: World) -> list[Target]:
-    """The targets that may and can serve, best first."""
-    return _ordered(ruling, [t for t in targets if not why_not(t, ruling, request, signals, world)], request, world)
-
-
-def refusals(ruling: Ruling, targets: Sequence[Target], request: Request, signals: Signals, world: World) -> tuple[Refusal, ...]:
-    """Why each other recipient is out: by the policy, or by what is not here."""
-    said = list(ruling.refusals)
-    refused = {refusal.recipient for refusal in said}
+def make_plan(
+    ruling: Ruling, targets: Sequence[Target], request: Request, signals: Signals, world: World
+) -> tuple[tuple[Target, ...], tuple[Refusal, ...]]:
+    """The targets that may and can serve, best first; and whom something else than the policy keeps out."""
+    able, unable = [], []
     for target in targets:
-        if target.recipient not in refused and (reason := why_not(target, ruling, request, signals, world)):
-            said.append(Refusal(target.id, reason))
+        if target.recipient not in ruling.may_reach:
+            continue
+        if reason := why_not(target, ruling, request, signals, world):
+            unable.append(Refusal(target.id, reason))
+        else:
+            able.append(target)
     bound = {target.recipient for target in targets}
-    said.extend(Refusal(recipient, "not bound in the application file") for recipient in ruling.may_reach if recipient not in bound)
-    return tuple(said)
+    unable.extend(Refusal(name, "not bound in the application file") for name in ruling.may_reach if name not in bound)
+    return tuple(_ordered(ruling, able, request, world)), tuple(unable)
 
 
 def why_not(target: Target, ruling: Ruling, request: Request, signals: Signals, world: World) -> str:
-    """Why this target is not in the plan, or nothing. The policy comes first, then the duties, then what is possible."""
-    if target.recipient not in ruling.may_reach:
-        return next((r.reason for r in ruling.refusals if r.recipient == target.recipient), "no recipient of the policy")
+    """Why a target that the policy allows is still not in the plan, or nothing: what is closed, wanted, owed and possible."""
     off_device = not target.place.is_device
     if off_device and world.closed:
         return world.closed
@@ -63,8 +61,6 @@ def why_not(target: Target, ruling: Ruling, request: Request, signals: Signals, 
             return reason
     if request.has_images and "image" not in target.modalities:
         return "it reads no pictures"
-    if not request.has_images and "text" not in target.modalities:
-        return "it reads no text"
     return world.unusable.get(target.id, "")
 
 

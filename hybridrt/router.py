@@ -16,7 +16,7 @@ from hybridrt.decision import Decision
 from hybridrt.door import cut
 from hybridrt.errors import ClosedError, InvalidRequestError, LedgerError
 from hybridrt.event import Done
-from hybridrt.plan import make_facts, order_targets, refusals
+from hybridrt.plan import make_facts, make_plan
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
 
@@ -152,8 +152,8 @@ class Router:
         signals = await equipment.senses.sense(request, deadline)
         decision = self._decide_and_record(equipment, request, signals)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
-        with equipment.gate.clear(decision.id, recipients, deadline):
-            walk = Walk(request, decision, deadline, equipment.backends, equipment.confirm, hold)
+        with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
+            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.ledger, equipment.confirm, hold)
             async with aclosing(walk.events()) as events:
                 async for event in events:
                     yield event
@@ -161,7 +161,7 @@ class Router:
     def _decide_and_record(self, equipment: Equipment, request: Request, signals: Signals) -> Decision:
         decision = self._decide(equipment, request, signals)
         try:
-            equipment.ledger.append(_record(decision), durable=decision.obligations.get("log_sync") == "each")
+            equipment.ledger.append(decision.as_record(), durable=decision.obligations.get("log_sync") == "each")
         except LedgerError as error:
             # No record, no egress; the device still answers.
             return self._decide(equipment, request, signals, closed=f"the ledger cannot be written: {error}")
@@ -181,13 +181,12 @@ class Router:
             raise InvalidRequestError(wrong.message, field=wrong.field, hint=wrong.hint)
         ruling = policy.decide(facts, today)
         world = equipment.world(closed or policy.closed_reason(today) or "")
+        plan, unable = make_plan(ruling, equipment.targets, request, signals, world)
         return Decision(
             id="d-" + secrets.token_hex(8),
-            plan=tuple(order_targets(ruling, equipment.targets, request, signals, world)),
-            refusals=refusals(ruling, equipment.targets, request, signals, world),
-            obligations=ruling.obligations,
-            routing=ruling.routing,
-            decided_by=ruling.decided_by,
+            plan=plan,
+            unable=unable,
+            ruling=ruling,
             policy=policy.name,
             policy_digest=policy.digest,
             facts=facts,
@@ -202,7 +201,3 @@ class Router:
 
 def _today() -> date:
     return datetime.now(UTC).date()
-
-
-def _record(decision: Decision) -> dict[str, Any]:
-    return {"kind": "decision", **decision.as_dict()}

@@ -9,9 +9,11 @@ Three rules hold everywhere:
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from hybridrt.answer import Answer, Attempt
 from hybridrt.backend import Backend, Call
@@ -25,6 +27,7 @@ from hybridrt.errors import (
     DeclinedError,
     HybridrtError,
     LateError,
+    LedgerError,
     NoAnswerError,
     RefusedByPolicy,
     RefusedError,
@@ -36,6 +39,12 @@ from hybridrt.obligation import output_bound
 from hybridrt.request import Request
 from hybridrt.tape import Tape, make_answer, retold
 from hybridrt.target import Target
+
+if TYPE_CHECKING:
+    from hybridrt.egress.gate import Clearance
+    from hybridrt.ledger import LedgerPort
+
+log = logging.getLogger("hybridrt")
 
 StreamEvent = Route | Text | Reasoning | ToolCall | Usage | Done
 Confirm = Callable[[Decision, Target], Awaitable[bool]]
@@ -49,6 +58,8 @@ class Walk:
     decision: Decision
     deadline: Deadline
     backends: Mapping[str, Backend]
+    clearance: Clearance
+    ledger: LedgerPort
     confirm: Confirm | None = None
     # Nothing is shown before the answer of a step is whole, so that every trigger can still send the walk on.
     hold: bool = False
@@ -120,8 +131,31 @@ class Walk:
             outcome, detail = "bug", type(error).__name__
             raise
         finally:
-            ms = (self.deadline.spent_s() - began_s) * 1000
-            self.attempts.append(Attempt(target.id, target.place, outcome, ms, call.meter.bytes_out, detail))
+            self._record(Attempt(target.id, target.place, outcome, (self.deadline.spent_s() - began_s) * 1000, 0, detail))
+
+    def _record(self, attempt: Attempt) -> None:
+        """Keep how an attempt ended. What went through the gate is on record there, one by one, with its bytes."""
+        if passed := self.clearance.take_attempts():
+            self.attempts.extend(passed)
+            return
+        self.attempts.append(attempt)
+        try:
+            self.ledger.append(
+                {
+                    "kind": "attempt_ended",
+                    "decision": self.decision.id,
+                    "attempt": len(self.attempts),
+                    "recipient": attempt.target,
+                    "place": str(attempt.place),
+                    "outcome": attempt.outcome,
+                    "bytes_out": 0,
+                    "ms": round(attempt.ms, 3),
+                },
+                durable=False,
+            )
+        except LedgerError:
+            # Nothing left the device in this attempt; a ledger that fails closes what could.
+            log.warning("an attempt on %s could not be recorded", attempt.target)
 
     def _call(self, target: Target, number: int) -> Call:
         """Say the request as this target may see it: masked where the policy obliges to."""

@@ -44,9 +44,7 @@ async def _examine(app: str | None, policies: tuple[str, ...]) -> dict[str, Any]
     async with Router.open(app, policies=policies or None) as router:
         status = router.status()
     ignored = [name for name in _IGNORED if os.environ.get(name) or os.environ.get(name.lower())]
-    targets = [
-        {"id": t.id, "place": str(t.place), "model": t.model, "usable": t.usable, "reason": t.reason} for t in status.targets
-    ]
+    targets = [{"id": t.id, "place": str(t.place), "model": t.model, "usable": t.usable, "reason": t.reason} for t in status.targets]
     from hybridrt.sense import covered_labels
 
     return {
