@@ -18,6 +18,7 @@
         + Busy                     try later: .retry_after_s
           + RateLimitedError       the provider said 429
         + CredentialsError         missing or refused key (401, 403); never tried elsewhere
+        + UnsupportedError         this target cannot do what the request asks: .feature
         + RejectedError            the provider calls the request wrong (400, 404, 413, 422): .status
         + ContextOverflowError     too long: .needed, .window
         + RefusedError             the model or the service declined to answer
@@ -233,6 +234,16 @@ class RejectedError(TargetError):
     def __init__(self, message: str, *, status: int, target: str = "", hint: str = "") -> None:
         super().__init__(message, target=target, sent=True, hint=hint)
         self.status = status
+
+
+class UnsupportedError(TargetError):
+    """This target cannot do what the request asks; another one may."""
+
+    code = "unsupported"
+
+    def __init__(self, message: str, *, feature: str, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, hint=hint)
+        self.feature = feature
 
 
 class ContextOverflowError(TargetError):

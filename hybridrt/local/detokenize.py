@@ -1,0 +1,57 @@
+"""Tokens become text piece by piece: never half a character, never the whole answer again, never past a stop text."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Sequence
+
+
+class Utf8:
+    """Joins the bytes of tokens into whole characters; holds at most the three bytes of an unfinished one."""
+
+    def __init__(self) -> None:
+        # A model may say any byte; what is no UTF-8 becomes U+FFFD, as every reader of text expects.
+        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+
+    def feed(self, piece: bytes) -> str:
+        """Return the characters completed by these bytes."""
+        return self._decoder.decode(piece)
+
+    def end(self) -> str:
+        """Return what remains."""
+        return self._decoder.decode(b"", final=True)
+
+
+class StopText:
+    """Lets text through up to the first stop text; holds back only what may still become one."""
+
+    def __init__(self, stops: Sequence[str]) -> None:
+        self._stops = tuple(stops)
+        self._held = ""
+        self.was_met = False
+
+    def feed(self, text: str) -> str:
+        """Return the text that is certainly before any stop text."""
+        if not self._stops or self.was_met:
+            return "" if self.was_met else text
+        text = self._held + text
+        ends = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
+        if ends:
+            self.was_met, self._held = True, ""
+            return text[: min(ends)]
+        keep = max(self._overlap(text, stop) for stop in self._stops)
+        self._held = text[len(text) - keep :]
+        return text[: len(text) - keep]
+
+    def end(self) -> str:
+        """Return what was held back and did not become a stop text."""
+        held, self._held = self._held, ""
+        return held
+
+    @staticmethod
+    def _overlap(text: str, stop: str) -> int:
+        """Return how many last characters of the text are the first ones of the stop text."""
+        for length in range(min(len(stop) - 1, len(text)), 0, -1):
+            if text.endswith(stop[:length]):
+                return length
+        return 0
