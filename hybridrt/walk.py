@@ -212,7 +212,8 @@ class Walk:
         routing = self.decision.routing
         if answer.finish == "escalate":
             return True
-        if answer.finish == "length" and "truncated" in routing.escalate:
+        if answer.finish == "length" and self.request.max_output_tokens is None and "truncated" in routing.escalate:
+            # Cut by the target. What the caller's own limit cut, a stronger target would cut at the same place.
             return True
         return target.place.is_device and routing.unless_certified is not None and not answer.certified
 
