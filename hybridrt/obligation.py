@@ -1,6 +1,6 @@
 """Duties and who sees to them. A recipient whose duty nothing here can discharge leaves the plan.
 
-One row per duty of the vocabulary; `docs/obligations.md` says the same in words. Each discharger answers with the reason
+One row per duty that can be kept here; `docs/obligations.md` says the same in words. Each discharger answers with the reason
 why it cannot, or with nothing.
 """
 
@@ -74,12 +74,18 @@ def _max_cost_usd(limit: Any, circumstances: Circumstances) -> str:
     return "" if bound_usd <= limit else f"up to {bound_usd:.4f} USD, more than {limit:g}"
 
 
-def _log_content(value: Any, _circumstances: Circumstances) -> str:
-    return "" if value == "none" else "there is no content log"
+def _local_only(value: Any, _circumstances: Circumstances) -> str:
+    return "this request stays on the device" if value else ""
 
 
-def _offline_queue(_value: Any, _circumstances: Circumstances) -> str:
-    return ""
+def _require_region(regions: Any, circumstances: Circumstances) -> str:
+    region = circumstances.target.facts.get("region")
+    return "" if region in regions else f"it processes in {region or 'a region nobody stated'}, not in {', '.join(sorted(regions)) or 'any'}"
+
+
+def _require_zero_retention(value: Any, circumstances: Circumstances) -> str:
+    days = circumstances.target.facts.get("retention_days")
+    return "" if not value or days == 0 else f"it keeps requests for {'an unstated time' if days is None else f'{days} days'}"
 
 
 def _confirm(value: Any, circumstances: Circumstances) -> str:
@@ -91,13 +97,16 @@ Discharge = Callable[[Any, Circumstances], str]
 DISCHARGERS: Mapping[str, Discharge] = MappingProxyType(
     {
         "redact": _redact,  # the masks of hybridrt.mask, and a last scan of the outgoing bytes at the gate
+        "local_only": _local_only,
+        "require_region": _require_region,
+        "require_zero_retention": _require_zero_retention,
         "max_cost_usd": _max_cost_usd,
         "log": _holds,  # the ledger; when it cannot be written every off-device target leaves the plan
         "log_sync": _holds,  # the ledger syncs each record to the disk where this says `each`
         "log_days": _holds,  # the ledger deletes nothing
-        "log_content": _log_content,
+        "log_content": _holds,  # there is no content log, which is the strictest value
         "provider_cache": _holds,  # adapters ask for no caching; automatic caching is a declared fact of the recipient
-        "offline_queue": _offline_queue,  # there is no queue
+        "offline_queue": _holds,  # there is no queue, which is the strictest value
         "confirm": _confirm,
         "disclose": _holds,  # `answer.disclosures` carries it to whoever shows the answer
         "on_redactor_failure": _holds,  # a failed redactor removes the recipient, which is the strictest value

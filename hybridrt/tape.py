@@ -74,7 +74,7 @@ def make_answer(tape: Tape, request: Request, decision: Decision, target: Target
         cost_usd=_cost_usd(tape.usage, target),
         confidence=finish.confidence,
         certified=certified_error is not None and certified_error <= (1.0 if allowed_error is None else allowed_error),
-        disclosures=(str(decision.obligations["disclose"]),) if "disclose" in decision.obligations else (),
+        disclosures=tuple(sorted(decision.obligations.get("disclose", ()))),
     )
 
 
