@@ -1,0 +1,208 @@
+"""Who may send which bytes to whom, once.
+
+Rules alone: nothing here opens, waits or sleeps. A clearance says for how long one request may leave the device at all and
+to whom; a permit is good for the bytes of one attempt to one recipient, and is spent by the transport in the same step in
+which those bytes are handed to the socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from hashlib import blake2b
+
+from hybridrt.answer import Attempt
+from hybridrt.backend import Call
+from hybridrt.deadline import Deadline
+from hybridrt.egress.leak import leaked_labels
+from hybridrt.egress.recipient import Recipient
+from hybridrt.errors import LeakStopped, LedgerError, PermitError
+from hybridrt.ledger import LedgerPort
+from hybridrt.sealed import Sealed
+from hybridrt.target import Place
+from hybridrt.wire import HttpRequest
+
+log = logging.getLogger("hybridrt.egress")
+
+# Long enough to wait for a free connection and to open it; a permit that lies about longer belongs to a task that hangs.
+PERMIT_LIFE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Permit(Sealed):
+    """A single-use licence. A copy with the same fields is worth nothing: the gate knows the object."""
+
+    decision_id: str
+    recipient: str
+    endpoint: str
+    digest: bytes
+    attempt: int
+    expires_at: float
+
+
+@dataclass(slots=True)
+class _Trial:
+    """What the gate remembers of one attempt that has not ended."""
+
+    place: Place
+    began_at: float
+    is_spent: bool = False
+    bytes_out: int = 0
+
+
+@dataclass(slots=True)
+class Clearance:
+    """The right of one request to leave the device, until it is revoked; and what was done with it."""
+
+    decision_id: str
+    recipients: frozenset[str]
+    deadline: Deadline
+    permits: int = 0
+    running: dict[Permit, _Trial] = field(default_factory=dict)
+    ended: list[Attempt] = field(default_factory=list)
+
+    def take_attempts(self) -> tuple[Attempt, ...]:
+        """Return the attempts that ended since the last call: answered, failed and cancelled ones alike."""
+        ended, self.ended = tuple(self.ended), []
+        return ended
+
+
+class Gate:
+    """Nothing is sent without it. The clock is the event loop's unless a test brings its own."""
+
+    def __init__(self, ledger: LedgerPort, clock: Callable[[], float] | None = None) -> None:
+        self._ledger = ledger
+        self._clock = clock or _loop_time
+        self._clearances: dict[str, Clearance] = {}
+
+    @contextmanager
+    def clear(self, decision_id: str, recipients: frozenset[str], deadline: Deadline) -> Iterator[Clearance]:
+        """Let one request leave the device to these recipients until the block ends.
+
+        Whatever still runs afterwards, a task that leaked or one that came late, can send nothing.
+
+        Raises:
+            PermitError: the decision is already cleared.
+        """
+        if decision_id in self._clearances:
+            raise PermitError("the decision is already cleared")
+        clearance = self._clearances[decision_id] = Clearance(decision_id, recipients, deadline)
+        try:
+            yield clearance
+        finally:
+            del self._clearances[decision_id]
+            for permit in tuple(clearance.running):
+                self._end(clearance, permit, "cancelled")
+
+    def permit(self, call: Call, request: HttpRequest) -> Permit:
+        """License the bytes of one attempt and write it down before they can leave.
+
+        Raises:
+            PermitError: no clearance, another recipient, or too late.
+            LeakStopped: a value that was to be masked stands in the bytes.
+            LedgerError: the attempt could not be recorded.
+        """
+        clearance = self._clearances.get(call.decision_id)
+        target = call.target
+        now = self._clock()
+        if clearance is None:
+            raise PermitError("no clearance is open for this decision")
+        if target.id not in clearance.recipients:
+            raise PermitError(f"`{target.id}` is not a recipient of this decision")
+        if _is_past(clearance.deadline, now) or _is_past(call.deadline, now):
+            raise PermitError("the deadline has passed")
+        if labels := leaked_labels(call.hidden, request):
+            raise LeakStopped(f"masked values stood in the request to `{target.id}`: {', '.join(labels)}", labels=labels)
+        attempt = clearance.permits + 1
+        self._ledger.append(
+            {"kind": "attempt", "decision": call.decision_id, "attempt": attempt, "recipient": target.id, "place": str(target.place)},
+            durable=call.obligations.get("log_sync") == "each",
+        )
+        ends = [at for at in (clearance.deadline.at, call.deadline.at) if at is not None]
+        permit = Permit(
+            decision_id=call.decision_id,
+            recipient=target.id,
+            endpoint=target.endpoint or "",
+            digest=_digest(request),
+            attempt=attempt,
+            expires_at=min([now + PERMIT_LIFE_S, *ends]),
+        )
+        clearance.permits = attempt
+        clearance.running[permit] = _Trial(target.place, now)
+        return permit
+
+    def spend(self, permit: Permit, recipient: Recipient, request: HttpRequest, bytes_out: int) -> None:
+        """Use a permit up. The transport calls this in the same step in which it writes, with nothing awaited between.
+
+        Raises:
+            PermitError: unknown, spent, expired or revoked, or for another recipient or other bytes.
+        """
+        clearance = self._clearances.get(permit.decision_id)
+        trial = None if clearance is None else clearance.running.get(permit)
+        if clearance is None:
+            raise PermitError("the clearance of this decision was revoked")
+        if trial is None:
+            raise PermitError("the permit is not known")
+        if trial.is_spent:
+            raise PermitError("the permit is already spent")
+        # Spent even when what follows refuses: nobody probes the gate with one permit twice.
+        trial.is_spent = True
+        now = self._clock()
+        if now >= permit.expires_at:
+            raise PermitError("the permit has expired")
+        if _is_past(clearance.deadline, now):
+            raise PermitError("the deadline has passed")
+        if (recipient.id, recipient.endpoint) != (permit.recipient, permit.endpoint):
+            raise PermitError("the permit is for another recipient")
+        if _digest(request) != permit.digest:
+            raise PermitError("the permit is for other bytes")
+        trial.bytes_out = bytes_out
+
+    def end(self, permit: Permit, outcome: str) -> None:
+        """Close the record of an attempt. A second call does nothing."""
+        clearance = self._clearances.get(permit.decision_id)
+        if clearance is not None:
+            self._end(clearance, permit, outcome)
+
+    def _end(self, clearance: Clearance, permit: Permit, outcome: str) -> None:
+        trial = clearance.running.pop(permit, None)
+        if trial is None:
+            return
+        ms = (self._clock() - trial.began_at) * 1000
+        clearance.ended.append(Attempt(permit.recipient, trial.place, outcome, ms, trial.bytes_out))
+        record = {
+            "kind": "attempt_ended",
+            "decision": permit.decision_id,
+            "attempt": permit.attempt,
+            "recipient": permit.recipient,
+            "outcome": outcome,
+            "bytes_out": trial.bytes_out,
+            "ms": round(ms, 3),
+        }
+        try:
+            self._ledger.append(record, durable=False)
+        except LedgerError:
+            # The bytes are out and the answer is the caller's. A begin without an end reads as `unknown`, and the next
+            # permit meets the same ledger.
+            log.warning("the end of attempt %d of decision %s could not be recorded", permit.attempt, permit.decision_id)
+
+
+def _digest(request: HttpRequest) -> bytes:
+    """Name the bytes of a request. Kept in memory only: a digest of content is content."""
+    digest = blake2b(digest_size=16)
+    for part in (request.method, request.path, *(f"{name}\0{value}" for name, value in request.headers)):
+        digest.update(part.encode("utf-8", "surrogatepass"))
+        digest.update(b"\0\0")
+    digest.update(request.body)
+    return digest.digest()
+
+
+def _is_past(deadline: Deadline, now: float) -> bool:
+    return deadline.at is not None and now >= deadline.at
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

@@ -1,0 +1,377 @@
+"""The only sockets of hybridrt.
+
+No redirects, no cookies, no proxy, nothing from the environment: host, port and TLS name are the recipient's, the address
+behind the name is checked before anything connects to it, and the gate takes the permit back in the very step in which the
+bytes are written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import ssl
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import h11
+
+from hybridrt.deadline import Deadline
+from hybridrt.egress.address import refusal
+from hybridrt.egress.gate import Gate, Permit
+from hybridrt.egress.lane import CutError, Lane
+from hybridrt.egress.lanes import Lanes
+from hybridrt.egress.recipient import Recipient
+from hybridrt.errors import BrokenStream, LateError, ProtocolError, RedirectError, TargetError, UnavailableError
+from hybridrt.wire import HttpRequest, ReplyHead
+
+# These frame the message or name its receiver, which is the transport's business alone; cookies would link requests.
+_OURS = frozenset(
+    ("host", "content-length", "transfer-encoding", "connection", "keep-alive", "te", "trailer", "upgrade", "expect", "cookie")
+) | {"accept-encoding", "proxy-authorization", "proxy-connection", "forwarded", "x-forwarded-for"}
+# Where Linux and the BSDs keep the roots; the first that exists. OpenSSL's own search would read SSL_CERT_FILE.
+_ROOTS = (
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/cert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/pki/tls/cert.pem",
+    "/etc/ssl/ca-bundle.pem",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds that hold beside the request's own deadline."""
+
+    connect_s: float = 10.0  # three lost SYN packets; who has not answered by then will not
+    address_s: float = 3.0  # for each address but the last: a broken IPv6 path must not eat the whole of it
+    first_byte_s: float = 300.0  # an answer that is not streamed says nothing until it is complete
+    between_chunks_s: float = 60.0  # providers send a sign of life every 15 s or so
+    total_s: float = 600.0  # the longest that provider SDKs wait; for requests without a deadline
+    body_bytes: int = 32 * 1024 * 1024  # a million tokens of text are 4 MB, and JSON around each doubles them a few times
+    lanes: int = 64  # to one recipient; most providers allow fewer requests at once to one key
+    idle_lanes: int = 4  # a person causes one request at a time; after a burst four are plenty and cost nothing to keep
+    idle_s: float = 30.0  # load balancers cut silent connections from 60 s on; half of it leaves no race
+    waiting: int = 1024  # sixteen rounds of all lanes; who stands behind them should hear so at once
+
+
+@dataclass(frozen=True, slots=True)
+class Detour:
+    """For tests, in code alone: these hosts are found at these addresses, under certificates of this authority.
+
+    The name is still checked and the certificate still verified; only the system's authorities and the rules about
+    addresses do not apply to these hosts.
+    """
+
+    hosts: Mapping[str, tuple[str, int]]
+    ca_pem: bytes
+
+
+class _Span:
+    """One exchange in time: with whom, and when on the loop's clock it must be over."""
+
+    __slots__ = ("budget_s", "limits", "loop", "recipient", "until")
+
+    def __init__(self, recipient: Recipient, deadline: Deadline, limits: Limits) -> None:
+        self.recipient = recipient
+        self.limits = limits
+        self.loop = asyncio.get_running_loop()
+        now = self.loop.time()
+        self.until = now + limits.total_s if deadline.at is None else min(deadline.at, now + limits.total_s)
+        self.budget_s = self.until - now
+
+    def within(self, limit_s: float) -> float:
+        """The end of a wait that has a limit of its own."""
+        return min(self.until, self.loop.time() + limit_s)
+
+
+class Reply:
+    """One reply in the making: its head, then its body as an async iterator of bytes. Close it, whatever happened."""
+
+    def __init__(self, head: ReplyHead, lane: Lane, lanes: Lanes, span: _Span) -> None:
+        self.head = head
+        self._lane = lane
+        self._lanes = lanes
+        self._span = span
+        self._received = 0
+        self._is_whole = False
+        self._is_closed = False
+
+    def hurry(self, within_s: float) -> None:
+        """Let the rest of the body come within this time or not at all."""
+        self._span.until = self._span.within(within_s)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._is_whole:
+            raise StopAsyncIteration
+        fault: TargetError
+        try:
+            data = await self._lane.data(self._span.within(self._span.limits.between_chunks_s))
+        except (TimeoutError, CutError, h11.RemoteProtocolError) as error:
+            fault = _body_fault(error, self._span)
+        else:
+            self._received += len(data)
+            if self._received <= self._span.limits.body_bytes:
+                if data:
+                    return data
+                self._is_whole = True
+                raise StopAsyncIteration
+            name = self._span.recipient.id
+            fault = ProtocolError(f"`{name}` sent more than {self._span.limits.body_bytes} bytes", target=name, sent=True)
+        raise fault
+
+    def close(self) -> None:
+        """Give the lane back: for the next request when the body was read to its end, else to the operating system."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._is_whole:
+            self._lanes.put(self._lane)
+        else:
+            self._lanes.drop(self._lane)
+
+
+class Transport:
+    """Sends what the gate permits, and nothing else."""
+
+    def __init__(self, gate: Gate, *, limits: Limits | None = None, detour: Detour | None = None) -> None:
+        self._gate = gate
+        self._limits = limits or Limits()
+        self._detour = detour
+        self._lanes: dict[Recipient, Lanes] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._system_tls: ssl.SSLContext | None = None
+        self._detour_tls: ssl.SSLContext | None = None
+
+    async def exchange(self, permit: Permit, recipient: Recipient, request: HttpRequest, deadline: Deadline) -> Reply:
+        """Send one permitted request and wait for the head of its reply, whatever its status, redirects apart.
+
+        Raises:
+            PermitError: the gate refused at the last moment; nothing was sent.
+            TargetError: it failed; `sent` says whether the recipient may have begun to work on it.
+        """
+        span = _Span(recipient, deadline, self._limits)
+        path, headers = recipient.path(request.path), _headers(recipient, request)
+        lanes = self._lanes_of(recipient, span.loop)
+        lane = await self._take(lanes, span)
+        is_sent = False
+        fault: TargetError
+        try:
+            data = lane.compose(request.method, path, headers, request.body)
+            if span.loop.time() >= span.until:
+                raise TimeoutError
+            self._gate.spend(permit, recipient, request, len(data))
+            is_sent = True
+            lane.write(data)
+            response = await lane.head(span.within(self._limits.first_byte_s))
+            head = ReplyHead(response.status_code, _reply_headers(response))
+            _check_head(head, recipient)
+            return Reply(head, lane, lanes, span)
+        except TargetError as error:
+            lanes.drop(lane)
+            fault = error
+        except (TimeoutError, CutError, h11.RemoteProtocolError, h11.LocalProtocolError) as error:
+            lanes.drop(lane)
+            fault = _head_fault(error, span, is_sent=is_sent)
+        except BaseException:
+            lanes.drop(lane)
+            raise
+        # Raised outside the handler: errors of the libraries below quote headers, keys among them.
+        raise fault
+
+    async def close(self) -> None:
+        """Close all idle connections. Must not raise; bounded."""
+        for lanes in self._lanes.values():
+            lanes.close()
+        self._lanes.clear()
+        # One turn of the loop for asyncio to close what was aborted, one for TLS on top of it.
+        for _ in range(3):
+            await asyncio.sleep(0)
+
+    def _lanes_of(self, recipient: Recipient, loop: asyncio.AbstractEventLoop) -> Lanes:
+        if self._loop is not loop:
+            # Connections live and die with their loop; a new loop, after a fork for one, begins with none.
+            self._loop = loop
+            self._lanes = {}
+        lanes = self._lanes.get(recipient)
+        if lanes is None:
+            limits = self._limits
+
+            async def connect(until: float) -> Lane:
+                return await self._connect(recipient, until)
+
+            lanes = self._lanes[recipient] = Lanes(
+                connect, most=limits.lanes, keep=limits.idle_lanes, idle_s=limits.idle_s, waiting=limits.waiting
+            )
+        return lanes
+
+    async def _take(self, lanes: Lanes, span: _Span) -> Lane:
+        name = span.recipient.id
+        fault: TargetError
+        try:
+            return await lanes.take(span.until)
+        except TargetError as error:
+            fault = error
+            fault.target = name
+        except TimeoutError:
+            fault = LateError(f"no connection to `{name}` within {span.budget_s:.3g} s", budget_s=span.budget_s, target=name)
+        except OSError as error:
+            fault = _connect_fault(error, name)
+        raise fault
+
+    # --- connecting ---
+
+    async def _connect(self, recipient: Recipient, until: float) -> Lane:
+        loop = asyncio.get_running_loop()
+        places, context = await self._whereabouts(recipient, until)
+        for host, port in places[:-1]:
+            try:
+                return await self._open(recipient, (host, port), context, min(until, loop.time() + self._limits.address_s))
+            except (OSError, TimeoutError):
+                continue
+        limit = min(until, loop.time() + self._limits.connect_s)
+        try:
+            return await self._open(recipient, places[-1], context, limit)
+        except TimeoutError:
+            if limit == until:
+                raise
+        raise UnavailableError(
+            f"`{recipient.id}` did not accept a connection within {self._limits.connect_s:g} s", target=recipient.id, retry_after_s=0.0
+        )
+
+    async def _open(self, recipient: Recipient, place: tuple[str, int], context: ssl.SSLContext | None, until: float) -> Lane:
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout_at(until):
+            # asyncio sets TCP_NODELAY itself; the host is a literal address here and is not resolved again.
+            _, lane = await loop.create_connection(
+                lambda: Lane(loop), *place, ssl=context, server_hostname=recipient.host if context is not None else None
+            )
+        return lane
+
+    async def _whereabouts(self, recipient: Recipient, until: float) -> tuple[list[tuple[str, int]], ssl.SSLContext | None]:
+        """Find the addresses of a recipient, each one checked, and the certificates that count for it."""
+        if self._detour is not None and recipient.host in self._detour.hosts:
+            if recipient.is_tls and self._detour_tls is None:
+                self._detour_tls = _tls()
+                self._detour_tls.load_verify_locations(cadata=self._detour.ca_pem.decode("ascii"))
+            return [self._detour.hosts[recipient.host]], self._detour_tls if recipient.is_tls else None
+        async with asyncio.timeout_at(until):
+            found = await asyncio.get_running_loop().getaddrinfo(recipient.host, recipient.port, type=socket.SOCK_STREAM)
+            addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            for address in addresses:
+                if why := refusal(address, recipient.place):
+                    raise UnavailableError(
+                        f"the host of `{recipient.id}` leads to an address that {why}",
+                        target=recipient.id,
+                        hint=f"a `{recipient.place}` recipient may not be there; check the endpoint and the name service",
+                    )
+            if recipient.is_tls and self._system_tls is None:
+                # Reading the roots takes some 17 ms, too long for the loop; two at once do no harm.
+                self._system_tls = await asyncio.to_thread(_system_tls)
+        # More than four addresses of one service that all fail will not be saved by the fifth.
+        return [(address, recipient.port) for address in addresses[:4]], self._system_tls if recipient.is_tls else None
+
+
+def _tls() -> ssl.SSLContext:
+    # Not `create_default_context`: it writes keys to SSLKEYLOGFILE.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _system_tls() -> ssl.SSLContext:
+    """Trust what the operating system trusts, and no variable of the environment."""
+    if sys.platform in ("win32", "darwin"):
+        import truststore
+
+        context: ssl.SSLContext = truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+    context = _tls()
+    built_in = ssl.get_default_verify_paths()
+    for file in (built_in.openssl_cafile, *_ROOTS):
+        if Path(file).is_file():
+            context.load_verify_locations(cafile=file)
+            return context
+    if os.path.isdir(built_in.openssl_capath):  # noqa: PTH112  may be empty text, which a Path turns into `.`
+        context.load_verify_locations(capath=built_in.openssl_capath)
+    return context
+
+
+def _headers(recipient: Recipient, request: HttpRequest) -> list[tuple[bytes, bytes]]:
+    headers = [(b"host", recipient.authority.encode("ascii"))]
+    wrong = ""
+    for name, value in request.headers:
+        if name.lower() in _OURS:
+            wrong = f"sets the header `{name.lower()}`, which is the transport's"
+            break
+        try:
+            headers.append((name.encode("ascii"), value.encode("ascii")))
+        except UnicodeEncodeError:
+            wrong = "made a header that is not ASCII"
+            break
+    if wrong:
+        raise ProtocolError(f"the adapter of `{recipient.id}` {wrong}", target=recipient.id)
+    headers.append((b"accept-encoding", b"identity"))
+    headers.append((b"content-length", str(len(request.body)).encode("ascii")))
+    return headers
+
+
+def _reply_headers(response: h11.Response) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in response.headers:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
+
+
+def _check_head(head: ReplyHead, recipient: Recipient) -> None:
+    if 300 <= head.status < 400:
+        raise RedirectError(f"`{recipient.id}` answered with a redirect", status=head.status, target=recipient.id)
+    if head.headers.get("content-encoding", "identity").lower() != "identity":
+        raise ProtocolError(f"`{recipient.id}` compressed its reply, which was not asked for", target=recipient.id, sent=True)
+
+
+def _connect_fault(error: OSError, target: str) -> TargetError:
+    """What could not be connected was not sent. `retry_after_s` marks what may pass by itself in a moment."""
+    if isinstance(error, socket.gaierror):
+        return UnavailableError(f"the host of `{target}` cannot be resolved", target=target, hint="is the device online?")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return UnavailableError(
+            f"the certificate of `{target}` was not accepted: {error.verify_message}",
+            target=target,
+            hint="check the clock, the endpoint and the authorities of this machine",
+        )
+    if isinstance(error, ssl.SSLError):
+        return UnavailableError(f"no secure connection to `{target}`: {error.reason or 'tls'}", target=target)
+    if isinstance(error, ConnectionError):
+        return UnavailableError(f"`{target}` did not accept the connection", target=target, retry_after_s=0.0)
+    return UnavailableError(f"`{target}` cannot be reached: {(error.strerror or type(error).__name__).lower()}", target=target)
+
+
+def _head_fault(error: Exception, span: _Span, *, is_sent: bool) -> TargetError:
+    target = span.recipient.id
+    if isinstance(error, TimeoutError):
+        return LateError(f"`{target}` did not begin to answer in time", budget_s=span.budget_s, target=target, sent=is_sent)
+    if isinstance(error, CutError):
+        return UnavailableError(f"`{target}` ended the connection before it answered", target=target, sent=is_sent)
+    if isinstance(error, h11.LocalProtocolError):
+        return ProtocolError(f"the adapter of `{target}` made a request that is not valid HTTP", target=target)
+    return ProtocolError(f"the reply of `{target}` is not HTTP", target=target, sent=True)
+
+
+def _body_fault(error: Exception, span: _Span) -> TargetError:
+    target = span.recipient.id
+    if isinstance(error, TimeoutError):
+        return LateError(f"`{target}` stopped sending", budget_s=span.budget_s, target=target, sent=True)
+    if isinstance(error, CutError):
+        return BrokenStream(f"`{target}` ended the connection before its reply was complete", delivered=0, target=target)
+    return ProtocolError(f"the reply of `{target}` is not HTTP", target=target, sent=True)
