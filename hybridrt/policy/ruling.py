@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,12 +29,74 @@ class Routing:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Where one recipient stands in one ruling: the rules for it, the rules against it, and what else keeps it out."""
+
+    recipient: str
+    may_receive: bool
+    permitted_by: tuple[str, ...] = ()
+    stopped_by: tuple[str, ...] = ()
+    forbidden_by: tuple[str, ...] = ()
+    closed: str = ""
+
+    def refusal(self) -> Refusal | None:
+        """Say why it is out, or nothing when it is in."""
+        if self.may_receive:
+            return None
+        if self.closed:
+            return Refusal(self.recipient, self.closed)
+        allowed = f"permitted by {', '.join(self.permitted_by)}" if self.permitted_by else "no rule surely permits it"
+        if not self.stopped_by:
+            return Refusal(self.recipient, allowed)
+        return Refusal(self.recipient, f"{allowed}; stopped by {', '.join(self.stopped_by)}", self.stopped_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """The rules behind a ruling.
+
+    `decided_by` names the rules that made the difference: the permits of those who may receive, and for everybody who is
+    out the forbids or, where no forbid speaks, the requirements that were not met.
+    """
+
+    standings: tuple[Standing, ...]
+    refusals: tuple[Refusal, ...]
+    decided_by: tuple[str, ...]
+    duty_rules: tuple[str, ...]
+
+    @classmethod
+    def of(cls, standings: tuple[Standing, ...], duty_rules: tuple[str, ...], rule_order: Iterable[str]) -> Reasons:
+        """Read the reasons out of where everybody stands; rules are named in the order of the file."""
+        named: set[str] = set()
+        for one in standings:
+            named.update(one.permitted_by if one.may_receive else one.forbidden_by or one.stopped_by)
+        refusals = tuple(refusal for one in standings if (refusal := one.refusal()) is not None)
+        return cls(standings, refusals, tuple(rule for rule in rule_order if rule in named), duty_rules)
+
+
+@dataclass(frozen=True, slots=True)
 class Ruling:
-    """The outcome of `Policy.decide` for one request, with its reasons, at no second evaluation."""
+    """The outcome of `Policy.decide` for one request.
+
+    The reasons are read out of the same bits that decided, when somebody asks; nothing is evaluated again.
+    """
 
     may_reach: tuple[str, ...]
-    refusals: tuple[Refusal, ...]
     obligations: Mapping[str, Any]
-    duty_rules: tuple[str, ...]
-    decided_by: tuple[str, ...]
     routing: Routing
+    reasons: Callable[[], Reasons]
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Why each recipient that is out is out."""
+        return self.reasons().refusals
+
+    @property
+    def decided_by(self) -> tuple[str, ...]:
+        """The rules that made the difference."""
+        return self.reasons().decided_by
+
+    @property
+    def duty_rules(self) -> tuple[str, ...]:
+        """The rules that oblige."""
+        return self.reasons().duty_rules
