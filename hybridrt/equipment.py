@@ -24,13 +24,10 @@ if TYPE_CHECKING:
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
-    from hybridrt.policy import Policy
+    from hybridrt.policy import Deciding
     from hybridrt.policy.recipient import Recipient
     from hybridrt.sense import Senses
     from hybridrt.walk import Confirm
-
-# What the device falls back to when the policy cannot be read.
-FALLBACK_POLICY = "device-only"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ class Status:
 class Equipment:
     """Everything a router uses; it closes what it opened."""
 
-    policy: Policy
+    policy: Deciding
     targets: tuple[Target, ...]
     backends: dict[str, Backend]
     gate: Gate
@@ -107,7 +104,8 @@ def equip(
     app = _application(application, problems)
     policy = _policy(policies or app.policies, problems)
     ledger = ledger or _ledger(app.ledger, problems)
-    gate, transport = Gate(ledger), Transport(detour)
+    gate = Gate(ledger)
+    transport = Transport(gate, detour=detour)
     bench = _Bench(app, gate, transport, backends)
     bench.place_models(policy)
     bench.place_bindings(policy)
@@ -147,14 +145,14 @@ def _application(application: str | PathLike[str] | Application | None, problems
         return Application()
 
 
-def _policy(names: Sequence[str | PathLike[str]], problems: list[str]) -> Policy:
-    from hybridrt.policy import intersect, load
+def _policy(names: Sequence[str | PathLike[str]], problems: list[str]) -> Deciding:
+    from hybridrt.policy import closed_policy, intersect, load
 
     try:
         loaded = [load(name) for name in names]
     except FileError as error:
         problems.append(_told(error))
-        return load(FALLBACK_POLICY)
+        return closed_policy(_told(error))
     return loaded[0] if len(loaded) == 1 else intersect(loaded)
 
 
@@ -207,7 +205,7 @@ class _Bench:
         self.unusable: dict[str, str] = {}
         self.strangers: list[TargetStatus] = []
 
-    def place_models(self, policy: Policy) -> None:
+    def place_models(self, policy: Deciding) -> None:
         """Lay out the models on this device; the first local recipient of the policy is the device."""
         device = next((recipient for recipient in policy.recipients if recipient.kind == "local"), None)
         for model in self._app.models or (_factory_model(),):
@@ -246,7 +244,7 @@ class _Bench:
         backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads)
         return backend
 
-    def place_bindings(self, policy: Policy) -> None:
+    def place_bindings(self, policy: Deciding) -> None:
         """Lay out the recipients that the application binds; one that the policy does not list cannot be reached."""
         listed = {recipient.id: recipient for recipient in policy.recipients}
         for binding in self._app.bindings:
@@ -283,6 +281,7 @@ class _Bench:
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
         from hybridrt.egress.cloud import CloudBackend
         from hybridrt.key import find_key
+        from hybridrt.plugins import load_plugin
         from hybridrt.plugins import load_plugin
 
         if target.adapter is None or target.endpoint is None:

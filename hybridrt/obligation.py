@@ -80,7 +80,9 @@ def _local_only(value: Any, _circumstances: Circumstances) -> str:
 
 def _require_region(regions: Any, circumstances: Circumstances) -> str:
     region = circumstances.target.facts.get("region")
-    return "" if region in regions else f"it processes in {region or 'a region nobody stated'}, not in {', '.join(sorted(regions)) or 'any'}"
+    return (
+        "" if region in regions else f"it processes in {region or 'a region nobody stated'}, not in {', '.join(sorted(regions)) or 'any'}"
+    )
 
 
 def _require_zero_retention(value: Any, circumstances: Circumstances) -> str:

@@ -6,12 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from hybridrt.errors import InvalidRequestError
 from hybridrt.obligation import Circumstances, undischarged
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.ruling import Refusal, Ruling
-from hybridrt.request import Request
+from hybridrt.policy.vocabulary import FIELDS, Vocabulary, battery_band, deadline_band, nearest, yes_no
+from hybridrt.request import Declared, Request
 from hybridrt.signals import UNKNOWN, Presence, Signals
 from hybridrt.target import Target
+
+DECLARED_FIELDS = ("purpose", "sensitivity", "consent", "subject_region", "user_choice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,60 +80,61 @@ def _ordered(ruling: Ruling, targets: list[Target], request: Request, world: Wor
     return sorted(targets, key=lambda t: order[t.place.value])
 
 
-def make_facts(request: Request, signals: Signals, *, deadline_band: str, covered: frozenset[str], settles: frozenset[str]) -> Facts:
+def check_declared(declared: Declared, vocabulary: Vocabulary) -> None:
+    """Refuse a declared word that the policy does not know: guessing what was meant could widen what may leave.
+
+    Raises:
+        InvalidRequestError: with the field.
+    """
+    said = [(name, value) for name in DECLARED_FIELDS if (value := getattr(declared, name)) is not None]
+    said.extend(("labels", label) for label in declared.labels)
+    for name, value in said:
+        if vocabulary.fault(name, value):
+            known = vocabulary.labels if name == "labels" else vocabulary.fields[name].values
+            near = nearest(value, known)
+            hint = f"did you mean `{near}`?" if near else f"known: {', '.join(sorted(known))}"
+            raise InvalidRequestError(f"what is declared as `{name}` is not a word of the policy", field=name, hint=hint)
+
+
+def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], settles: frozenset[str]) -> Facts:
     """Join what was declared with what was found; the stricter wins.
 
-    A declaration replaces an unknown only for the fields the policy lets it settle, and never a finding.
+    A declaration replaces an unknown only for the fields and labels the policy lets it settle, and never a finding.
     """
     declared, privacy = request.declared, signals.privacy
-    present = {label for label, presence in privacy.labels.items() if presence is Presence.PRESENT} | declared.labels
-    unknown = {label for label, presence in privacy.labels.items() if presence is Presence.UNKNOWN} | {
-        label for label in covered if label not in privacy.labels
-    }
-    if "data" in settles and declared.labels:
-        unknown = set()
+    present, unknown = set(declared.labels), set()
+    for label in covered:
+        presence = privacy.labels.get(label, Presence.UNKNOWN)
+        if presence is Presence.PRESENT:
+            present.add(label)
+        elif presence is Presence.UNKNOWN and label not in settles:
+            unknown.add(label)
+    device = signals.device
     return Facts(
-        purpose=declared.purpose or Facts.purpose,
-        consent=declared.consent or Facts.consent,
-        subject_region=declared.subject_region or Facts.subject_region,
-        user_choice=declared.user_choice or Facts.user_choice,
-        sensitivity=_stricter(declared.sensitivity, privacy.sensitivity, settle="sensitivity" in settles),
+        purpose=declared.purpose or FIELDS["purpose"].default,
+        consent=declared.consent or FIELDS["consent"].default,
+        subject_region=declared.subject_region or FIELDS["subject_region"].default,
+        user_choice=declared.user_choice or FIELDS["user_choice"].default,
+        sensitivity=_stricter(declared.sensitivity, privacy.sensitivity, settles="sensitivity" in settles),
         complexity=signals.complexity.band,
-        deadline=deadline_band,
+        deadline=deadline_band(request.deadline_s),
         modality=signals.modality,
         language=signals.language,
         task=signals.task,
         injection=signals.injection,
-        online=_yes_no(signals.device.online),
-        metered=_yes_no(signals.device.metered),
-        battery=_battery(signals),
+        online=yes_no(device.online),
+        metered=yes_no(device.metered),
+        battery=battery_band(device.battery_percent, on_battery=device.on_battery),
         present=frozenset(present),
         unknown=frozenset(unknown - present),
     )
 
 
-LEVELS = ("public", "internal", "confidential", "special")
-
-
-def _stricter(declared: str | None, found: str, *, settle: bool) -> str:
+def _stricter(declared: str | None, found: str, *, settles: bool) -> str:
     """The higher level. Unknown stays unknown, unless the top level was declared or the policy lets a declaration settle it."""
-    if declared is None:
-        return found
+    levels = FIELDS["sensitivity"].values
+    if declared is None or declared == UNKNOWN:
+        return found if declared is None else UNKNOWN
     if found == UNKNOWN:
-        return declared if settle or declared == LEVELS[-1] else UNKNOWN
-    return max(declared, found, key=LEVELS.index)
-
-
-def _yes_no(value: bool | None) -> str:
-    return UNKNOWN if value is None else "yes" if value else "no"
-
-
-# Phones and laptops begin to save power at about a fifth of their charge.
-LOW_BATTERY_PERCENT = 20.0
-
-
-def _battery(signals: Signals) -> str:
-    percent, on_battery = signals.device.battery_percent, signals.device.on_battery
-    if percent is None:
-        return UNKNOWN
-    return "low" if on_battery and percent < LOW_BATTERY_PERCENT else "ok"
+        return declared if settles or declared == levels[-1] else UNKNOWN
+    return max(declared, found, key=levels.index)

@@ -14,9 +14,9 @@ from hybridrt.answer import Answer
 from hybridrt.deadline import Deadline
 from hybridrt.decision import Decision
 from hybridrt.door import cut
-from hybridrt.errors import ClosedError, InvalidRequestError, LedgerError
+from hybridrt.errors import ClosedError, LedgerError
 from hybridrt.event import Done
-from hybridrt.plan import make_facts, make_plan
+from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
 
@@ -170,15 +170,8 @@ class Router:
     def _decide(self, equipment: Equipment, request: Request, signals: Signals, closed: str = "") -> Decision:
         """The plan: pure over what was sensed, what the policy says and what is here."""
         policy, today = equipment.policy, _today()
-        facts = make_facts(
-            request,
-            signals,
-            deadline_band=policy.deadline_band(request.deadline_s),
-            covered=equipment.senses.covered,
-            settles=policy.declared_settles,
-        )
-        if wrong := policy.not_in_vocabulary(facts):
-            raise InvalidRequestError(wrong.message, field=wrong.field, hint=wrong.hint)
+        check_declared(request.declared, policy.vocabulary)
+        facts = make_facts(request, signals, covered=equipment.senses.covered, settles=policy.declared_settles)
         ruling = policy.decide(facts, today)
         world = equipment.world(closed or policy.closed_reason(today) or "")
         plan, unable = make_plan(ruling, equipment.targets, request, signals, world)

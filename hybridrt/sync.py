@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Coroutine, Iterator
+from collections.abc import Awaitable, Coroutine, Iterator
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from hybridrt.errors import ClosedError
@@ -85,7 +85,7 @@ class Router:
         self._thread.join()
         loop.close()
 
-    def _wait(self, step: Coroutine[Any, Any, T] | Any) -> T:
+    def _wait(self, step: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
         if self._loop is None:
             if asyncio.iscoroutine(step):
                 step.close()
@@ -98,5 +98,5 @@ class Router:
             raise
 
 
-async def _awaited(step: Any) -> Any:
+async def _awaited(step: Awaitable[T]) -> T:
     return await step

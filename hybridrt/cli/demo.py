@@ -14,7 +14,6 @@ import click
 
 from hybridrt.answer import Answer
 from hybridrt.application import Application, Binding
-from hybridrt.errors import ContextOverflowError
 from hybridrt.router import Router
 
 # The cloud of the demonstration: a server on loopback that says so. The host is the real one of the shipped policy; the
@@ -53,22 +52,23 @@ def demo(*, as_json: bool) -> None:
 
 async def _run() -> list[Step]:
     from hybridrt.testing import LoopbackProvider, TestAuthority
+    from hybridrt.testing.replies import say
 
     authority = TestAuthority()
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         provider = await stack.enter_async_context(LoopbackProvider(tls=authority.server_tls()))
-        provider.always(SAYS)
+        provider.always(say(SAYS))
         application = Application(bindings=(Binding(STAND_IN, "stand-in"),), ledger=folder / "ledger.jsonl")
-        router = await stack.enter_async_context(
-            Router.open(application, detour=authority.detour({"api.openai.com": provider}))
-        )
+        router = await stack.enter_async_context(Router.open(application, detour=authority.detour({"api.openai.com": provider})))
         return [
             await _step(router, "an everyday request", "Set a timer for ten minutes", max_output_tokens=24),
             await _step(router, "a hard question", HARD),
             await _step(router, "the same, about a patient", PATIENT, max_output_tokens=24),
             await _step(router, "a document too long for the device", "Summarise this log. " + REPORT * 150),
-            await _step(router, "a pasted key", "Why does this fail? api_key = 'sk-proj-a8Kd92mZq0LxV7bT3nYw5RcE1uHj6Gf4'", max_output_tokens=24),
+            await _step(
+                router, "a pasted key", "Why does this fail? api_key = 'sk-proj-a8Kd92mZq0LxV7bT3nYw5RcE1uHj6Gf4'", max_output_tokens=24
+            ),
         ]
 
 
@@ -83,4 +83,41 @@ async def _step(router: Router, name: str, prompt: str, **options: Any) -> Step:
         bytes_out=answer.receipt.bytes_out,
         why=_why(answer),
         attempts=[f"{attempt.target}: {attempt.outcome}" for attempt in answer.attempts],
+    )
+
+
+def _rule(answer: Answer) -> str:
+    """The rule behind the place: what kept the request here, else what chose the order."""
+    kept = [rule for refusal in answer.decision.refusals if refusal.recipient == STAND_IN for rule in refusal.rules]
+    return ", ".join(kept) or answer.decision.routing.rule
+
+
+def _why(answer: Answer) -> str:
+    """In a few words, for a reader who sees this for the first time."""
+    facts, before = answer.decision.facts, answer.attempts[:-1]
+    if before:
+        return f"{before[0].target} says {before[0].outcome.replace('_', ' ')}, so the next step of the plan answered"
+    if answer.place.is_device and facts.sensitivity not in ("public", "internal"):
+        found = ", ".join(sorted(facts.present)) or "something unknown"
+        return f"{facts.sensitivity}, has {found}: may not leave"
+    return f"{facts.sensitivity} and {facts.complexity}: order {', '.join(answer.decision.routing.order)}"
+
+
+def _show(steps: list[Step]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title="hybridrt under the policy private-first, with no key and no network")
+    for heading in ("request", "answered at", "rule", "why"):
+        table.add_column(heading)
+    table.add_column("ms", justify="right")
+    table.add_column("bytes that left\nthe device", justify="right")
+    for step in steps:
+        where = step.place if step.place == "device" else f"{step.place} (loopback stand-in)"
+        table.add_row(step.name, where, step.rule, step.why, f"{step.ms:.0f}", str(step.bytes_out))
+    console.print(table)
+    console.print(
+        "The cloud here is a server on this machine that stands in for a provider. The device answers with placeholder weights:\n"
+        "they prove the way, not the words. Name a model of your own in hybridrt.yaml, and see `hybridrt ask` and `hybridrt doctor`."
     )

@@ -1,0 +1,326 @@
+"""The plan is walked forward only."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hybridrt.errors import (
+    BrokenStream,
+    Busy,
+    ContextOverflowError,
+    CredentialsError,
+    DeadlineError,
+    LateError,
+    NoAnswerError,
+    ProtocolError,
+    RefusedByPolicy,
+    RefusedError,
+    TargetError,
+    UnavailableError,
+)
+from hybridrt.event import Done, Finish, Route, Text
+from hybridrt.target import Price
+from hybridrt.testing import ScriptedBackend, Wait
+
+ASK = "What is the capital of France?"
+
+# What the device does, and the trigger of the policy that sends it on.
+TRIGGERS = {
+    "failed": UnavailableError("down"),
+    "refused": RefusedError("no"),
+    "truncated": ["half an ans", Finish("length")],
+    "too_long": ContextOverflowError("long", needed=9000, window=2048),
+    "said_escalate": Finish("escalate"),
+    "busy": Busy("full", retry_after_s=1.0),
+    "late": LateError("slow", budget_s=1.0),
+}
+
+
+def routing(*triggers: str, more: str = "") -> str:
+    return f"routing:\n  - id: in-order\n    order: [device, cloud]\n    escalate: {{when: [{', '.join(triggers)}]}}\n{more}"
+
+
+@pytest.mark.parametrize("trigger", TRIGGERS)
+async def test_each_trigger_that_the_policy_names_sends_the_walk_to_the_next_step(open_router, trigger):
+    device, cloud = ScriptedBackend(TRIGGERS[trigger]), ScriptedBackend("Paris")
+    async with open_router(added=routing(trigger), backends={"factory": device, "alpha": cloud}) as router:
+        answer = await router.infer(ASK)
+    assert (answer.text, answer.target) == ("Paris", "alpha")
+    assert [attempt.target for attempt in answer.attempts] == ["factory", "alpha"]
+
+
+@pytest.mark.parametrize("trigger", [name for name in TRIGGERS if name not in ("truncated", "said_escalate")])
+async def test_a_trigger_that_the_policy_does_not_name_ends_the_walk_with_its_own_error(open_router, trigger):
+    other = "busy" if trigger != "busy" else "late"
+    device, cloud = ScriptedBackend(TRIGGERS[trigger]), ScriptedBackend("Paris")
+    async with open_router(added=routing(other), backends={"factory": device, "alpha": cloud}) as router:
+        with pytest.raises(type(TRIGGERS[trigger])) as caught:
+            await router.infer(ASK)
+    assert not cloud.calls
+    assert caught.value.decision is not None
+
+
+async def test_a_truncated_answer_stays_when_the_policy_does_not_send_it_on(open_router):
+    device, cloud = ScriptedBackend(TRIGGERS["truncated"]), ScriptedBackend("Paris")
+    async with open_router(added=routing("failed"), backends={"factory": device, "alpha": cloud}) as router:
+        answer = await router.infer(ASK)
+    assert (answer.text, answer.finish) == ("half an ans", "length")
+    assert not cloud.calls
+
+
+async def test_what_the_caller_limited_is_not_truncated(open_router):
+    device, cloud = ScriptedBackend(TRIGGERS["truncated"]), ScriptedBackend("Paris")
+    async with open_router(backends={"factory": device, "alpha": cloud}) as router:
+        assert (await router.infer(ASK, max_output_tokens=3)).target == "factory"
+    assert not cloud.calls
+
+
+async def test_a_truncated_answer_is_not_lost_when_the_stronger_target_fails(open_router):
+    device, cloud = ScriptedBackend(TRIGGERS["truncated"]), ScriptedBackend(UnavailableError("down"))
+    async with open_router(backends={"factory": device, "alpha": cloud}) as router:
+        answer = await router.infer(ASK)
+    assert (answer.text, answer.finish, answer.target) == ("half an ans", "length", "factory")
+    assert [attempt.outcome for attempt in answer.attempts] == ["answered", "unavailable"]
+
+
+async def test_when_everybody_fails_the_error_lists_every_attempt(open_router):
+    device, cloud = ScriptedBackend(UnavailableError("down")), ScriptedBackend(RefusedError("no"))
+    async with open_router(backends={"factory": device, "alpha": cloud, "beta": device}) as router:
+        with pytest.raises(NoAnswerError) as caught:
+            await router.infer(ASK)
+    assert [(a.target, a.outcome) for a in caught.value.attempts] == [("factory", "unavailable"), ("alpha", "refused"), ("beta", "unavailable")]
+
+
+async def test_a_device_that_can_only_say_escalate_and_nobody_else_is_a_typed_error(open_router):
+    async with open_router(backends={"factory": ScriptedBackend(Finish("escalate"))}) as router:
+        with pytest.raises(NoAnswerError) as caught:
+            await router.infer(ASK)
+    assert caught.value.attempts[0].outcome == "said_escalate"
+
+
+async def test_a_refused_key_never_sends_the_request_to_somebody_else(open_router):
+    alpha, beta = ScriptedBackend(CredentialsError("401")), ScriptedBackend("Paris")
+    async with open_router(backends={"factory": ScriptedBackend(UnavailableError("down")), "alpha": alpha, "beta": beta}) as router:
+        with pytest.raises(CredentialsError):
+            await router.infer(ASK)
+    assert not beta.calls
+
+
+async def test_a_bug_in_a_backend_is_not_escalated_and_not_hidden(open_router):
+    cloud = ScriptedBackend("Paris")
+    async with open_router(backends={"factory": ScriptedBackend(ZeroDivisionError("bug")), "alpha": cloud}) as router:
+        with pytest.raises(ZeroDivisionError):
+            await router.infer(ASK)
+    assert not cloud.calls
+
+
+async def test_a_backend_that_ends_without_an_end_is_a_broken_stream(open_router):
+    class Endless(ScriptedBackend):
+        async def answer(self, call):
+            yield Text("half")
+
+    async with open_router(backends={"factory": Endless()}) as router:
+        with pytest.raises(BrokenStream) as caught:
+            await router.infer(ASK)
+    assert caught.value.delivered == len("half")
+
+
+# --- streams ---
+
+
+async def texts(router, **options) -> list[object]:
+    return [event async for event in router.stream(ASK, **options)]
+
+
+async def test_a_stream_shows_where_it_is_answered_then_the_words_then_the_answer(open_router):
+    async with open_router(backends={"factory": ScriptedBackend(["Pa", "ris"])}) as router:
+        events = await texts(router)
+    assert [type(event) for event in events] == [Route, Text, Text, Done]
+    assert events[-1].answer.text == "Paris"
+
+
+async def test_a_stream_moves_on_before_the_first_shown_token(open_router):
+    cloud = ScriptedBackend("Paris")
+    async with open_router(backends={"factory": ScriptedBackend(UnavailableError("down")), "alpha": cloud}) as router:
+        events = await texts(router)
+    assert [event.target for event in events if isinstance(event, Route)] == ["factory", "alpha"]
+    assert events[-1].answer.text == "Paris"
+
+
+@pytest.mark.parametrize("failure", [UnavailableError("down"), BrokenStream("cut", delivered=2), RefusedError("no"), Busy("full")])
+async def test_e6_after_the_first_shown_token_no_failure_moves_a_stream_elsewhere(open_router, failure):
+    cloud = ScriptedBackend("Paris")
+    async with open_router(backends={"factory": ScriptedBackend(["Pa", failure]), "alpha": cloud}) as router:
+        with pytest.raises(type(failure)):
+            await texts(router)
+    assert not cloud.calls
+
+
+async def test_e6_can_fail_a_walk_that_forgets_what_it_showed_is_caught(open_router):
+    """The rule broken on purpose: a backend that hides its first words from the walk gets moved, and the check sees it."""
+
+    class Amnesiac(ScriptedBackend):
+        async def answer(self, call):
+            raise UnavailableError("down after words the walk never saw")
+            yield
+
+    cloud = ScriptedBackend("Paris")
+    async with open_router(backends={"factory": Amnesiac(), "alpha": cloud}) as router:
+        await texts(router)
+    assert cloud.calls
+
+
+# --- certificates ---
+
+CERTIFIED = "routing:\n  - id: certified\n    order: [device, cloud]\n    escalate: {unless: {certified: 0.10}}\n"
+
+
+@pytest.mark.parametrize(("certified_error", "target"), [(None, "alpha"), (0.2, "alpha"), (0.1, "factory"), (0.05, "factory")])
+async def test_a_local_answer_stays_only_under_a_certificate(open_router, certified_error, target):
+    device = ScriptedBackend(["maybe", Finish("stop", certified_error=certified_error)])
+    async with open_router(added=CERTIFIED, backends={"factory": device, "alpha": ScriptedBackend("surely")}) as router:
+        assert (await router.infer(ASK)).target == target
+        events = await texts(router)
+    words = "".join(event.text for event in events if isinstance(event, Text))
+    assert words == {"alpha": "surely", "factory": "maybe"}[target], "a stream shows no uncertified word first"
+
+
+async def test_an_uncertified_answer_is_kept_and_says_so_when_nobody_else_answers(open_router):
+    backends = {"factory": ScriptedBackend("maybe"), "alpha": ScriptedBackend(UnavailableError("down"))}
+    async with open_router(added=CERTIFIED, backends=backends) as router:
+        answer = await router.infer(ASK)
+    assert (answer.text, answer.certified) == ("maybe", False)
+
+
+# --- time ---
+
+
+async def test_e9_one_deadline_covers_every_attempt(open_router):
+    slow = ScriptedBackend([Wait(30.0), "late"])
+    cloud = ScriptedBackend("Paris")
+    async with open_router(backends={"factory": slow, "alpha": cloud}) as router:
+        with pytest.raises(DeadlineError) as caught:
+            await router.infer(ASK, deadline_s=0.05)
+    assert caught.value.budget_s == pytest.approx(0.05)
+    assert not cloud.calls, "the time was spent before the second attempt"
+
+
+async def test_e9_a_single_target_that_is_late_says_how_long_it_had(open_router):
+    async with open_router(backends={"factory": ScriptedBackend([Wait(30.0), "late"])}) as router:
+        with pytest.raises(LateError) as caught:
+            await router.infer(ASK, deadline_s=0.05)
+    assert caught.value.budget_s == pytest.approx(0.05)
+
+
+async def test_e11_cancelling_a_walk_closes_its_backend_and_asks_nobody_else(open_router):
+    device, cloud = ScriptedBackend(["Pa", Wait(30.0)]), ScriptedBackend("Paris")
+    async with open_router(backends={"factory": device, "alpha": cloud}) as router:
+        task = asyncio.create_task(router.infer(ASK))
+        while not device.calls:
+            await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert device.cancelled == 1
+        assert not cloud.calls
+
+
+# --- the allowed set ---
+
+
+async def test_nobody_left_is_a_refusal_that_explains_itself(open_router):
+    async with open_router(backends={"factory": ScriptedBackend("x"), "alpha": ScriptedBackend("y")}) as router:
+        with pytest.raises(RefusedByPolicy) as caught:
+            await router.infer("my password is hunter2hunter2", only="off_device")
+    assert "secrets-stay" in str(caught.value.decision.explain())
+
+
+@pytest.mark.parametrize(
+    ("only", "targets"),
+    [
+        (None, ["factory", "alpha", "beta"]),
+        ("device", ["factory"]),
+        ("ONLY_ON_DEVICE", ["factory"]),
+        ("ONLY_IN_CLOUD", ["alpha", "beta"]),
+        ("PREFER_IN_CLOUD", ["alpha", "beta", "factory"]),
+        ("PREFER_ON_DEVICE", ["factory", "alpha", "beta"]),
+    ],
+)
+async def test_e5_a_preference_orders_or_narrows_the_allowed_set_and_never_adds_to_it(open_router, only, targets):
+    backends = {name: ScriptedBackend("x") for name in ("factory", "alpha", "beta")}
+    options = {} if only is None else {"only": only}
+    async with open_router(backends=backends) as router:
+        ordinary = await router.decide(ASK, **options)
+        secret = await router.decide("my password is hunter2hunter2", **options)
+    assert [target.id for target in ordinary.plan] == targets
+    assert [target.id for target in secret.plan] == [name for name in targets if name == "factory"]
+
+
+async def test_e5_an_unknown_or_too_high_price_removes_a_recipient_and_a_low_one_does_not_add_one(open_router):
+    added = "  - {id: cheap, effect: oblige, when: always, do: {max_cost_usd: 0.01}}\n" + "routing:\n  - {id: up, order: [cloud, device]}\n"
+    backends = {"factory": ScriptedBackend("x"), "alpha": ScriptedBackend("y")}
+    for price, plan in ((None, ["factory"]), (Price(1000, 1000), ["factory"]), (Price(0.1, 0.1), ["alpha", "factory"])):
+        async with open_router(added=added, price=price, backends=backends) as router:
+            assert [target.id for target in (await router.decide(ASK)).plan] == plan
+            assert [target.id for target in (await router.decide("my password is hunter2hunter2")).plan] == ["factory"]
+
+
+async def test_where_cost_is_limited_the_answer_is_limited_too(open_router):
+    added = "  - {id: cheap, effect: oblige, when: always, do: {max_cost_usd: 0.01}}\n" + "routing:\n  - {id: up, order: [cloud, device]}\n"
+    cloud = ScriptedBackend("y")
+    async with open_router(added=added, price=Price(0.1, 0.1), backends={"factory": ScriptedBackend("x"), "alpha": cloud}) as router:
+        await router.infer(ASK)
+        await router.infer(ASK, max_output_tokens=7)
+    assert [call.max_output_tokens for call in cloud.calls] == [1024, 7]
+
+
+async def test_the_person_is_asked_and_a_no_keeps_the_request_here(open_router):
+    added = "  - {id: ask, effect: oblige, when: always, do: {confirm: true}}\n" + "routing:\n  - {id: up, order: [cloud, device]}\n"
+    asked: list[str] = []
+
+    def answers(agreed: bool):
+        async def confirm(_decision, target) -> bool:
+            asked.append(target.id)
+            return agreed
+
+        return confirm
+
+    for confirm, target, sent in ((answers(True), "alpha", 1), (answers(False), "factory", 0), (None, "factory", 0)):
+        cloud = ScriptedBackend("y")
+        async with open_router(added=added, backends={"factory": ScriptedBackend("x"), "alpha": cloud}, confirm=confirm) as router:
+            assert (await router.infer(ASK)).target == target
+        assert len(cloud.calls) == sent
+    assert asked == ["alpha", "alpha"]
+
+
+async def test_masked_values_are_not_in_what_a_cloud_is_asked_and_are_in_what_the_device_is_asked(open_router):
+    added = "  - {id: mask, effect: oblige, when: {data: {any_of: [contact]}}, do: {redact: [contact]}}\n"
+    device, cloud = ScriptedBackend(UnavailableError("down")), ScriptedBackend("done")
+    async with open_router(added=added, backends={"factory": device, "alpha": cloud}) as router:
+        await router.infer("Write to ana.pereira@example.org about the picnic")
+    assert "ana.pereira@example.org" in device.calls[0].messages[0].text
+    assert "ana.pereira@example.org" not in cloud.calls[0].messages[0].text
+    assert any("ana.pereira@example.org" in values for values in cloud.calls[0].hidden.values())
+
+
+async def test_an_answer_of_the_wrong_form_goes_on_and_a_right_one_is_parsed(open_router):
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    backends = {"factory": ScriptedBackend("no json"), "alpha": ScriptedBackend('{"n": 3}')}
+    async with open_router(backends=backends) as router:
+        answer = await router.infer(ASK, output=schema)
+    assert (answer.parsed, answer.target) == ({"n": 3}, "alpha")
+    async with open_router(backends={"factory": ScriptedBackend("no json")}) as router:
+        with pytest.raises(ProtocolError):
+            await router.infer(ASK, output=schema)
+
+
+def test_every_trigger_of_the_vocabulary_is_tried_here():
+    from hybridrt.policy.vocabulary import ESCALATIONS
+
+    assert set(TRIGGERS) == set(ESCALATIONS)
+
+
+def test_target_errors_are_one_family():
+    assert all(isinstance(error, TargetError) for error in TRIGGERS.values() if isinstance(error, Exception))
