@@ -64,6 +64,7 @@ class Equipment:
     transport: Transport
     ledger: LedgerPort
     senses: Senses
+    covered: frozenset[str]
     confirm: Confirm | None
     unusable: Mapping[str, str]
     status: Status
@@ -104,6 +105,7 @@ def equip(
     app = _application(application, problems)
     policy = _policy(policies or app.policies, problems)
     ledger = ledger or _ledger(app.ledger, problems)
+    senses = Senses()
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour)
     bench = _Bench(app, gate, transport, backends)
@@ -117,7 +119,8 @@ def equip(
         gate=gate,
         transport=transport,
         ledger=ledger,
-        senses=Senses(),
+        senses=senses,
+        covered=senses.covered_labels(),
         confirm=confirm,
         unusable=unusable,
         status=Status(
@@ -219,13 +222,7 @@ class _Bench:
     def _place_model(self, model: LocalModel, device: Recipient) -> None:
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=device.facts)
         try:
-            if model.id in self._given:
-                backend = self._given[model.id]
-            else:
-                backend = load_plugin("backends", model.backend)(
-                    model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads
-                )
-                target = backend.describe(target)
+            backend = self._given.get(model.id) or self._local_backend(model)
         except HybridrtError as error:
             self._add(target, None, _told(error))
         else:

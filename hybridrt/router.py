@@ -171,7 +171,7 @@ class Router:
         """The plan: pure over what was sensed, what the policy says and what is here."""
         policy, today = equipment.policy, _today()
         check_declared(request.declared, policy.vocabulary)
-        facts = make_facts(request, signals, covered=equipment.senses.covered, settles=policy.declared_settles)
+        facts = make_facts(request, signals, covered=equipment.covered, settles=policy.declared_settles)
         ruling = policy.decide(facts, today)
         world = equipment.world(closed or policy.closed_reason(today) or "")
         plan, unable = make_plan(ruling, equipment.targets, request, signals, world)

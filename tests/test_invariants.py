@@ -43,6 +43,7 @@ async def test_e3_a_detector_that_raises_makes_its_labels_unknown_and_the_reques
     async with open_router(backends={"factory": ScriptedBackend("here"), "alpha": cloud}) as router:
         assert [t.id for t in (await router.decide(ASK)).plan] == ["factory", "alpha"], "with working detectors it may leave"
         router._equipment.senses = with_detector(Raises())
+        router._equipment.covered = router._equipment.senses.covered_labels()
         decision = await router.decide(ASK)
     assert decision.signals.privacy.labels["credential"] is Presence.UNKNOWN
     assert decision.facts.sensitivity == "unknown"
