@@ -23,6 +23,10 @@ from hybridrt.errors import LedgerError
 SYNC_EVERY_S = 1.0
 
 
+# Made once: `json.dumps` with separators of its own builds an encoder for each line.
+_JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+
+
 class LedgerPort(Protocol):
     """Where records go. `append` returns only when the record is kept, or raises `LedgerError`."""
 
@@ -135,7 +139,7 @@ class Ledger:
 
     def _line(self, record: Mapping[str, Any]) -> bytes:
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        return json.dumps({"at": at, **record}, separators=(",", ":"), allow_nan=False).encode() + b"\n"
+        return _JSON.encode({"at": at, **record}).encode() + b"\n"
 
 
 def _ends_a_line(path: Path) -> bool:

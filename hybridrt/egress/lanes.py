@@ -82,12 +82,11 @@ class Lanes:
         lane.abort()
         self._free()
 
-    def close(self) -> list[Lane]:
-        """Drop all idle lanes and return them."""
-        lanes = list(self._idle)
-        for lane in lanes:
+    def close(self) -> None:
+        """Drop what is idle, and whatever becomes idle from now on."""
+        self._keep = 0
+        for lane in tuple(self._idle):
             self._discard(lane)
-        return lanes
 
     def _free(self) -> None:
         if not self._pass_on(None):

@@ -25,7 +25,7 @@ from hybridrt.egress.gate import Gate, Permit
 from hybridrt.egress.lane import CutError, Lane
 from hybridrt.egress.lanes import Lanes
 from hybridrt.egress.recipient import Recipient
-from hybridrt.errors import BrokenStream, LateError, ProtocolError, RedirectError, TargetError, UnavailableError
+from hybridrt.errors import BrokenStream, ClosedError, LateError, ProtocolError, RedirectError, TargetError, UnavailableError
 from hybridrt.wire import HttpRequest, ReplyHead
 
 # These frame the message or name its receiver, which is the transport's business alone; cookies would link requests.
@@ -146,6 +146,7 @@ class Transport:
         self._detour = detour
         self._lanes: dict[Recipient, Lanes] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
         self._system_tls: ssl.SSLContext | None = None
         self._detour_tls: ssl.SSLContext | None = None
 
@@ -153,9 +154,12 @@ class Transport:
         """Send one permitted request and wait for the head of its reply, whatever its status, redirects apart.
 
         Raises:
+            ClosedError: the transport is closed.
             PermitError: the gate refused at the last moment; nothing was sent.
             TargetError: it failed; `sent` says whether the recipient may have begun to work on it.
         """
+        if self._is_closed:
+            raise ClosedError("the connections are closed")
         span = _Span(recipient, deadline, self._limits)
         path, headers = recipient.path(request.path), _headers(recipient, request)
         lanes = self._lanes_of(recipient, span.loop)
@@ -186,11 +190,12 @@ class Transport:
         raise fault
 
     async def close(self) -> None:
-        """Close all idle connections. Must not raise; bounded."""
+        """Close all idle connections, and busy ones as they end. Raises nothing and takes three turns of the loop."""
+        self._is_closed = True
         for lanes in self._lanes.values():
             lanes.close()
         self._lanes.clear()
-        # One turn of the loop for asyncio to close what was aborted, one for TLS on top of it.
+        # asyncio closes what was aborted a turn later, TLS on top of it another.
         for _ in range(3):
             await asyncio.sleep(0)
 
