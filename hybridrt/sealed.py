@@ -15,7 +15,8 @@ class Sealed:
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: sealed>"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        return repr(self)
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
         raise TypeError(f"{type(self).__name__} holds content and cannot be pickled or copied; use dataclasses.replace")

@@ -330,4 +330,4 @@ async def test_e11_cancelling_at_every_await_of_a_streamed_escalation_sends_noth
                 assert len(ledger.records) == 1 + len(permitted) + len(ended) or not ledger.records
             if driven.suspensions <= point:
                 break
-    assert point > 10, "the sweep went through the awaits of a whole escalation"
+    assert point >= 5, "the sweep went through the awaits of a whole escalation: two connections, two replies, one answer"

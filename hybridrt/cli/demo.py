@@ -65,7 +65,7 @@ async def _run() -> list[Step]:
             await _step(router, "an everyday request", "Set a timer for ten minutes", max_output_tokens=24),
             await _step(router, "a hard question", HARD),
             await _step(router, "the same, about a patient", PATIENT, max_output_tokens=24),
-            await _step(router, "a document too long for the device", "Summarise this log. " + REPORT * 150),
+            await _step(router, "a document too long for the device", "Summarise this log. " + REPORT * 150, only="PREFER_ON_DEVICE"),
             await _step(
                 router, "a pasted key", "Why does this fail? api_key = 'sk-proj-a8Kd92mZq0LxV7bT3nYw5RcE1uHj6Gf4'", max_output_tokens=24
             ),
@@ -96,11 +96,11 @@ def _why(answer: Answer) -> str:
     """In a few words, for a reader who sees this for the first time."""
     facts, before = answer.decision.facts, answer.attempts[:-1]
     if before:
-        return f"{before[0].target} says {before[0].outcome.replace('_', ' ')}, so the next step of the plan answered"
+        return f"the device said {before[0].outcome.replace('_', ' ')}; the next step of the plan answered"
     if answer.place.is_device and facts.sensitivity not in ("public", "internal"):
         found = ", ".join(sorted(facts.present)) or "something unknown"
-        return f"{facts.sensitivity}, has {found}: may not leave"
-    return f"{facts.sensitivity} and {facts.complexity}: order {', '.join(answer.decision.routing.order)}"
+        return f"{facts.sensitivity}, it has {found}: it may not leave"
+    return f"{facts.sensitivity} and {facts.complexity}, so {answer.decision.routing.order[0]} first"
 
 
 def _show(steps: list[Step]) -> None:
@@ -108,16 +108,18 @@ def _show(steps: list[Step]) -> None:
     from rich.table import Table
 
     console = Console()
-    table = Table(title="hybridrt under the policy private-first, with no key and no network")
-    for heading in ("request", "answered at", "rule", "why"):
-        table.add_column(heading)
+    table = Table(title="hybridrt under the policy private-first: no key, no network", show_lines=True)
+    table.add_column("request, and why it was answered there")
+    table.add_column("place")
+    table.add_column("rule")
     table.add_column("ms", justify="right")
-    table.add_column("bytes that left\nthe device", justify="right")
+    table.add_column("bytes out", justify="right")
     for step in steps:
-        where = step.place if step.place == "device" else f"{step.place} (loopback stand-in)"
-        table.add_row(step.name, where, step.rule, step.why, f"{step.ms:.0f}", str(step.bytes_out))
+        place = step.place if step.place == "device" else f"{step.place}*"
+        table.add_row(f"[bold]{step.name}[/bold]\n{step.why}", place, step.rule, f"{step.ms:.0f}", str(step.bytes_out))
     console.print(table)
     console.print(
-        "The cloud here is a server on this machine that stands in for a provider. The device answers with placeholder weights:\n"
-        "they prove the way, not the words. Name a model of your own in hybridrt.yaml, and see `hybridrt ask` and `hybridrt doctor`."
+        "* a loopback stand-in: a server on this machine that plays the provider. Nothing left this machine.\n"
+        "The model on the device has placeholder weights: it proves the way, not the words. Name one of your own in hybridrt.yaml.\n"
+        "Next: `hybridrt decide 'my patient has diabetes'`, `hybridrt doctor`, `hybridrt policy check private-first`."
     )
