@@ -30,6 +30,7 @@
       + EgressError                the gate stopped a send; nothing left the device
         + PermitError              no permit, spent, expired, or for other bytes: .reason
         + LedgerError              the record could not be written
+        + MaskError                what was to be masked could not be: .labels
         + LeakStopped              a value that was to be masked stood in the outgoing bytes: .labels
       + ClosedError                the router is closed
 
@@ -321,6 +322,16 @@ class LedgerError(EgressError):
     """The record could not be written, so nothing may be sent."""
 
     code = "ledger"
+
+
+class MaskError(EgressError):
+    """What was to be masked before a send could not be, so nothing may be sent."""
+
+    code = "mask"
+
+    def __init__(self, message: str, *, labels: tuple[str, ...], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.labels = labels
 
 
 class LeakStopped(EgressError):

@@ -1,0 +1,129 @@
+"""Replace what was found by marks that say its kind. There is no way back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+from hybridrt.errors import MaskError
+from hybridrt.request import Message, Text, ToolCall
+from hybridrt.sealed import Sealed
+from hybridrt.sense.meaning import MEANINGS, Meaning
+from hybridrt.sense.texts import SensedText, message_texts
+from hybridrt.signals import Finding, Presence, Privacy
+
+# A shorter value stands in ordinary text by chance, so that looking for it in the outgoing bytes would stop clean requests.
+_SHORTEST_HIDDEN = 4
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Masked(Sealed):
+    """Messages with marks in place of what was found, and by data label the values that must not leave."""
+
+    messages: tuple[Message, ...]
+    hidden: Mapping[str, frozenset[str]]
+
+
+def mask(
+    messages: tuple[Message, ...],
+    privacy: Privacy,
+    labels: Collection[str],
+    meanings: Mapping[str, Meaning] = MEANINGS,
+) -> Masked:
+    """Put typed marks such as `[EMAIL]` in place of every finding of these data labels.
+
+    Raises:
+        MaskError: a label was not scanned, or something was found where no mark can stand.
+    """
+    unscanned = sorted(label for label in labels if privacy.labels.get(label, Presence.UNKNOWN) is Presence.UNKNOWN)
+    if unscanned:
+        raise MaskError(
+            f"{_listed(unscanned)} cannot be masked: no detector finished a scan for it",
+            labels=tuple(unscanned),
+            hint="keep the request on the device, or install a detector that covers the label",
+        )
+    texts = message_texts(messages)
+    by_text: dict[int, list[Finding]] = {}
+    for finding in privacy.findings:
+        if meanings[finding.label].data in labels:
+            _check_place(finding, texts, meanings)
+            by_text.setdefault(finding.text, []).append(finding)
+    hidden: dict[str, set[str]] = {}
+    masked: dict[int, str] = {}
+    for index, findings in by_text.items():
+        masked[index] = _masked_text(texts[index], findings, meanings)
+        for finding in findings:
+            value = texts[index].text[finding.start : finding.end]
+            if len(value) >= _SHORTEST_HIDDEN:
+                hidden.setdefault(meanings[finding.label].data, set()).add(value)
+    return Masked(
+        _rebuilt(messages, texts, masked) if masked else messages,
+        MappingProxyType({label: frozenset(values) for label, values in hidden.items()}),
+    )
+
+
+def _check_place(finding: Finding, texts: Sequence[SensedText], meanings: Mapping[str, Meaning]) -> None:
+    label = meanings[finding.label].data
+    if finding.text >= len(texts):
+        where = "in a tool, a schema or a stop string"
+    elif finding.start < texts[finding.text].value_at:
+        where = "in the name of a tool argument"
+    else:
+        return
+    raise MaskError(f"`{label}` cannot be masked: it stands {where}", labels=(label,), hint="keep it out of there")
+
+
+def _masked_text(text: SensedText, findings: Iterable[Finding], meanings: Mapping[str, Meaning]) -> str:
+    """Return the text (of a tool argument: its value) with one mark per stretch of overlapping findings."""
+    pieces: list[str] = []
+    done = text.value_at
+    for start, end, label in _stretches(findings):
+        pieces += (text.text[done:start], meanings[label].mask)
+        done = end
+    return "".join((*pieces, text.text[done:]))
+
+
+def _stretches(findings: Iterable[Finding]) -> list[tuple[int, int, str]]:
+    """Return the union of the spans; the longest finding of a stretch names it."""
+    stretches: list[tuple[int, int, str, int]] = []
+    for finding in sorted(findings, key=lambda finding: (finding.start, -finding.end)):
+        size = finding.end - finding.start
+        if stretches and finding.start < stretches[-1][1]:
+            start, end, label, longest = stretches[-1]
+            stretches[-1] = (start, max(end, finding.end), finding.label if size > longest else label, max(size, longest))
+        else:
+            stretches.append((finding.start, finding.end, finding.label, size))
+    return [(start, end, label) for start, end, label, _ in stretches]
+
+
+def _rebuilt(messages: tuple[Message, ...], texts: Sequence[SensedText], masked: Mapping[int, str]) -> tuple[Message, ...]:
+    new = list(messages)
+    for index, text in masked.items():
+        place = texts[index]
+        message = new[place.message or 0]
+        if place.call is None:
+            parts = list(message.parts)
+            parts[place.part or 0] = Text(text)
+            new[place.message or 0] = replace(message, parts=tuple(parts))
+        else:
+            calls = list(message.tool_calls)
+            call = calls[place.call]
+            calls[place.call] = ToolCall(call.name, _with_leaf(call.arguments, place.path, text), call.id)
+            new[place.message or 0] = replace(message, tool_calls=tuple(calls))
+    return tuple(new)
+
+
+def _with_leaf(value: Any, path: Sequence[str | int], leaf: str) -> Any:
+    """Return a JSON value with one leaf replaced."""
+    if not path:
+        return leaf
+    step, rest = path[0], path[1:]
+    if isinstance(value, Mapping):
+        return {key: _with_leaf(inner, rest, leaf) if str(key) == step else inner for key, inner in value.items()}
+    return [_with_leaf(inner, rest, leaf) if place == step else inner for place, inner in enumerate(value)]
+
+
+def _listed(labels: Sequence[str]) -> str:
+    return ", ".join(f"`{label}`" for label in labels)

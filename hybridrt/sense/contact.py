@@ -1,0 +1,132 @@
+"""E-mail addresses and telephone numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from hybridrt.sense.detect import Hit
+from hybridrt.sense.passage import Passage
+from hybridrt.sense.wordlist import wordset
+
+# What stands behind a dot in a file name or a package version, and is not the end of a mail domain.
+_NOT_TOP_LEVEL = wordset("css gif html ico jpeg jpg js json jsx lock log md pdf png scss svg ts tsx txt webp xml yaml yml")
+# Accounts of machines, not of people.
+_NOT_PEOPLE = frozenset({"git", "svn", "hg"})
+# Top-level domains accepted when the address is spelled out in words ("jane at mail dot com").
+_SPOKEN_TOP = (
+    "com|org|net|edu|gov|mil|info|biz|io|ai|app|dev|me|co|us|uk|eu|de|fr|es|it|nl|be|ch|at|se|no|dk|fi|pl|pt|ie|ca|au|nz|in|jp|br|mx|za"
+)
+# Words that say that a number is a telephone number.
+_CALL_WORDS = wordset(
+    "call phone telephone tel mobile cell cellphone fax text sms whatsapp signal telegram dial ring reach contact hotline landline handy "
+    "ph mob"
+)
+# A context word counts when it stands this many characters before the number: about eight words.
+_CONTEXT = 48
+
+
+class Contact:
+    """Finds e-mail addresses and telephone numbers, written as people and programs write them."""
+
+    name = "contact"
+    covers = frozenset({"contact"})
+    language_bound = False
+
+    def scan(self, passage: Passage) -> Iterator[Hit]:
+        """Return the addresses and numbers of a passage."""
+        if "@" in passage.text:
+            yield from _emails(passage.text)
+        if "dot" in passage.folded and ("at" in passage.vocabulary):
+            for match in _spoken_email().finditer(passage.folded):
+                yield Hit(*match.span(), "email", 0.8, "email-spelled-out")
+        if passage.numbers:
+            yield from _phones(passage)
+
+
+def _emails(text: str) -> Iterator[Hit]:
+    at = text.find("@")
+    while at >= 0:
+        local = _local().search(text, max(0, at - 64), at)
+        domain = _domain().match(text, at + 1, at + 255)
+        if local and domain and domain[1].lower() not in _NOT_TOP_LEVEL and local[0].lower() not in _NOT_PEOPLE:
+            yield Hit(local.start(), domain.end(), "email", 1.0, "email")
+        at = text.find("@", at + 1)
+
+
+def _phones(passage: Passage) -> Iterator[Hit]:
+    text = passage.text
+    for start, end in passage.numbers:
+        done = start
+        for match in _phone().finditer(text, start, min(len(text), end + 2)):
+            kind = match.lastgroup or ""
+            if match.start() < done or not _is_phone(kind, match, passage):
+                continue
+            done = match.end()
+            yield Hit(*match.span(), "phone", 0.9 if kind in ("plus", "us") else 0.7, f"phone-{kind}")
+
+
+def _is_phone(kind: str, match: re.Match[str], passage: Passage) -> bool:
+    digits = sum(map(str.isdigit, match[0]))
+    if kind == "plus":
+        return 8 <= digits <= 15
+    if kind == "zeros":
+        return 10 <= digits <= 17
+    if kind in ("us", "pairs"):
+        return True
+    before = passage.folded[max(0, match.start() - _CONTEXT) : match.start()]
+    named = not _CALL_WORDS.isdisjoint(_words().findall(before)) or bool(_own_number().search(before))
+    if kind == "trunk":
+        return 9 <= digits <= 12 and (named or _is_trunk_shape(match[0]))
+    return named and (digits in (7, 8) if kind == "short" else 9 <= digits <= 12)
+
+
+def _is_trunk_shape(number: str) -> bool:
+    """Is it grouped as in Britain, Germany and their neighbours: an area code with 0 and one to three groups of three or more?"""
+    groups = re.findall(r"\d+", number)
+    return 2 <= len(groups) <= 4 and 3 <= len(groups[0]) <= 5 and all(len(group) >= 3 for group in groups)
+
+
+@lru_cache(maxsize=1)
+def _local() -> re.Pattern[str]:
+    return re.compile(r"[^\W_](?:[\w.+%&'*/=?^{|}~!#$-]*[\w+-])?\Z")
+
+
+@lru_cache(maxsize=1)
+def _domain() -> re.Pattern[str]:
+    return re.compile(r"(?:[^\W_](?:[\w-]{0,61}[^\W_])?\.){1,6}([^\W\d_]{2,24})(?![\w@])")
+
+
+@lru_cache(maxsize=1)
+def _spoken_email() -> re.Pattern[str]:
+    at = r"(?:\s?[\[({<]\s?at\s?[\])}>]\s?|\sat\s)"
+    dot = r"(?:\s?[\[({<]\s?dot\s?[\])}>]\s?|\sdot\s|\.)"
+    return re.compile(
+        rf"(?<![\w.])[a-z0-9][\w.+-]{{0,63}}(?:\sdot\s[\w+-]{{1,63}}){{0,2}}{at}[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"
+        rf"(?:\s?[\[({{<]\s?dot\s?[\])}}>]\s?|\sdot\s)(?:{_SPOKEN_TOP})\b"
+    )
+
+
+@lru_cache(maxsize=1)
+def _phone() -> re.Pattern[str]:
+    gap = r"[ .\-/]?"
+    return re.compile(
+        rf"(?<![\w.])(?P<plus>\+\d(?:[ .\-/]{{0,2}}[()]?[ .\-/]{{0,1}}[()]?\d){{6,14}})(?![\d])"
+        rf"|(?<![\w.+])(?P<zeros>00[1-9](?:[ .\-/]\d{{1,5}}|\d){{6,14}})(?!\d)"
+        rf"|(?<![\w.+])(?<!\d[-.])(?P<us>(?:1[ .-]?)?(?:\([2-9]\d\d\)[ .-]?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{{4}})(?![\w])(?![-.]\d)"
+        rf"|(?<![\w.+])(?<!\d[-.])(?P<pairs>0[1-9](?:[ .-]\d\d){{4}})(?!\w)(?![-.]\d)"
+        rf"|(?<![\w.+])(?<!\d[-.])(?P<trunk>\(?0\d(?:[ \-/]?[()]?{gap[:-1]}?\d){{7,11}})(?!\w)(?![-.]\d)"
+        rf"|(?<![\w.+])(?<!\d[-.])(?P<short>\d{{3}}[ .-]?\d{{4}}|\d{{4}}[ .-]\d{{4}})(?!\w)(?![-.]\d)"
+        rf"|(?<![\w.+])(?<!\d[-.])(?P<bare>\(?[1-9]\d(?:{gap}[()]?\d){{7,10}})(?!\w)(?![-.]\d)"
+    )
+
+
+@lru_cache(maxsize=1)
+def _own_number() -> re.Pattern[str]:
+    return re.compile(r"\b(?:my|his|her|their|our|'s)\s(?:\w+\s)?(?:number|no|nr)\b")
+
+
+@lru_cache(maxsize=1)
+def _words() -> re.Pattern[str]:
+    return re.compile(r"[a-z]+")

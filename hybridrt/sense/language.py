@@ -1,0 +1,114 @@
+"""Which language a text is in, as far as a word list can tell: English, another one by its small words, or unknown.
+
+The detectors that read words know English. So the question that matters is "is all of this English?", and in doubt the
+answer is `unknown`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from hybridrt.sense.passage import Passage
+from hybridrt.sense.wordlist import rows_of, wordset
+from hybridrt.signals import UNKNOWN
+
+# No words at all: numbers, marks, pictures of faces. There is nothing that could be said in another language.
+WORDLESS = ""
+
+# What scripts other than Latin are read as, by the language or family that writes them most.
+_SCRIPTS = (
+    ("\u3040", "\u30ff", "ja"),
+    ("\uac00", "\ud7af", "ko"),
+    ("\u1100", "\u11ff", "ko"),
+    ("\u4e00", "\u9fff", "zh"),
+    ("\u3400", "\u4dbf", "zh"),
+    ("\u0400", "\u052f", "ru"),
+    ("\u0370", "\u03ff", "el"),
+    ("\u0590", "\u05ff", "he"),
+    ("\u0600", "\u06ff", "ar"),
+    ("\u0900", "\u097f", "hi"),
+    ("\u0e00", "\u0e7f", "th"),
+)
+# Greek letters are the letters of formulas too; a few letters of any script are a name, a quotation or a symbol.
+_FEW_LETTERS = 8
+# Of the different words of an English text at least this share stands in the list of 5,000 common ones. Names and
+# terms take the rest: the lowest one per cent of the training prompts lies here.
+_ENGLISH_SHARE = 0.34
+# In so short a request one English word is enough: the others are names ("play Jawad Ahmad").
+_FEW_WORDS = 4
+# The same for code and data, which are made of names.
+_ENGLISH_SHARE_IN_CODE = 0.12
+_CODE_MARKS = frozenset("{}()[];=<>_\\|")
+
+
+def language_of(passage: Passage) -> str:
+    """Return `en`, the code of another language, `unknown`, or `WORDLESS`."""
+    letters = frozenset(word for word in passage.vocabulary if not word.isdigit())
+    if not letters:
+        return WORDLESS
+    if not passage.text.isascii() and (script := _script(passage.text)):
+        return script
+    english, markers = _english(), _markers()
+    known = len(letters & english) + sum(word.partition("'")[0] in english for word in letters - english if "'" in word)
+    foreign = letters & markers.keys()
+    if foreign and (code := _foreign(foreign, known, len(letters))):
+        return code
+    if known >= len(letters) * _ENGLISH_SHARE or len(letters) == 1 or (known and len(letters) <= _FEW_WORDS):
+        return "en"
+    return "en" if known and known >= len(letters) * _ENGLISH_SHARE_IN_CODE and _is_code(passage.text) else UNKNOWN
+
+
+def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
+    """Return another language where its small words outweigh the English ones, unknown where they are too many to be a name or a title."""
+    votes: dict[str, int] = {}
+    for word in foreign:
+        for code in _markers()[word]:
+            votes[code] = votes.get(code, 0) + 1
+    code, most = max(votes.items(), key=lambda vote: vote[1])
+    if most > known or (most == 1 and known == 0):
+        return code
+    # Three small words of one language in a row make a sentence of it; a title in a short request has one or two.
+    return UNKNOWN if most >= 3 and most * 5 > words else ""
+
+
+def _script(text: str) -> str:
+    """Return the language of a script other than Latin; unknown for a mixture; nothing for stray letters."""
+    counts: dict[str, int] = {}
+    strange = 0
+    for char in text:
+        if char > "\u024f" and char.isalpha():
+            strange += 1
+            for first, last, code in _SCRIPTS:
+                if first <= char <= last:
+                    counts[code] = counts.get(code, 0) + 1
+                    break
+    latin = sum(map(str.isalpha, text)) - strange
+    if strange < _FEW_LETTERS and strange <= latin:
+        return ""
+    if "ja" in counts:
+        counts["ja"] += counts.pop("zh", 0)
+    code, most = max(counts.items(), key=lambda count: count[1], default=(UNKNOWN, 0))
+    return code if most * 2 > strange + latin else UNKNOWN
+
+
+def _is_code(text: str) -> bool:
+    """Do marks of code make up more than one character in forty?"""
+    return sum(text.count(mark) for mark in _CODE_MARKS) * 40 > len(text)
+
+
+@lru_cache(maxsize=1)
+def _english() -> frozenset[str]:
+    return wordset(Path(__file__).with_name("english.txt").read_text("ascii"))
+
+
+@lru_cache(maxsize=1)
+def _markers() -> dict[str, tuple[str, ...]]:
+    """Return, per word that is not English, the languages it marks."""
+    english = _english()
+    markers: dict[str, tuple[str, ...]] = {}
+    for code, line in rows_of("languages.txt"):
+        for word in line.split():
+            if word not in english and code not in markers.get(word, ()):
+                markers[word] = (*markers.get(word, ()), code)
+    return markers

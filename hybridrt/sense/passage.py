@@ -1,0 +1,61 @@
+"""A stretch of text made ready once, so that every detector asks cheap questions before it looks closely."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+from hybridrt.sealed import Sealed
+from hybridrt.sense.normal import Offsets, normalise
+
+# Fewer digits than this cannot be an identifier that any detector here knows without a word beside it.
+_FEWEST_DIGITS = 6
+_NOT_DIGITS = bytes(c for c in range(256) if not 48 <= c <= 57)
+_WORD_TABLE = {c: " " for c in range(128) if not (chr(c).isalnum() or chr(c) == "'")}
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Passage(Sealed):
+    """Normal text, the same in lower case at the same offsets, its words, and the stretches that hold numbers."""
+
+    text: str
+    folded: str
+    words: tuple[str, ...]
+    vocabulary: frozenset[str]
+    digits: int
+    numbers: tuple[tuple[int, int], ...]
+    longest: int
+    offsets: Offsets | None = None
+
+    def original(self, start: int, end: int) -> tuple[int, int]:
+        """Lead a span of `text` back to the text that was given."""
+        return (start, end) if self.offsets is None else self.offsets.original(start, end)
+
+
+def prepare(given: str) -> Passage:
+    """Normalise a text and look at it once."""
+    text, offsets = normalise(given)
+    folded = text.lower()
+    if len(folded) != len(text):  # a few letters grow in lower case; those keep their form, so that offsets agree
+        folded = "".join(low if len(low := char.lower()) == 1 else char for char in text)
+    if text.isascii():
+        words = tuple(folded.translate(_WORD_TABLE).split())
+        digits = len(text.encode().translate(None, _NOT_DIGITS))
+    else:
+        words = tuple(_word().findall(folded))
+        digits = len(text.encode("utf-8", "replace").translate(None, _NOT_DIGITS))
+    numbers = tuple(m.span() for m in _number().finditer(text)) if digits >= _FEWEST_DIGITS else ()
+    longest = max(map(len, text.split()), default=0)
+    return Passage(text, folded, words, frozenset(words), digits, numbers, longest, offsets)
+
+
+@lru_cache(maxsize=1)
+def _word() -> re.Pattern[str]:
+    return re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+@lru_cache(maxsize=1)
+def _number() -> re.Pattern[str]:
+    # From a digit to the last digit of a run of digits and what people write between them.
+    return re.compile(r"[+(]{0,2}\d(?:[ \t().,/\-+]{0,3}\d){5,}")

@@ -1,0 +1,139 @@
+"""Payment cards, their security codes, IBANs and bank accounts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from hybridrt.sense.check import is_luhn, is_mod97
+from hybridrt.sense.detect import Hit
+from hybridrt.sense.passage import Passage
+from hybridrt.sense.wordlist import wordset
+
+# Lengths of an IBAN per country, from the SWIFT registry.
+_IBAN_LENGTHS = {
+    row[:2]: int(row[3:])
+    for row in wordset(
+        "AD:24 AE:23 AL:28 AT:20 AZ:28 BA:20 BE:16 BG:22 BH:22 BR:29 BY:28 CH:21 CR:22 CY:28 CZ:24 DE:22 DK:18 DO:28 EE:20 EG:29 ES:24 "
+        "FI:18 "
+        "FO:18 FR:27 GB:22 GE:22 GI:23 GL:18 GR:27 GT:28 HR:21 HU:28 IE:22 IL:23 IQ:23 IS:26 IT:27 JO:30 KW:30 KZ:20 LB:28 LC:32 LI:21 "
+        "LT:20 "
+        "LU:20 LV:21 LY:25 MC:27 MD:24 ME:22 MK:19 MR:27 MT:31 MU:30 NL:18 NO:15 PK:24 PL:28 PS:29 PT:25 QA:29 RO:24 RS:22 SA:24 SC:31 "
+        "SD:18 "
+        "SE:24 SI:19 SK:24 SM:27 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20"
+    )
+}
+_CARD_WORDS = wordset("card cards visa mastercard amex maestro debit credit cc pan discover")
+_ACCOUNT_WORDS = wordset("account acct routing aba iban bsb sort kontonummer a/c")
+_CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security")
+
+
+class Payment:
+    """Finds cards by prefix and Luhn digit, security codes, IBANs by length and mod 97, and accounts that are named so."""
+
+    name = "payment"
+    covers = frozenset({"payment_card", "card_security", "bank_account"})
+    language_bound = False
+
+    def scan(self, passage: Passage) -> Iterator[Hit]:
+        """Return the means of payment in a passage."""
+        if passage.digits >= 12:
+            yield from _cards(passage)
+            if "^" in passage.text or ";" in passage.text:
+                for match in _track().finditer(passage.text):
+                    yield Hit(*match.span(), "card_track", 1.0, "card-track")
+        if passage.digits >= 8:
+            yield from _ibans(passage)
+        if passage.digits >= 3 and not _CVV_WORDS.isdisjoint(passage.vocabulary):
+            for match in _cvv().finditer(passage.folded):
+                yield Hit(*match.span(1), "card_cvv", 0.9, "cvv")
+        if passage.digits >= 6 and not _ACCOUNT_WORDS.isdisjoint(passage.vocabulary):
+            for match in _account().finditer(passage.folded):
+                yield Hit(*match.span(1), "bank_account", 0.8, "account-number")
+
+
+def _cards(passage: Passage) -> Iterator[Hit]:
+    for start, end in passage.numbers:
+        for match in _card().finditer(passage.text, start, min(len(passage.text), end + 2)):
+            first, last = match.span(1)
+            number = "".join(filter(str.isdigit, match[1]))
+            if not 12 <= len(number) <= 19 or not is_luhn(number) or len(set(number)) < 2:
+                continue
+            if _is_issued(number) or (number[0] in "56" and _is_named(passage, first)):
+                yield Hit(first, last, "credit_card", 1.0, "card", "luhn")
+
+
+def _is_issued(number: str) -> bool:
+    """Does a card scheme give out numbers with this beginning in this length?"""
+    size, two, four = len(number), int(number[:2]), int(number[:4])
+    if number[0] == "4":
+        return size in (16, 19)
+    if 51 <= two <= 55 or 2221 <= four <= 2720:
+        return size == 16
+    if two in (34, 37):
+        return size == 15
+    if two in (36, 38) or 300 <= four // 10 <= 305:
+        return size in (14, 16)
+    if 3528 <= four <= 3589:
+        return size in (16, 19)
+    return (four == 6011 or two in (62, 65) or 644 <= four // 10 <= 649) and size in (16, 17, 18, 19)
+
+
+def _is_named(passage: Passage, at: int) -> bool:
+    return not _CARD_WORDS.isdisjoint(re.findall(r"[a-z]+", passage.folded[max(0, at - 60) : at]))
+
+
+def _ibans(passage: Passage) -> Iterator[Hit]:
+    done = 0
+    for match in _iban().finditer(passage.text):
+        country = match[0][:2].upper()
+        size = _IBAN_LENGTHS.get(country, 0)
+        if not size or match.start() < done:
+            continue
+        body = _iban_body(size).match(passage.text, match.start())
+        if body and is_mod97("".join(filter(str.isalnum, body[0])).upper()):
+            done = body.end()
+            yield Hit(*body.span(), "iban", 1.0, "iban", "mod97")
+
+
+@lru_cache(maxsize=1)
+def _card() -> re.Pattern[str]:
+    # Grouped as cards are printed, or single digits apart, or without gaps. The lookahead lets candidates overlap.
+    gap = r"[ \-.]{1,2}"
+    return re.compile(
+        rf"(?<![\w])(?<!\d[.\-])(?=(\d{{4}}{gap}\d{{4}}{gap}\d{{4}}{gap}\d{{4}}(?:{gap}\d{{1,3}})?(?!\d)"
+        rf"|\d{{4}}{gap}\d{{6}}{gap}\d{{4,5}}(?!\d)"
+        rf"|\d{{12,19}}(?!\w)|\d(?:[ \-.]\d){{11,18}}(?![ \-.]?\d)))"
+    )
+
+
+@lru_cache(maxsize=1)
+def _track() -> re.Pattern[str]:
+    return re.compile(r"%B\d{12,19}\^[^\^\n]{2,26}\^\d{4}|;\d{12,19}=\d{7,24}")
+
+
+@lru_cache(maxsize=1)
+def _iban() -> re.Pattern[str]:
+    return re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?=[ \-]?[A-Za-z0-9]{3})")
+
+
+@lru_cache(maxsize=64)  # one per length of an IBAN
+def _iban_body(size: int) -> re.Pattern[str]:
+    return re.compile(rf"[A-Za-z]{{2}}\d\d(?:[ \-]?[A-Za-z0-9]){{{size - 4}}}(?![A-Za-z0-9])")
+
+
+@lru_cache(maxsize=1)
+def _cvv() -> re.Pattern[str]:
+    return re.compile(
+        r"\b(?:cvv2?|cvc2?|csc|cid|security code)\b(?:\s(?:number|code))?[\s:=#(]{0,4}(?:is\s|was\s)?[\s\"']{0,2}(\d{3,4})(?!\d)"
+    )
+
+
+@lru_cache(maxsize=1)
+def _account() -> re.Pattern[str]:
+    return re.compile(
+        r"\b(?:account|acct|routing|aba|bsb|sort\scode|kontonummer|a/c)\b\.?(?:\s(?:number|no|num|nr|code|id))?\.?[\s:=#(]{0,4}(?:is\s"
+        r"|was\s)?\"?"
+        r"(\d(?:[ -]?\d){5,16})(?![\d])"
+    )

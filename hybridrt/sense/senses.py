@@ -1,0 +1,101 @@
+"""The senses of the device: one call turns a request into signals, without a network."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+
+from hybridrt.deadline import Deadline
+from hybridrt.request import Image, Request, Text
+from hybridrt.sense.complexity import excerpt, score
+from hybridrt.sense.contact import Contact
+from hybridrt.sense.credential import Credential
+from hybridrt.sense.detect import Detector
+from hybridrt.sense.device import DeviceProbe
+from hybridrt.sense.health import Health
+from hybridrt.sense.identity import Identity
+from hybridrt.sense.meaning import MEANINGS, Meaning
+from hybridrt.sense.payment import Payment
+from hybridrt.sense.privacy import SLICE, Scan, read
+from hybridrt.sense.task import task_of
+from hybridrt.sense.texts import SensedText, texts
+from hybridrt.signals import UNKNOWN, Complexity, Signals
+from hybridrt.window.count import upper_bound
+
+
+def shipped_detectors() -> tuple[Detector, ...]:
+    """Return the detectors that come with the package."""
+    return (Contact(), Payment(), Identity(), Credential(), Health())
+
+
+def covered_labels(detectors: Sequence[Detector] | None = None) -> frozenset[str]:
+    """Return the data labels that the detectors answer for; every other label is absent unless it is declared."""
+    labels: frozenset[str] = frozenset()
+    return labels.union(*(detector.covers for detector in (shipped_detectors() if detectors is None else detectors)))
+
+
+class Senses:
+    """Holds the detectors and the device probe; everything else about it is a function of the request."""
+
+    def __init__(
+        self,
+        detectors: Sequence[Detector] | None = None,
+        *,
+        meanings: Mapping[str, Meaning] = MEANINGS,
+        device: DeviceProbe | None = None,
+        slice_chars: int = SLICE,
+    ) -> None:
+        self.detectors = tuple(shipped_detectors() if detectors is None else detectors)
+        self.meanings = meanings
+        self._device = device or DeviceProbe()
+        self._slice_chars = slice_chars
+
+    def covered_labels(self) -> frozenset[str]:
+        """Return the data labels that these detectors answer for."""
+        return covered_labels(self.detectors)
+
+    async def sense(self, request: Request, deadline: Deadline | None = None) -> Signals:
+        """Return everything the device can tell about a request. What was not read before the deadline is unknown."""
+        began = time.perf_counter_ns()
+        sensed = texts(request)
+        modality = modality_of(request)
+        ask = _ask(request, sensed)
+        asked = None if ask is None else read(excerpt(sensed[ask].text))
+        scan = Scan(self.detectors, self.meanings, deadline, self._slice_chars)
+        await scan.run([text.text for text in sensed], {} if ask is None or asked is None else {ask: asked})
+        verdict = scan.verdict(has_images=modality != "text")
+        return Signals(
+            complexity=Complexity() if asked is None else score(asked.passage, asked.language),
+            privacy=verdict.privacy,
+            tokens=upper_bound(request.messages, request.tools),
+            modality=modality,
+            language=verdict.language,
+            task=request.task or (UNKNOWN if asked is None else task_of(asked.passage)),
+            injection=_injection(request, has_known_form=verdict.has_injection),
+            device=self._device.state(),
+            sensed_us=(time.perf_counter_ns() - began) // 1000,
+        )
+
+
+def modality_of(request: Request) -> str:
+    """Say what the request is made of: `text`, `image`, or `mixed` where both speak."""
+    kinds = {type(part) for message in request.messages for part in message.parts if not isinstance(part, Text) or part.text.strip()}
+    if Image not in kinds:
+        return "text"
+    return "mixed" if Text in kinds else "image"
+
+
+def _ask(request: Request, sensed: Sequence[SensedText]) -> int | None:
+    """Return which text holds what is asked for: the last words of the last user turn that has any."""
+    for index in reversed(range(len(sensed))):
+        place = sensed[index].message
+        if place is not None and sensed[index].call is None and request.messages[place].role == "user" and sensed[index].text.strip():
+            return index
+    return None
+
+
+def _injection(request: Request, *, has_known_form: bool) -> str:
+    """Say how likely text inside the request gives orders. A word list can recognise an attack; it cannot clear a tool's result."""
+    if has_known_form:
+        return "high"
+    return UNKNOWN if any(message.role == "tool" for message in request.messages) else "low"

@@ -1,0 +1,19 @@
+"""Lists of words, as they stand in the code and in the data files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def wordset(text: str) -> frozenset[str]:
+    """Return the words of a string as a set."""
+    return frozenset(text.split())
+
+
+def rows_of(name: str) -> Iterator[tuple[str, str]]:
+    """Read a data file of lines `key: words`; lines that begin with `#` are notes."""
+    for line in Path(__file__).with_name(name).read_text("utf-8").splitlines():
+        if line and not line.startswith("#"):
+            key, _, rest = line.partition(": ")
+            yield key, rest
