@@ -1,4 +1,4 @@
-"""JSON as bytes, in and out, the same with and without `orjson` (the extra `[fast]`).
+"""JSON as bytes, in and out; what is read is the same with and without `orjson` (the extra `[fast]`).
 
 Nothing here lets a parser's own exception out: those carry the text they failed on.
 """
@@ -53,17 +53,13 @@ def parse_exactly(text: str) -> Any:
 
 
 def write(value: Any) -> bytes:
-    """Write JSON as compact UTF-8.
+    """Write JSON as compact UTF-8, numbers exactly. Not with `orjson`: it turns NaN into null without a word.
 
     Raises:
         NotJsonError: a value has no form in JSON.
     """
     try:
-        return _dumps(value)
-    except (TypeError, ValueError, RecursionError):
-        pass
-    try:  # whole numbers beyond 64 bits are fine JSON that orjson does not write
-        return _dumps_exactly(value)
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
     except (TypeError, ValueError, RecursionError):
         pass
     raise NotJsonError("cannot be written as JSON")
@@ -78,11 +74,9 @@ def _refuse(name: str) -> NoReturn:
 
 def _is_deeper(value: Any, levels: int) -> bool:
     layer = [value]
-    for _ in range(levels + 1):
+    for _ in range(levels):
         layer = list(chain.from_iterable(_inner(node) for node in layer))
-        if not layer:
-            return False
-    return True
+    return any(isinstance(node, dict | list) for node in layer)
 
 
 def _inner(node: Any) -> Iterable[Any]:
@@ -92,16 +86,10 @@ def _inner(node: Any) -> Iterable[Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Frozen mappings and tuples are what our nouns hold; parsers of JSON know dict and list."""
+    """Frozen mappings are what our nouns hold; writers of JSON know dict."""
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, tuple | set | frozenset):
-        return list(value)
     raise TypeError(type(value).__name__)
-
-
-def _dumps_exactly(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False, default=_plain).encode()
 
 
 def _loads_slowly(data: bytes | bytearray) -> Any:
@@ -113,7 +101,3 @@ def _loads_slowly(data: bytes | bytearray) -> Any:
 
 
 _loads: Callable[[bytes | bytearray], Any] = _fast.loads if _fast else _loads_slowly
-
-
-def _dumps(value: Any) -> bytes:
-    return _fast.dumps(value, default=_plain) if _fast else _dumps_exactly(value)

@@ -3,7 +3,7 @@
 Many services speak it. One that differs in a path or a header is a subclass of a few lines:
 
     class Example(OpenAICompatible):
-        path = "api/v2/chat/completions"
+        path = "/api/v2/chat/completions"
         key_header = ("x-example-key", "")
 
 What is asked for is what the call says and no more: no caching keys or retention, no storing, no metadata, no user id.
@@ -46,7 +46,7 @@ MAX_TOOL_CALLS = 128
 class OpenAIChat:
     """Says a call as a chat completion and reads the reply, streamed or whole."""
 
-    path: ClassVar[str] = "chat/completions"
+    path: ClassVar[str] = "/chat/completions"
     key_header: ClassVar[tuple[str, str]] = ("authorization", "Bearer ")
     limit_field: ClassVar[str] = "max_completion_tokens"
     # The service keeps conversations unless it is told not to; strict relatives do not know the field.
@@ -303,15 +303,16 @@ class ChatStream:
         if self._ended:
             return
         if self._finish is None:
-            if not self._lines.seen:
+            if not self._lines.has_begun:
                 raise ProtocolError("the reply is empty", target=self._target, sent=True)
             raise BrokenStream("the stream ended before the answer did", delivered=self._delivered, target=self._target)
         yield from self._tail()
 
     def _event(self, name: bytes, payload: bytes) -> Iterable[Event]:
         if payload[:6] == b"[DONE]":
-            if self._finish is None:
-                raise BrokenStream("the stream ended without a finish", delivered=self._delivered, target=self._target)
+            # Some services say that they are done and not why; after an answer that is an end.
+            if self._finish is None and not self._delivered and not self._calls:
+                raise BrokenStream("the stream ended without an answer", delivered=0, target=self._target)
             return self._tail()
         try:
             chunk = parse(payload)
@@ -338,9 +339,14 @@ class ChatStream:
             text = _object(delta, self._target).get("content")
             if not text or len(delta) > 1:
                 self._rarer(delta, events)
-            if text:
-                self._delivered += len(_text(text, self._target))
-                events.append(Text(text))
+            if type(text) is str:
+                if text:
+                    self._delivered += len(text)
+                    events.append(Text(text))
+            elif text:
+                said = list(_content_events(text, self._target))
+                self._delivered += sum(len(event.text) for event in said if isinstance(event, Text))
+                events.extend(said)
         if reason := choice.get("finish_reason"):
             self._finish = _finish(reason, self._target)
 
@@ -375,14 +381,31 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     finish = _finish(choice.get("finish_reason") or "stop", target)
     if thought := _text(message.get("reasoning_content") or message.get("reasoning"), target):
         yield Reasoning(thought)
-    if text := _text(message.get("content"), target):
-        yield Text(text)
+    yield from _content_events(message.get("content"), target)
     calls = _Calls(target)
     if made := message.get("tool_calls"):
         # Whole calls have no index here; each is its own.
         calls.add([{**_object(piece, target), "index": number} for number, piece in enumerate(_list(made, target))])
     usage = reply.get("usage")
     yield from _closing(calls, _usage(usage) if usage else None, finish)
+
+
+def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
+    """Text, or the parts in which some services keep thoughts and text apart."""
+    if not isinstance(content, list):
+        if text := _text(content, target):
+            yield Text(text)
+        return
+    for part in content:
+        kind = _object(part, target).get("type")
+        if kind == "thinking":
+            thought = part.get("thinking")
+            pieces = thought if isinstance(thought, list) else [{"text": thought}]
+            yield Reasoning("".join(_text(_object(piece, target).get("text"), target) for piece in pieces))
+        elif kind == "text":
+            yield Text(_text(part.get("text"), target))
+        else:
+            raise ProtocolError("the answer has a part that is neither text nor thought", target=target, sent=True)
 
 
 def _closing(calls: _Calls, usage: Usage | None, finish: str) -> list[Event]:

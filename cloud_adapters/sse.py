@@ -15,22 +15,25 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024
 # Four times the longest answer at one token an event.
 MAX_EVENTS = 500_000
 
+_FIELDS = (b"data", b"event", b"id", b"retry", b"error")
 _BOM = b"\xef\xbb\xbf"
 
 
 class EventLines:
     """Cuts a stream into `(event name, data)` pairs. The data of a nameless event comes with an empty name."""
 
-    __slots__ = ("_after_cr", "_rest", "_target", "seen")
+    __slots__ = ("_after_cr", "_rest", "_target", "has_begun", "seen")
 
     def __init__(self, target: str) -> None:
         self._target = target
         self._rest = bytearray()
         self._after_cr = False
         self.seen = 0
+        self.has_begun = False
 
     def feed(self, data: bytes) -> Iterator[tuple[bytes, bytes]]:
         """Yield the events that these bytes complete; raise `ProtocolError` at the first thing that is none."""
+        self.has_begun = self.has_begun or bool(data)
         if self._after_cr or b"\r" in data:
             data = self._with_plain_line_ends(data)
         if not self._rest and data.endswith(b"\n\n"):
@@ -58,6 +61,9 @@ class EventLines:
     def rest(self) -> Iterator[tuple[bytes, bytes]]:
         """Yield what the stream left without its closing blank line."""
         block, self._rest = bytes(self._rest), bytearray()
+        last = block.rpartition(b"\n")[2]
+        if any(field.startswith(last) for field in _FIELDS):  # the cut went through the name of a field
+            block = block[: len(block) - len(last)]
         if block and (event := self._fields(block)):
             self.seen += 1
             yield event

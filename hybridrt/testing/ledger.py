@@ -14,6 +14,7 @@ class MemoryLedger:
     def __init__(self) -> None:
         self.records: list[dict[str, Any]] = []
         self.durable: list[bool] = []
+        self.is_closed = False
         self._failures = 0
 
     def append(self, record: Mapping[str, Any], *, durable: bool = False) -> None:
@@ -27,6 +28,10 @@ class MemoryLedger:
             raise LedgerError("the record could not be written: the test ledger was told to fail")
         self.records.append(dict(record))
         self.durable.append(durable)
+
+    def close(self) -> None:
+        """Note that it was closed."""
+        self.is_closed = True
 
     def fail_next(self, times: int = 1) -> None:
         """Refuse the next records."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from collections import deque
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import repeat
@@ -48,7 +49,6 @@ class LoopbackProvider:
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
-        self._recorded = asyncio.Event()
         self.port = 0
         self.requests: list[Received] = []
         self.connections: list[Connection] = []
@@ -73,9 +73,8 @@ class LoopbackProvider:
 
     async def until(self, holds: Callable[[], bool]) -> None:
         """Wait until something holds of what was recorded: `await provider.until(lambda: len(provider.requests) == 2)`."""
-        while not holds():
-            self._recorded.clear()
-            await self._recorded.wait()
+        while not holds():  # noqa: ASYNC110 - the provider may live on another loop in another thread, where no event reaches
+            await asyncio.sleep(0.002)
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, self.host, 0, ssl=self._tls)
@@ -105,16 +104,49 @@ class LoopbackProvider:
         except asyncio.CancelledError:
             pass  # the provider is closing; a task of a server that ends cancelled is reported as an error by asyncio
         finally:
-            self._recorded.set()
             writer.transport.abort()
             with suppress(ConnectionError, ssl.SSLError):
                 await asyncio.shield(writer.wait_closed())
 
     def _reply_to(self, received: Received) -> Reply:
         self.requests.append(received)
-        self._recorded.set()
         script = self._next.popleft() if self._next else self._always
         return script(received) if callable(script) else script
+
+
+@contextmanager
+def serve_in_thread(provider: LoopbackProvider) -> Iterator[LoopbackProvider]:
+    """Run a provider on a loop of its own, for tests that are not async or use another loop."""
+    started = threading.Event()
+    stop: list[Callable[[], object]] = []
+    failure: list[BaseException] = []
+
+    async def serve() -> None:
+        loop, done = asyncio.get_running_loop(), asyncio.Event()
+        stop.append(lambda: loop.call_soon_threadsafe(done.set))
+        async with provider:
+            started.set()
+            await done.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(serve())
+        except BaseException as error:  # noqa: BLE001 - it is raised in the thread that waits
+            failure.append(error)
+            started.set()
+
+    thread = threading.Thread(target=run, name="hybridrt-loopback-provider", daemon=True)
+    thread.start()
+    started.wait()
+    try:
+        if failure:
+            raise failure[0]
+        yield provider
+    finally:
+        for each in stop:
+            with suppress(RuntimeError):  # the loop ended by itself
+                each()
+        thread.join(timeout=10)
 
 
 class _Exchange:

@@ -105,7 +105,7 @@ def say(
         model = received.json.get("model", "loopback")
         if received.json.get("stream"):
             return Reply(headers=EVENTS, pieces=tuple(stream_of(said, model)), is_chunked=True)
-        return Reply(pieces=(_json(whole(said, model)),))
+        return Reply(pieces=(as_json(whole(said, model)),))
 
     return answer
 
@@ -113,7 +113,7 @@ def say(
 def fail(status: int, *, retry_after: str | None = None, code: str | None = None, message: str = "told to fail") -> Reply:
     """Answer with an error status, and a `Retry-After` of any form."""
     headers = JSON if retry_after is None else (*JSON, ("retry-after", retry_after))
-    return Reply(status, headers, (_json({"error": {"message": message, "type": "error", "code": code}}),))
+    return Reply(status, headers, (as_json({"error": {"message": message, "type": "error", "code": code}}),))
 
 
 def redirect(status: int, to: str) -> Reply:
@@ -216,7 +216,7 @@ def stream_of(said: Said, model: str) -> Iterator[bytes]:
 
 def event(value: Any) -> bytes:
     """One server-sent event."""
-    return b"data: " + _json(value) + b"\n\n"
+    return b"data: " + as_json(value) + b"\n\n"
 
 
 def _chunk(model: str, delta: dict[str, Any], finish: str | None = None) -> dict[str, Any]:
@@ -249,5 +249,6 @@ def _pieces(text: str) -> Iterator[str]:
         at += length
 
 
-def _json(value: Any) -> bytes:
+def as_json(value: Any) -> bytes:
+    """JSON as services write it: compact, and in ASCII."""
     return json.dumps(value, separators=(",", ":")).encode()

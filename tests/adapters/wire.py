@@ -1,12 +1,14 @@
-"""What adapter tests share: calls, and reading a reply whole or cut anywhere."""
+"""What adapter tests share: calls, heads of replies, and an outcome as plain values."""
 
 from __future__ import annotations
 
+import json
+
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
-from hybridrt.errors import TargetError
 from hybridrt.request import Message, Text
 from hybridrt.target import Place, Target
+from hybridrt.testing.contract import joined
 from hybridrt.wire import ReplyHead
 
 TARGET = Target("acme-eu", Place.CLOUD, "model-9", adapter="openai", endpoint="https://api.example.com/v1")
@@ -19,46 +21,21 @@ def a_call(*messages, **options):
     return Call(target=TARGET, messages=tuple(messages), deadline=Deadline(0.0, None), **options)
 
 
-def read(adapter, call, head, pieces):
-    """The events and the error, if any, of a reply that comes in these pieces."""
-    events = []
-    try:
-        decoder = adapter.decoder(call, head)
-        for piece in pieces:
-            events.extend(iter_safely(decoder.feed(piece), events))
-        events.extend(iter_safely(decoder.end(), events))
-    except TargetError as error:
-        return events, error
-    return events, None
+def plain(outcome):
+    """Events and error of a reply as plain values: what must be the same however the bytes were cut."""
+    events, error = outcome
+    if error is None:
+        return joined(events), None
+    said = {name: value for name, value in vars(error).items() if name != "__notes__"}
+    return joined(events), (type(error), str(error), said)
 
 
-def iter_safely(produced, events):
-    """Keep what came before an error."""
-    for event in produced:
-        events.append(event)
-    return ()
+def event(value):
+    return b"data: " + (value if isinstance(value, bytes) else json.dumps(value).encode()) + b"\n\n"
 
 
-def shown(result):
-    """Events and error as plain values, for comparing."""
-    events, error = result
-    return [as_tuple(event) for event in joined(events)], error and (
-        type(error).__name__,
-        str(error),
-        {k: v for k, v in vars(error).items() if k != "__notes__"},
-    )
+def delta(finish=None, **fields):
+    return event({"choices": [{"index": 0, "delta": fields, "finish_reason": finish}]})
 
 
-def as_tuple(event):
-    return (type(event).__name__, *(getattr(event, name) for name in event.__dataclass_fields__))
-
-
-def joined(events):
-    return events
-
-
-def every_cut(data):
-    """The same bytes one by one, and in two pieces at every place."""
-    yield [data[at : at + 1] for at in range(len(data))]
-    for at in range(len(data) + 1):
-        yield [data[:at], data[at:]]
+DONE = b"data: [DONE]\n\n"
