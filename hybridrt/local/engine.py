@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from hybridrt.errors import Busy, ContextOverflowError, TargetError, UnavailableError
 from hybridrt.event import Event, Finish, Text, Usage
 from hybridrt.local.detokenize import StopText, Utf8
+from hybridrt.local.form import read_answer
 from hybridrt.request import Message, Output, Tool
 from hybridrt.sealed import Sealed
 
@@ -61,6 +62,7 @@ class Job(Sealed):
     messages: tuple[Message, ...]
     tools: tuple[Tool, ...] = ()
     output: Output | None = None
+    grammar: str | None = None
     max_output_tokens: int | None = None
     temperature: float = 0.0
     seed: int | None = None
@@ -77,7 +79,17 @@ class Sampler(Protocol):
 
 
 class Model(Protocol):
-    """What the loop asks of a native library. Every method is called from the one thread of the engine."""
+    """What the loop asks of a native library. Every method but `count` is called from the one thread of the engine."""
+
+    @property
+    def name(self) -> str:
+        """What the model calls itself."""
+        ...
+
+    @property
+    def is_placeholder(self) -> bool:
+        """Are its weights random?"""
+        ...
 
     @property
     def window(self) -> int:
@@ -98,6 +110,10 @@ class Model(Protocol):
         """Return the tokens of a conversation; may raise `ContextOverflowError` early when it cannot fit into `room`."""
         ...
 
+    def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
+        """Return the number of tokens of a conversation. From any thread."""
+        ...
+
     def sampling(self, job: Job) -> AbstractContextManager[Sampler]:
         """Lend a sampler for one answer."""
         ...
@@ -116,10 +132,6 @@ class Model(Protocol):
 
     def is_end(self, token: int) -> bool:
         """Does this token end an answer?"""
-        ...
-
-    def parse(self, text: str, output: Output) -> Any:
-        """Return the value that a finished answer of a given form stands for."""
         ...
 
     def close(self) -> None:
@@ -196,7 +208,7 @@ class Engine:
         with self._changed:
             if self._is_closing:
                 raise UnavailableError("the local model is closed")
-            ahead = len(self._waiting) + (self._running is not None)
+            ahead = len(self._waiting) + (self._running is not None and not self._running.flag.is_up)
             if ahead > self._queue_limit:
                 raise Busy("the local model has its hands full", retry_after_s=round(ahead * self._typical_s, 3))
             self._waiting.append(ticket)
@@ -302,7 +314,7 @@ def _answer(model: Model, ticket: Ticket) -> Iterator[Event]:
     if not job.is_streamed and whole:
         yield Text(whole)
     yield Usage(input_tokens=len(tokens), output_tokens=count)
-    yield Finish(reason, parsed=model.parse(whole, job.output) if job.output and reason == "stop" else None)
+    yield Finish(reason, parsed=read_answer(whole, job.output) if job.output and reason == "stop" else None)
 
 
 def _decode(model: Model, sampler: Sampler, flag: Flag, stops: Sequence[str], limit: int) -> Iterator[tuple[str, int, str]]:

@@ -5,36 +5,25 @@ The library asserts and aborts the process where a bound is passed, so every bou
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ctypes
-import hashlib
+import math
 import os
 import secrets
 import sys
 import threading
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from hybridrt.backend import Call
-from hybridrt.errors import (
-    ContextOverflowError,
-    LateError,
-    MissingError,
-    MissingExtraError,
-    ModelFileError,
-    UnavailableError,
-    UnsupportedError,
-)
-from hybridrt.event import Event, Finish
-from hybridrt.local.engine import Engine, Flag, Job
+from hybridrt.errors import ContextOverflowError, MissingExtraError, ModelFileError, UnavailableError, UnsupportedError
+from hybridrt.local.backend import LocalBackend
+from hybridrt.local.engine import Flag, Job
 from hybridrt.local.gguf import GgufFacts, read_facts
 from hybridrt.local.template import ChatTemplate, Special, to_tokens
-from hybridrt.request import Message, Output, Tool
-from hybridrt.signals import TokenCount
+from hybridrt.request import Message, Tool
 
 # The keys and values of the whole window are allocated at the start; 8,192 tokens of a 1B model are some 250 MB.
 _DEFAULT_WINDOW = 8192
@@ -50,19 +39,8 @@ _COUNTED_CHARACTERS = 100_000
 _MIN_P = 0.05
 
 
-@dataclass(frozen=True, slots=True)
-class TargetFacts:
-    """What a router needs to know of a local model to make a `Target`."""
-
-    model: str
-    window: int
-    digest: str
-    modalities: frozenset[str] = frozenset({"text"})
-    is_placeholder: bool = False
-
-
-class LlamaBackend:
-    """A GGUF model on this device. It loads on the first use, or at `start`, and never on the event loop.
+class LlamaBackend(LocalBackend):
+    """A GGUF model on this device.
 
     `window` is the most tokens of prompt and answer together; none takes the model's own, at most 8,192.
     `threads`: none takes one for a tiny model and all physical cores but one otherwise.
@@ -75,137 +53,7 @@ class LlamaBackend:
             raise ValueError("`window` must be at least 1")
         if threads is not None and threads < 1:
             raise ValueError("`threads` must be at least 1")
-        if queue_limit < 0:
-            raise ValueError("`queue_limit` must not be negative")
-        self._path = Path(path)
-        self._window = window
-        self._queue_limit = queue_limit
-        self._threads = threads
-        self._engine: Engine | None = None
-        self._is_closed = False
-        self._digest: str | None = None
-
-    async def start(self) -> None:
-        """Load the model; returns at once when it is loaded.
-
-        Raises:
-            MissingModelError, MissingExtraError: what is needed is not here.
-            ModelFileError: the file cannot be used.
-            UnavailableError: the backend is closed.
-        """
-        await self._model()
-
-    async def answer(self, call: Call) -> AsyncGenerator[Event]:
-        """Answer, event by event; see `hybridrt.backend.Backend`.
-
-        Raises:
-            TargetError: of the kind that fits.
-        """
-        job = _job(call)
-        deadline = call.deadline
-        late = LateError("the local model took longer than it was given", budget_s=deadline.budget_s or 0.0, target=call.target.id)
-        if deadline.passed():
-            raise late
-        try:
-            async with asyncio.timeout_at(deadline.at):
-                await self._model()
-        except TimeoutError:
-            raise late from None
-        except MissingError as error:
-            raise UnavailableError(str(error), target=call.target.id, hint=error.hint) from error
-        engine = self._engine
-        if engine is None:
-            raise UnavailableError("the local model is closed", target=call.target.id)
-        ticket = engine.submit(job)
-
-        def expire() -> None:
-            engine.cancel(ticket)
-            ticket.put(late)
-
-        timer = None if deadline.at is None else asyncio.get_running_loop().call_at(deadline.at, expire)
-        try:
-            while True:
-                event = await ticket.next()
-                yield event
-                if isinstance(event, Finish):
-                    return
-        finally:
-            if timer is not None:
-                timer.cancel()
-            engine.cancel(ticket)
-
-    async def count(self, messages: Sequence[Message], tools: Sequence[Tool] = (), output: Output | None = None) -> TokenCount:  # noqa: ARG002 - a form constrains the answer and adds no token to the prompt
-        """Return the exact number of prompt tokens, counted by the model's own tokenizer off the event loop.
-
-        Raises:
-            TargetError: the conversation cannot be said to this model.
-        """
-        model = await self._model()
-        return TokenCount(await asyncio.to_thread(model.count, messages, tools), "exact")
-
-    async def target_facts(self) -> TargetFacts:
-        """Return name, window and digest; loads the model and reads its file once.
-
-        Raises:
-            MissingModelError, MissingExtraError, ModelFileError: as `start`.
-        """
-        model = await self._model()
-        if self._digest is None:
-            self._digest = await asyncio.to_thread(_digest, self._path)
-        return TargetFacts(model.facts.name, model.window, self._digest, is_placeholder=model.facts.is_placeholder)
-
-    async def close(self) -> None:
-        """Stop every answer, free the model and its memory; may be called again, and while an answer is made."""
-        self._is_closed = True
-        if (engine := self._engine) is not None:
-            engine.stop()
-            await asyncio.to_thread(engine.join)
-            self._engine = None
-
-    async def _model(self) -> _Model:
-        if self._is_closed:
-            raise UnavailableError("the local model is closed")
-        engine = self._engine
-        if engine is None:
-            opening = partial(_Model.open, self._path, window=self._window, threads=self._threads)
-            engine = self._engine = Engine(opening, queue_limit=self._queue_limit, name=self._path.stem)
-        try:
-            # Shielded: who gives up waiting must not cancel the loading for the others.
-            model = await asyncio.shield(asyncio.wrap_future(engine.opened))
-        except Exception:
-            if self._engine is engine:
-                self._engine = None  # the next caller tries again: the file may be there by then
-            raise
-        assert isinstance(model, _Model)  # noqa: S101 - what `opening` returns
-        return model
-
-
-def _job(call: Call) -> Job:
-    if call.tools:
-        raise UnsupportedError(
-            "this local model takes no tools", feature="tools", target=call.target.id, hint="allow another target for this request"
-        )
-    if "" in call.stop:
-        raise UnsupportedError("an empty stop text would end every answer", feature="stop", target=call.target.id)
-    return Job(
-        messages=call.messages,
-        tools=call.tools,
-        output=call.output,
-        max_output_tokens=call.max_output_tokens,
-        # None means greedy: the same question gets the same answer, and small models are at their best on their likeliest words.
-        temperature=call.temperature or 0.0,
-        seed=call.seed,
-        stop=call.stop,
-        is_streamed=call.stream,
-    )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-# ---- the native side
+        super().__init__(Path(path), partial(_Model.open, Path(path), window=window, threads=threads), queue_limit=queue_limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +87,14 @@ class _Model:
 
     def __init__(self, native: _Native, facts: GgufFacts, model: Any, context: Any, template: ChatTemplate) -> None:
         c = native.c
-        self.facts = facts
+        self.name, self.is_placeholder = facts.name, facts.is_placeholder
+        self._longest_token_bytes = facts.longest_token_bytes
         self.window: int = min(c.llama_n_ctx(context), facts.window)
         self.chunk: int = min(_CHUNK, c.llama_n_batch(context))
         self.escalate_token = facts.escalate_token
-        self._native, self._c, self._model, self._context = native, c, model, context
+        self._native, self.c, self._model, self.context = native, c, model, context
         self._vocab = c.llama_model_get_vocab(model)
-        self._vocab_size: int = c.llama_vocab_n_tokens(self._vocab)
+        self.vocab_size: int = c.llama_vocab_n_tokens(self._vocab)
         self._adds_bos: bool = c.llama_vocab_get_add_bos(self._vocab)
         self._bos: int = c.llama_vocab_bos(self._vocab)
         self._template = template
@@ -253,9 +102,10 @@ class _Model:
         self._buffer = ctypes.create_string_buffer(64)
         self._length = 0
         self._flag: Flag | None = None  # held: C reads its address
+        self._ends = frozenset(token for token in range(self.vocab_size) if c.llama_vocab_is_eog(self._vocab, token))
+        self._pieces: dict[int, bytes] = {}
         # The tokenizer is safe for threads; freeing it under one is not.
-        self._vocab_in_use = threading.Lock()
-        self._is_open = True
+        self._readers = _Readers()
 
     @classmethod
     def open(cls, path: Path, *, window: int | None, threads: int | None) -> _Model:
@@ -310,7 +160,7 @@ class _Model:
         """Return the tokens of a conversation; text that cannot fit is refused before it is tokenized."""
         characters = sum(len(message.text) for message in messages)
         # No token covers more bytes than the longest one, and a character has at least one byte.
-        least = -(-characters // self.facts.longest_token_bytes)
+        least = -(-characters // self._longest_token_bytes)
         if characters > _COUNTED_CHARACTERS and least > room:
             raise ContextOverflowError(
                 f"at least {least + self.window - room} tokens are needed and the window holds {self.window}",
@@ -328,32 +178,31 @@ class _Model:
 
     def _tokenize(self, text: str) -> list[int]:
         data = text.encode()
-        with self._vocab_in_use:
-            if not self._is_open:
-                raise UnavailableError("the local model is closed")
-            # Byte fallback makes at most one token of a byte, and a prefixed space up to three more.
-            room = len(data) + 4
-            tokens = (self._c.llama_token * room)()
-            count = self._c.llama_tokenize(self._vocab, data, len(data), tokens, room, False, False)
+        # Byte fallback makes at most one token of a byte, and a prefixed space up to three more.
+        room = len(data) + 4
+        tokens = (self.c.llama_token * room)()
+        with self._readers.reading():
+            count = self.c.llama_tokenize(self._vocab, data, len(data), tokens, room, False, False)
         if count < 0:
             raise UnsupportedError("the tokenizer of the model cannot say this text", feature="text")
         ids: list[int] = tokens[:count]
         return ids
 
-    # ---- tokens to text
+    # ---- tokens to text. Kept in Python: a native call gives up the GIL, and takes it back only when the application lets go of it
 
     def piece(self, token: int) -> bytes:
         """Return the bytes a token stands for; control tokens stand for none."""
-        c = self._c
-        length = c.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, False)
-        if length < 0:
-            self._buffer = ctypes.create_string_buffer(-length)
-            length = c.llama_token_to_piece(self._vocab, token, self._buffer, len(self._buffer), 0, False)
-        return self._buffer.raw[:length]
+        if (kept := self._pieces.get(token)) is not None:
+            return kept
+        length = self.c.llama_token_to_piece(self._vocab, token, None, 0, 0, False)
+        buffer = ctypes.create_string_buffer(-length or 1)
+        length = self.c.llama_token_to_piece(self._vocab, token, buffer, -length, 0, False)
+        piece = self._pieces[token] = buffer.raw[:length]
+        return piece
 
     def is_end(self, token: int) -> bool:
         """Does this token end an answer?"""
-        return bool(self._c.llama_vocab_is_eog(self._vocab, token))
+        return token in self._ends
 
     # ---- computing
 
@@ -361,16 +210,16 @@ class _Model:
         """Forget the last sequence and obey this flag from now on."""
         self._flag = flag
         self._length = 0
-        self._c.llama_set_abort_callback(self._context, self._native.is_lifted, flag.address)
-        self._c.llama_memory_clear(self._c.llama_get_memory(self._context), False)
+        self.c.llama_set_abort_callback(self.context, self._native.is_lifted, flag.address)
+        self.c.llama_memory_clear(self.c.llama_get_memory(self.context), False)
 
     def extend(self, tokens: Sequence[int]) -> bool:
         """Compute these tokens after those before; false when the flag stopped it."""
         count = len(tokens)
-        if not 0 < count <= self.chunk or self._length + count > self.window or not all(0 <= token < self._vocab_size for token in tokens):
+        if not 0 < count <= self.chunk or self._length + count > self.window or not all(0 <= token < self.vocab_size for token in tokens):
             raise ValueError(f"a batch of {count} tokens at {self._length} does not fit")  # the native call would abort the process
         self._batch[:count] = tokens
-        result = self._c.llama_decode(self._context, self._c.llama_batch_get_one(self._batch, count))
+        result = self.c.llama_decode(self.context, self.c.llama_batch_get_one(self._batch, count))
         if result == 2:
             return False
         if result != 0:
@@ -378,55 +227,120 @@ class _Model:
         self._length += count
         return True
 
+    def _grammar(self, job: Job) -> Any:
+        if job.grammar is None:
+            return None
+        grammar = self.c.llama_sampler_init_grammar(self._vocab, job.grammar.encode(), b"root")
+        if not grammar:
+            raise UnsupportedError("llama.cpp refused the grammar of the form asked for", feature="output")
+        return grammar
+
     @contextlib.contextmanager
     def sampling(self, job: Job) -> Iterator[_Sampler]:
         """Lend a sampler for one answer."""
-        if job.output is not None:
-            raise UnsupportedError("this local model has no output forms", feature="output")
-        sampler = _Sampler(self._c, self._context, job.temperature, job.seed)
+        sampler = _Sampler(self, self._grammar(job), job)
         try:
             yield sampler
         finally:
             sampler.close()
 
-    def parse(self, text: str, output: Output) -> Any:
-        raise NotImplementedError
-
     def close(self) -> None:
         """Free everything; the engine's thread calls it, last."""
-        with self._vocab_in_use:
-            if self._is_open:
-                self._is_open = False
-                self._c.llama_free(self._context)
-                self._c.llama_model_free(self._model)
+        self._readers.leave()
+        self.c.llama_free(self.context)
+        self.c.llama_model_free(self._model)
+
+
+class _Readers:
+    """Counts who reads the vocabulary at the moment, so that it is freed after the last one and none comes later."""
+
+    def __init__(self) -> None:
+        self._count, self._is_open, self._changed = 0, True, threading.Condition()
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """Keep the vocabulary alive for a moment."""
+        with self._changed:
+            if not self._is_open:
+                raise UnavailableError("the local model is closed")
+            self._count += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._count -= 1
+                self._changed.notify_all()
+
+    def leave(self) -> None:
+        """Let nobody in any more and wait for the last one to go."""
+        with self._changed:
+            self._is_open = False
+            while self._count:
+                self._changed.wait()
 
 
 class _Sampler:
-    """The C sampler chain of one answer."""
+    """The C samplers of one answer: how to choose, and what may be chosen."""
 
-    def __init__(self, c: Any, context: Any, temperature: float, seed: int | None) -> None:
-        self._c, self._context = c, context
+    def __init__(self, model: _Model, grammar: Any, job: Job) -> None:
+        c = self._c = model.c
+        self._context, self._size, self._is_end, self._grammar = model.context, model.vocab_size, model.is_end, grammar
         self._chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
-        if temperature > 0:
+        if job.temperature > 0:
             # The largest seed means "any" to the library; without a given one every process would walk the same chain.
-            number = secrets.randbelow(0xFFFFFFFF) if seed is None else seed % 0xFFFFFFFF
+            seed = secrets.randbelow(0xFFFFFFFF) if job.seed is None else job.seed % 0xFFFFFFFF
             for sampler in (
                 c.llama_sampler_init_min_p(_MIN_P, 1),
-                c.llama_sampler_init_temp(temperature),
-                c.llama_sampler_init_dist(number),
+                c.llama_sampler_init_temp(job.temperature),
+                c.llama_sampler_init_dist(seed),
             ):
                 c.llama_sampler_chain_add(self._chain, sampler)
         else:
             c.llama_sampler_chain_add(self._chain, c.llama_sampler_init_greedy())
 
     def pick(self) -> int | None:
-        """Return the next token."""
+        """Return the next token; none where the grammar is fulfilled and the model has no word for the end."""
         token: int = self._c.llama_sampler_sample(self._chain, self._context, -1)
+        if self._grammar is None:
+            return token
+        # Most words the model wants are allowed: asking for the one costs microseconds, masking a vocabulary milliseconds.
+        # What is refused is drawn again among what is allowed, which gives each allowed token its share of the whole.
+        if not self._allows(token):
+            chosen = self._pick_allowed()
+            if chosen is None:
+                return None
+            token = chosen
+        if not self._is_end(token):
+            self._c.llama_sampler_accept(self._grammar, token)  # throws through C, and ends the process, for a token that is not allowed
+        return token
+
+    def _allows(self, token: int) -> bool:
+        c = self._c
+        one = (c.llama_token_data * 1)(c.llama_token_data(token, 1.0, 0.0))
+        asked = c.llama_token_data_array(ctypes.cast(one, c.llama_token_data_p), 1, -1, False)
+        c.llama_sampler_apply(self._grammar, ctypes.byref(asked))
+        return not math.isinf(one[0].logit)
+
+    def _pick_allowed(self) -> int | None:
+        import numpy as np
+
+        c, size = self._c, self._size
+        rows = np.zeros(size, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+        rows["id"] = np.arange(size)
+        rows["logit"] = np.ctypeslib.as_array(c.llama_get_logits_ith(self._context, -1), shape=(size,))
+        asked = c.llama_token_data_array(rows.ctypes.data_as(c.llama_token_data_p), size, -1, False)
+        c.llama_sampler_apply(self._grammar, ctypes.byref(asked))
+        if np.isneginf(rows["logit"]).all():
+            return None
+        c.llama_sampler_apply(self._chain, ctypes.byref(asked))
+        token: int = asked.data[asked.selected].id
         return token
 
     def close(self) -> None:
-        """Free the chain and what is in it."""
+        """Free what C holds."""
         self._c.llama_sampler_free(self._chain)
+        if self._grammar is not None:
+            self._c.llama_sampler_free(self._grammar)
 
 
 def _template(c: Any, model: Any, source: str) -> ChatTemplate:

@@ -1,0 +1,227 @@
+"""Answers of a given form: what random weights say under the grammar satisfies the schema, judged by another validator."""
+
+from __future__ import annotations
+
+import json
+import typing
+from typing import Annotated, Literal
+
+import jsonschema
+import pydantic
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybridrt.errors import ProtocolError, UnsupportedError
+from hybridrt.local.form import conforms, read_answer
+from hybridrt.local.grammar import to_grammar
+from hybridrt.request import Output
+from tests.local.conftest import say
+
+SHORT = {"type": "string", "maxLength": 8}
+
+SCHEMAS = {
+    "boolean": {"type": "boolean"},
+    "null": {"type": "null"},
+    "integer": {"type": "integer"},
+    "number": {"type": "number"},
+    "short text": SHORT,
+    "text of exactly four": {"type": "string", "minLength": 4, "maxLength": 4},
+    "integer from -37 to 1205": {"type": "integer", "minimum": -37, "maximum": 1205},
+    "integer above 99": {"type": "integer", "exclusiveMinimum": 99},
+    "integer below -7": {"type": "integer", "maximum": -7},
+    "number from 0 to 1": {"type": "number", "minimum": 0, "maximum": 1},
+    "number from -2 to 3": {"type": "number", "minimum": -2, "maximum": 3},
+    "one of": {"enum": ["red", "green", 3, None, True, 'quote " and \\ and \n and é and 😀']},
+    "constant": {"const": {"a": [1, 'x"y']}},
+    "date": {"type": "string", "format": "date"},
+    "time": {"type": "string", "format": "time"},
+    "date and time": {"type": "string", "format": "date-time"},
+    "uuid": {"type": "string", "format": "uuid"},
+    "either": {"anyOf": [{"type": "integer"}, {"type": "null"}]},
+    "types": {"type": ["boolean", "null", "integer"]},
+    "list of 2 to 4": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 9}, "minItems": 2, "maxItems": 4},
+    "empty list": {"type": "array", "items": SHORT, "maxItems": 0},
+    "pair": {"type": "array", "prefixItems": [SHORT, {"type": "boolean"}], "minItems": 2, "maxItems": 2},
+    "object": {"type": "object", "properties": {"a": SHORT, "b": {"type": "integer"}}, "required": ["a", "b"], "additionalProperties": False},
+    "all optional": {"type": "object", "properties": {"a": {"type": "null"}, "b": {"type": "null"}, "c": {"type": "null"}}},
+    "optional first": {"type": "object", "properties": {"a": {"type": "null"}, "b": {"type": "null"}, "c": {"type": "null"}}, "required": ["b"]},
+    "odd names": {"type": "object", "properties": {'a"b': {"type": "null"}, "c\\d": {"type": "null"}, "é 😀": {"type": "null"}}, "required": ['a"b', "c\\d", "é 😀"]},
+    "no properties": {"type": "object", "properties": {}, "additionalProperties": False},
+    "recursive": {
+        "$ref": "#/$defs/node",
+        "$defs": {
+            "node": {
+                "type": "object",
+                "properties": {"v": {"type": "boolean"}, "next": {"anyOf": [{"$ref": "#/$defs/node"}, {"type": "null"}]}},
+                "required": ["v", "next"],
+            }
+        },
+    },
+    "nested": {"allOf": [{"type": "array", "items": {"type": "object", "properties": {"k": {"enum": ["x", "y"]}}, "required": ["k"]}, "minItems": 1, "maxItems": 2}]},
+    "remarks": {"type": "boolean", "title": "T", "description": "d", "default": True, "examples": [False]},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+async def test_what_random_weights_say_satisfies_the_schema(backend, name: str) -> None:
+    schema = SCHEMAS[name]
+    finished = 0
+    for prompt, temperature, seed in (("Hello", 0.0, None), ("Hello", 1.0, 1), ("What", 2.0, 2), ("", 2.0, 3)):
+        said = await say(backend, prompt + "?", output=Output("form", schema), temperature=temperature, seed=seed, max_output_tokens=600)
+        if said.finish.reason == "stop":
+            finished += 1
+            jsonschema.validate(said.finish.parsed, schema)
+            assert json.loads(said.text) == said.finish.parsed
+    assert finished
+
+
+@pytest.mark.parametrize(
+    "schema", [{}, True, {"type": "object"}, {"type": "array"}, {"type": "object", "additionalProperties": {"type": "integer"}}]
+)
+async def test_open_forms_give_json_or_say_that_they_were_cut(backend, schema) -> None:
+    for seed in range(4):
+        said = await say(backend, "Hello", output=Output("form", schema), temperature=1.5, seed=seed, max_output_tokens=200)
+        if said.finish.reason == "stop":
+            jsonschema.validate(said.finish.parsed, schema)
+        else:
+            assert said.finish.reason == "length"
+            assert said.finish.parsed is None
+
+
+class Line(pydantic.BaseModel):
+    name: Annotated[str, pydantic.Field(max_length=12)]
+    share: Annotated[float, pydantic.Field(ge=0, le=1)]
+    kind: Literal["a", "b"] = "a"
+    note: Annotated[str, pydantic.Field(max_length=5)] | None = None
+
+
+class Bill(pydantic.BaseModel):
+    lines: Annotated[list[Line], pydantic.Field(min_length=1, max_length=2)]
+    pair: tuple[bool, int]
+    is_paid: bool
+
+
+async def test_a_model_of_the_caller_comes_back_as_that_model(backend) -> None:
+    said = await say(backend, "Hello", output=Output("Bill", Bill.model_json_schema(), Bill))
+    assert said.finish.reason == "stop"
+    assert isinstance(said.finish.parsed, Bill)
+    assert said.finish.parsed == Bill.model_validate_json(said.text)
+
+
+REFUSED = {
+    "pattern": {"type": "string", "pattern": "^a+$"},
+    "multipleOf": {"type": "integer", "multipleOf": 3},
+    "format": {"type": "string", "format": "email"},
+    "not": {"not": {"type": "null"}},
+    "if": {"if": {"type": "null"}, "then": {"type": "null"}},
+    "patternProperties": {"type": "object", "patternProperties": {"^a": {}}},
+    "minProperties": {"type": "object", "minProperties": 2},
+    "contains": {"type": "array", "contains": {"type": "null"}},
+    "allOf": {"allOf": [{"type": "null"}, {"type": "null"}]},
+    "$ref": {"$ref": "https://example.org/schema"},
+    "keyword": {"type": "string", "x-made-up": 1},
+    "required": {"type": "object", "properties": {"a": {}}, "required": ["b"]},
+    "minLength": {"type": "string", "minLength": 9, "maxLength": 3},
+    "minItems": {"type": "array", "minItems": 5_000},
+    "minimum": {"type": "integer", "minimum": 9, "maximum": 3},
+    "type": {"type": "text"},
+    "maxLength": {"type": "integer", "maxLength": 3},
+    "anyOf": {"anyOf": []},
+    "enum": {"enum": []},
+    "const": {"const": float("nan")},
+}
+
+
+@pytest.mark.parametrize("keyword", REFUSED)
+def test_a_keyword_that_is_not_kept_is_refused_by_name(keyword: str) -> None:
+    for schema in (REFUSED[keyword], {"type": "array", "items": REFUSED[keyword], "maxItems": 1}):
+        with pytest.raises(UnsupportedError) as refused:
+            to_grammar(schema)
+        assert refused.value.feature == f"output.{keyword}"
+
+
+async def test_a_refused_form_computes_nothing_and_is_refused_by_a_count_too(backend) -> None:
+    output = Output("form", REFUSED["pattern"])
+    with pytest.raises(UnsupportedError):
+        await say(backend, "Hello", output=output)
+    with pytest.raises(UnsupportedError):
+        await backend.count((), (), output)
+
+
+@pytest.mark.parametrize("schema", [{"$ref": "#"}, {"anyOf": [{"$ref": "#"}, {"type": "null"}]}])
+async def test_a_form_that_only_holds_itself_is_refused(backend, schema) -> None:
+    with pytest.raises(UnsupportedError):
+        await say(backend, "Hello", output=Output("form", schema))
+
+
+def test_a_form_that_is_too_large_or_too_deep_is_refused() -> None:
+    deep: dict[str, typing.Any] = {"type": "null"}
+    for _ in range(500):
+        deep = {"type": "array", "items": deep}
+    wide = {"type": "object", "properties": {str(n): {"type": "null"} for n in range(5_000)}}
+    for schema in (deep, wide):
+        with pytest.raises(UnsupportedError):
+            to_grammar(schema)
+
+
+async def test_a_stop_text_that_cuts_the_form_is_an_error_and_not_half_an_object(backend) -> None:
+    with pytest.raises(ProtocolError):
+        await say(backend, "Hello", output=Output("form", SCHEMAS["object"]), stop=(":",))
+
+
+@pytest.mark.parametrize(
+    ("text", "schema"),
+    [
+        ("", {}),
+        ("{", {}),
+        ("[" * 100_000, {}),
+        ("3", {"type": "string"}),
+        ("true", {"type": "integer"}),
+        ("1", {"const": True}),
+        ("0.5", {"type": "number", "exclusiveMinimum": 0.5}),
+        ("[1, 1]", {"type": "array", "uniqueItems": True}),
+        ('"2023-02-30"', {"type": "string", "format": "date"}),
+        ("1", {"oneOf": [{"type": "integer"}, {"type": "number"}]}),
+        ('{"a": 1}', {"type": "object", "properties": {}, "additionalProperties": False}),
+    ],
+)
+def test_an_answer_of_another_form_is_a_protocol_error_without_its_words(text: str, schema) -> None:
+    with pytest.raises(ProtocolError) as wrong:
+        read_answer(text, Output("form", schema))
+    assert wrong.value.__cause__ is None
+    assert wrong.value.__suppress_context__ or wrong.value.__context__ is None
+
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 12) | st.sampled_from([0.5, 1.0, -1.5]) | st.text("abx", max_size=4),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["a", "b", "c", "k", "v", "next"]), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+@settings(max_examples=60, deadline=None)
+@given(value=_json)
+def test_the_check_agrees_with_another_validator(name: str, value) -> None:
+    schema = SCHEMAS[name]
+    if "format" in schema and isinstance(value, str):
+        return  # the other one takes formats as remarks
+    assert conforms(value, schema, schema) == jsonschema.Draft202012Validator(schema).is_valid(value)
+
+
+@given(
+    low=st.integers(-(10**15) + 1, 10**15 - 1), high=st.integers(-(10**15) + 1, 10**15 - 1), other=st.integers(-(10**15) + 1, 10**15 - 1)
+)
+@settings(max_examples=300)
+def test_the_grammar_of_a_range_holds_its_numbers_and_no_other(low: int, high: int, other: int) -> None:
+    low, high = min(low, high), max(low, high)
+    pattern = _as_regex(to_grammar({"type": "integer", "minimum": low, "maximum": high}).partition("\n")[0].removeprefix("root ::= "))
+    for value in {low, high, other, low - 1, high + 1, (low + high) // 2, 0, -1, 9, 10, 99, 100}:
+        assert bool(pattern.fullmatch(str(value))) == (low <= value <= high)
+
+
+def _as_regex(body: str):
+    import re
+
+    return re.compile(re.sub(r'"([^"]*)"', lambda found: re.escape(found[1]), body).replace(" ", ""))
