@@ -1,5 +1,6 @@
-"""The application's own file, `hybridrt.yaml`: which models, which keys, which policy. The policy owns who may receive and
-on what terms; this file owns how. It holds no key, only where keys come from.
+"""The application's own file, `hybridrt.yaml`: which models, which keys, which policy.
+
+The policy owns who may receive and on what terms; this file owns how. It holds no key, only where keys come from.
 """
 
 from __future__ import annotations

@@ -279,7 +279,6 @@ class _Bench:
         from hybridrt.egress.cloud import CloudBackend
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
-        from hybridrt.plugins import load_plugin
 
         if target.adapter is None or target.endpoint is None:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import UTC, date, datetime
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from typing import TYPE_CHECKING, Self, Unpack
 
 from hybridrt.answer import Answer
 from hybridrt.deadline import Deadline
@@ -92,7 +92,7 @@ class Router:
         """
         try:
             return await self._infer(make_request(prompt, options))
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
         del prompt, options
         raise failure
@@ -109,7 +109,7 @@ class Router:
             return
         except GeneratorExit:
             return
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
         del prompt, options
         raise failure
@@ -121,7 +121,7 @@ class Router:
             equipment = self._open()
             signals = await equipment.senses.sense(request, Deadline.start(request.deadline_s))
             return self._decide(equipment, request, signals)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
         del prompt, options, request
         raise failure

@@ -36,7 +36,7 @@ from hybridrt.errors import (
 from hybridrt.event import Done, Event, Finish, Reasoning, Route, Text, ToolCall, Usage
 from hybridrt.mask import mask
 from hybridrt.obligation import output_bound
-from hybridrt.request import Request
+from hybridrt.request import Message, Request
 from hybridrt.tape import Tape, make_answer, retold
 from hybridrt.target import Target
 
@@ -160,7 +160,8 @@ class Walk:
     def _call(self, target: Target, number: int) -> Call:
         """Say the request as this target may see it: masked where the policy obliges to."""
         request, obligations = self.request, self.decision.obligations
-        messages, hidden = request.messages, {}
+        messages: tuple[Message, ...] = request.messages
+        hidden: Mapping[str, frozenset[str]] = {}
         if not target.place.is_device and (labels := obligations.get("redact")):
             masked = mask(request.messages, self.decision.signals.privacy, labels)
             messages, hidden = masked.messages, masked.hidden

@@ -53,7 +53,9 @@ def open_router(policy_file, tmp_path: Path):
         backends = given.pop("backends")
         application = Application(
             policies=(policy_file(added),),
-            bindings=tuple(Binding(name, f"{name}-model", price=price, modalities=modalities) for name in ("alpha", "beta") if name in backends),
+            bindings=tuple(
+                Binding(name, f"{name}-model", price=price, modalities=modalities) for name in ("alpha", "beta") if name in backends
+            ),
             ledger=tmp_path / "ledger.jsonl",
         )
         return Router.open(application, backends=backends, ledger=given.pop("ledger", None) or MemoryLedger(), **given)

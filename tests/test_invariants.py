@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from hybridrt.application import Application, Binding
-from hybridrt.errors import HybridrtError, LedgerError, NoAnswerError, RefusedByPolicy, UnavailableError
+from hybridrt.errors import LedgerError, NoAnswerError, UnavailableError
 from hybridrt.event import Done
 from hybridrt.request import Message, Text
 from hybridrt.router import Router

@@ -90,7 +90,11 @@ async def test_when_everybody_fails_the_error_lists_every_attempt(open_router):
     async with open_router(backends={"factory": device, "alpha": cloud, "beta": device}) as router:
         with pytest.raises(NoAnswerError) as caught:
             await router.infer(ASK)
-    assert [(a.target, a.outcome) for a in caught.value.attempts] == [("factory", "unavailable"), ("alpha", "refused"), ("beta", "unavailable")]
+    assert [(a.target, a.outcome) for a in caught.value.attempts] == [
+        ("factory", "unavailable"),
+        ("alpha", "refused"),
+        ("beta", "unavailable"),
+    ]
 
 
 async def test_a_device_that_can_only_say_escalate_and_nobody_else_is_a_typed_error(open_router):

@@ -59,7 +59,7 @@ class Lane(asyncio.Protocol):
         self._wake()
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio names it
+    def connection_lost(self, exc: Exception | None) -> None:
         """Remember that it is gone."""
         self._is_ended = True
         self._transport = None

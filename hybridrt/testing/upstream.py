@@ -63,7 +63,7 @@ class Upstream(asyncio.Protocol):
         if isinstance(transport, asyncio.Transport):
             self._transport = transport
 
-    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - the protocol of asyncio
+    def connection_lost(self, error: Exception | None) -> None:
         """Say nothing more."""
         self._transport = None
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from hybridrt.egress.cloud import Key
-from hybridrt.event import Finish
 from hybridrt.backend import Backend
-from tests.egress.support import CANARY, SECRET, authority, fixed, near, over, reply, rig, said, Server, streamed
+from hybridrt.egress.cloud import Key
 from hybridrt.egress.transport import Detour
+from hybridrt.event import Finish
 from hybridrt.target import Place
+from tests.egress.support import CANARY, SECRET, Server, authority, fixed, near, over, reply, rig, said, streamed
 
 
 async def test_an_answer_comes_back_and_the_record_is_whole():

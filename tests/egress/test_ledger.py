@@ -49,7 +49,9 @@ def test_a_record_is_with_the_operating_system_when_append_returns(tmp_path):
 def test_durable_records_are_on_the_disk_before_append_returns_and_others_are_grouped(path, monkeypatch):
     synced = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(threading.current_thread() is threading.main_thread()), real(descriptor)))
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: (synced.append(threading.current_thread() is threading.main_thread()), real(descriptor))
+    )
     ledger = Ledger.open(path)
     for _ in range(100):
         ledger.append(RECORD, durable=False)
@@ -151,7 +153,12 @@ ledger.close()
     root = str(Path(__file__).resolve().parents[2])
     path = tmp_path / "ledger.jsonl"
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": root}
+        [sys.executable, "-c", program, str(path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
     )
     assert done.stdout.count("refused:") == 2
     written = path.read_text().splitlines()
