@@ -31,10 +31,10 @@ class Upstream:
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hybridrt.testing.upstream", "--port", "0"], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "hybridrt.testing.upstream", "--port", "0", "--chunks", str(CHUNKS)], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
-        self.port = int(self.process.stdout.readline().split()[-1])
+        self.port = int(json.loads(self.process.stdout.readline())["port"])
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -69,9 +69,9 @@ class Raw:
         )
         assert reply.json()["choices"][0]["message"]["content"]
 
-    async def chunks(self, count: int) -> int:
+    async def chunks(self) -> int:
         seen = 0
-        body = {"model": f"{MODEL}-{count}", "messages": [{"role": "user", "content": PROMPT}], "stream": True}
+        body = {"model": MODEL, "messages": [{"role": "user", "content": PROMPT}], "stream": True}
         async with self.client.stream("POST", "/chat/completions", json=body) as reply:
             async for line in reply.aiter_lines():
                 if line.startswith("data: ") and line != "data: [DONE]":
@@ -93,32 +93,27 @@ class Hybridrt:
         self.folder = tempfile.TemporaryDirectory()
         folder = Path(self.folder.name)
         (folder / "policy.yaml").write_text(POLICY.format(port=port))
-        self.routers = {}
-        for count in (0, 500):
-            application = Application(
-                policies=(folder / "policy.yaml",),
-                bindings=(Binding("upstream", f"{MODEL}-{count}" if count else MODEL),),
-                ledger=folder / f"ledger-{count}.jsonl",
-            )
-            self.routers[count] = Router.open(application)
+        application = Application(
+            policies=(folder / "policy.yaml",), bindings=(Binding("upstream", MODEL),), ledger=folder / "ledger.jsonl"
+        )
+        self.router = Router.open(application)
 
     async def call(self) -> None:
-        answer = await self.routers[0].infer(PROMPT)
+        answer = await self.router.infer(PROMPT)
         assert answer.text
         assert answer.target == "upstream"
 
-    async def chunks(self, count: int) -> int:
+    async def chunks(self) -> int:
         from hybridrt.event import Text
 
         seen = 0
-        async with aclosing(self.routers[count].stream(PROMPT)) as events:
+        async with aclosing(self.router.stream(PROMPT)) as events:
             async for event in events:
                 seen += isinstance(event, Text)
         return seen
 
     async def close(self) -> None:
-        for router in self.routers.values():
-            await router.close()
+        await self.router.close()
         self.folder.cleanup()
 
 
@@ -134,10 +129,10 @@ class OpenAI:
         reply = await self.client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": PROMPT}])
         assert reply.choices[0].message.content
 
-    async def chunks(self, count: int) -> int:
+    async def chunks(self) -> int:
         seen = 0
         stream = await self.client.chat.completions.create(
-            model=f"{MODEL}-{count}", messages=[{"role": "user", "content": PROMPT}], stream=True
+            model=MODEL, messages=[{"role": "user", "content": PROMPT}], stream=True
         )
         async for chunk in stream:
             seen += bool(chunk.choices and chunk.choices[0].delta.content)
@@ -160,7 +155,7 @@ class LiteLLM:
             }
 
         self.router = litellm.Router(
-            model_list=[deployment("main", MODEL), deployment("spare", MODEL), deployment("stream", f"{MODEL}-500")],
+            model_list=[deployment("main", MODEL), deployment("spare", MODEL)],
             fallbacks=[{"main": ["spare"]}],
         )
 
@@ -168,9 +163,9 @@ class LiteLLM:
         reply = await self.router.acompletion(model="main", messages=[{"role": "user", "content": PROMPT}])
         assert reply.choices[0].message.content
 
-    async def chunks(self, count: int) -> int:
+    async def chunks(self) -> int:
         seen = 0
-        stream = await self.router.acompletion(model="stream", messages=[{"role": "user", "content": PROMPT}], stream=True)
+        stream = await self.router.acompletion(model="main", messages=[{"role": "user", "content": PROMPT}], stream=True)
         async for chunk in stream:
             seen += bool(chunk.choices and chunk.choices[0].delta.content)
         return seen
@@ -210,7 +205,7 @@ async def do(client, order: dict) -> dict:
         await many(client, order["burst"], order["burst"])
         return {"before_us": before, "after_us": statistics.median(await single(client, order["calls"]))}
     began = time.perf_counter()
-    seen = await client.chunks(order["chunks"])
+    seen = await client.chunks()
     if seen < order["chunks"]:
         raise SystemExit(f"{seen} of {order['chunks']} chunks came")
     return {"chunk_us": (time.perf_counter() - began) * 1e6 / seen}
