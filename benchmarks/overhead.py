@@ -31,7 +31,10 @@ class Upstream:
 
     def __enter__(self) -> Self:
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "hybridrt.testing.upstream", "--port", "0", "--chunks", str(CHUNKS)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "hybridrt.testing.upstream", "--port", "0", "--chunks", str(CHUNKS)],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         assert self.process.stdout is not None
         self.port = int(json.loads(self.process.stdout.readline())["port"])

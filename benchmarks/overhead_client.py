@@ -131,9 +131,7 @@ class OpenAI:
 
     async def chunks(self) -> int:
         seen = 0
-        stream = await self.client.chat.completions.create(
-            model=MODEL, messages=[{"role": "user", "content": PROMPT}], stream=True
-        )
+        stream = await self.client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": PROMPT}], stream=True)
         async for chunk in stream:
             seen += bool(chunk.choices and chunk.choices[0].delta.content)
         return seen

@@ -21,12 +21,13 @@ from hybridrt.target import Place, Target
 
 if TYPE_CHECKING:
     from hybridrt.backend import Backend
+    from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
     from hybridrt.policy import Deciding
     from hybridrt.policy.recipient import Recipient
-    from hybridrt.sense import Senses
+    from hybridrt.sense import Detector, Senses
     from hybridrt.walk import Confirm
 
 
@@ -66,18 +67,29 @@ class Equipment:
     senses: Senses
     covered: frozenset[str]
     confirm: Confirm | None
-    unusable: Mapping[str, str]
+    # What is missing for a target, by its id.
+    missing: Mapping[str, HybridrtError]
     status: Status
     pace: Pace
 
     def world(self, closed: str) -> World:
         """What is so at the moment, for a plan."""
         return World(
-            unusable=self.unusable,
+            unusable={name: _told(error) for name, error in self.missing.items()},
             closed=closed or "; ".join(self.status.problems),
             can_ask_person=self.confirm is not None,
             pace_s=self.pace.predict_s(),
         )
+
+    def raise_missing(self, decision: Decision) -> None:
+        """Raise what is missing where nothing else keeps an allowed target out: the remedy is the application's, not the policy's."""
+        for target in self.targets:
+            if target.recipient in decision.ruling.may_reach and target.id in self.missing:
+                reasons = [refusal.reason for refusal in decision.unable if refusal.recipient == target.id]
+                if reasons == [_told(self.missing[target.id])]:
+                    error = _again(self.missing[target.id])
+                    error.decision = decision
+                    raise error
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger, in this order."""
@@ -105,13 +117,12 @@ def equip(
     app = _application(application, problems)
     policy = _policy(policies or app.policies, problems)
     ledger = ledger or _ledger(app.ledger, problems)
-    senses = Senses()
+    senses = Senses(_detectors(problems))
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour)
     bench = _Bench(app, gate, transport, backends)
     bench.place_models(policy)
     bench.place_bindings(policy)
-    unusable = {name: reason for name, reason in bench.unusable.items() if reason}
     return Equipment(
         policy=policy,
         targets=tuple(bench.targets),
@@ -122,14 +133,13 @@ def equip(
         senses=senses,
         covered=senses.covered_labels(),
         confirm=confirm,
-        unusable=unusable,
+        missing=bench.missing,
         status=Status(
             policy=policy.name,
             policy_version=policy.version,
             policy_digest=policy.digest,
             problems=tuple(problems),
-            targets=tuple(TargetStatus(t.id, t.place, t.model, t.id not in unusable, unusable.get(t.id, "")) for t in bench.targets)
-            + tuple(bench.strangers),
+            targets=tuple(bench.status_of(target) for target in bench.targets) + tuple(bench.strangers),
             ledger=str(ledger),
         ),
         pace=Pace(),
@@ -190,6 +200,19 @@ class _NoLedger:
         """Hold nothing."""
 
 
+def _detectors(problems: list[str]) -> list[Detector]:
+    """Every registered detector. One that does not load would look like one that finds nothing, so it closes the cloud."""
+    from hybridrt.plugins import load_plugin, plugin_names
+
+    detectors = []
+    for name in plugin_names("sensors"):
+        try:
+            detectors.append(load_plugin("sensors", name)())
+        except HybridrtError as error:
+            problems.append(_told(error))
+    return detectors
+
+
 def _told(error: HybridrtError) -> str:
     hint = error.hint
     return f"{error}: {hint}" if hint else str(error)
@@ -205,7 +228,7 @@ class _Bench:
         self._given = given
         self.targets: list[Target] = []
         self.backends: dict[str, Backend] = {}
-        self.unusable: dict[str, str] = {}
+        self.missing: dict[str, HybridrtError] = {}
         self.strangers: list[TargetStatus] = []
 
     def place_models(self, policy: Deciding) -> None:
@@ -224,9 +247,9 @@ class _Bench:
         try:
             backend = self._given.get(model.id) or self._local_backend(model)
         except HybridrtError as error:
-            self._add(target, None, _told(error))
+            self._add(target, None, error)
         else:
-            self._add(target, backend, "")
+            self._add(target, backend, None)
 
     def _local_backend(self, model: LocalModel) -> Backend:
         """Make what answers with a model file; the file itself is read when it is first asked."""
@@ -236,7 +259,7 @@ class _Bench:
             hint = f"put the file there, or change `path` of model `{model.id}`"
             raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
         make = load_plugin("backends", model.backend)
-        if model.backend == "llama" and find_spec("llama_cpp") is None:
+        if model.backend == "llama" and not _is_installed("llama_cpp"):
             raise MissingExtraError("a local language model", extra="local")
         backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads)
         return backend
@@ -271,9 +294,9 @@ class _Bench:
         try:
             backend = self._given.get(target.id) or self._cloud_backend(binding, target)
         except MissingError as error:
-            self._add(target, None, _told(error))
+            self._add(target, None, error)
         else:
-            self._add(target, backend, "")
+            self._add(target, backend, None)
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
         from hybridrt.egress.cloud import CloudBackend
@@ -286,11 +309,32 @@ class _Bench:
         key = find_key(binding.key, target.id) if binding.key else None
         return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
 
-    def _add(self, target: Target, backend: Backend | None, reason: str) -> None:
+    def status_of(self, target: Target) -> TargetStatus:
+        """Say whether a target can be used."""
+        error = self.missing.get(target.id)
+        return TargetStatus(target.id, target.place, target.model, error is None, "" if error is None else _told(error))
+
+    def _add(self, target: Target, backend: Backend | None, error: HybridrtError | None) -> None:
         self.targets.append(target)
         if backend is not None:
             self.backends[target.id] = backend
-        self.unusable[target.id] = reason
+        if error is not None:
+            self.missing[target.id] = error
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def _again(error: HybridrtError) -> HybridrtError:
+    """The same error as a new object: one object raised by two requests at once would carry the traceback of both."""
+    fresh = type(error).__new__(type(error))
+    fresh.args = error.args
+    fresh.__dict__.update(error.__dict__)
+    return fresh
 
 
 def _factory_model() -> LocalModel:

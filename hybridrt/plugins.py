@@ -19,7 +19,7 @@ def load_plugin(group: str, name: str) -> Any:
     """
     found = {(point.value, _package(point)): point for point in entry_points(group=f"hybridrt.{group}", name=name)}
     if not found:
-        names = ", ".join(sorted({point.name for point in entry_points(group=f"hybridrt.{group}")}))
+        names = ", ".join(plugin_names(group))
         raise MissingError(f"no installed package registers `{name}` under hybridrt.{group}", hint=f"installed: {names or 'none'}")
     if len(found) > 1:
         owners = " and ".join(sorted(owner for _, owner in found))
@@ -29,6 +29,11 @@ def load_plugin(group: str, name: str) -> Any:
         return point.load()
     except (ImportError, AttributeError) as error:
         raise MissingError(f"`{name}` of {_package(point)} does not import: {type(error).__name__}: {error}") from None
+
+
+def plugin_names(group: str) -> list[str]:
+    """Every name of a group, in order."""
+    return sorted({point.name for point in entry_points(group=f"hybridrt.{group}")})
 
 
 def list_plugins() -> list[dict[str, str]]:

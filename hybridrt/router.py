@@ -151,6 +151,8 @@ class Router:
         deadline = Deadline.start(request.deadline_s)
         signals = await equipment.senses.sense(request, deadline)
         decision = self._decide_and_record(equipment, request, signals)
+        if not decision.plan:
+            equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
             walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.ledger, equipment.confirm, hold)

@@ -16,14 +16,10 @@ from hybridrt.router import Router
 
 # What each extra brings, by the module that shows it is there.
 _EXTRAS = {
-    "local": ("llama_cpp", "a local language model"),
-    "fast": ("re2", "faster sensing and JSON"),
-    "signed": ("cryptography", "signed policies, the test authority of hybridrt.testing"),
-    "serve": ("starlette", "the HTTP server"),
-    "pull": ("huggingface_hub", "model downloads"),
+    "local": ("llama_cpp", "a language model on this device"),
+    "fast": ("orjson", "faster JSON"),
+    "signed": ("cryptography", "the test authority of hybridrt.testing"),
     "keyring": ("keyring", "keys from the system's keyring"),
-    "semantic": ("sentence_transformers", "sentence embeddings"),
-    "otel": ("opentelemetry", "traces"),
 }
 # Variables that other clients obey and this one ignores; whoever set them should know.
 _IGNORED = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "OPENAI_BASE_URL", "ANTHROPIC_BASE_URL", "SSL_CERT_FILE", "SSLKEYLOGFILE")
