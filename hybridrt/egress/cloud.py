@@ -165,6 +165,10 @@ class CloudBackend:
     async def _begin(self, call: Call) -> tuple[Permit, Reply]:
         """One attempt up to the head of a good reply, with a permit and a record of its own."""
         request: HttpRequest = self._guarded(self._adapter.build, call, self._key.value if self._key is not None else None)
+        if call.deadline.passed():
+            # The gate would refuse as well; but time that ran out is no fault of the gate.
+            budget_s = call.deadline.budget_s or 0.0
+            raise LateError(f"no time is left to ask `{self._recipient.id}`", budget_s=budget_s, target=self._recipient.id)
         permit = self._gate.permit(call, request)
         outcome = "cancelled"
         reply: Reply | None = None

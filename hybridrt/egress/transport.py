@@ -202,6 +202,7 @@ class Transport:
     def _lanes_of(self, recipient: Recipient, loop: asyncio.AbstractEventLoop) -> Lanes:
         if self._loop is not loop:
             # Connections live and die with their loop; a new loop, after a fork for one, begins with none.
+            self._leave_loop()
             self._loop = loop
             self._lanes = {}
         lanes = self._lanes.get(recipient)
@@ -215,6 +216,11 @@ class Transport:
                 connect, most=limits.lanes, keep=limits.idle_lanes, idle_s=limits.idle_s, waiting=limits.waiting
             )
         return lanes
+
+    def _leave_loop(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            for lanes in self._lanes.values():
+                self._loop.call_soon_threadsafe(lanes.close)
 
     async def _take(self, lanes: Lanes, span: _Span) -> Lane:
         name = span.recipient.id

@@ -15,7 +15,7 @@ PUBLIC = ["93.184.216.34", "2606:2800:220:1:248:1893:25c8:1946", "::ffff:93.184.
 NEAR = ["127.0.0.1", "127.9.9.9", "10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.10", "::1", "fd12:3456::1", "::ffff:192.168.1.10"]
 # The right answer for these is no, wherever the recipient claims to be.
 NOBODY = [
-    "0.0.0.0",
+    "0.0.0.0",  # noqa: S104  nobody binds to it here
     "::",
     "169.254.169.254",
     "169.254.1.1",
@@ -35,7 +35,15 @@ NOBODY = [
     "not an address",
 ]
 # IPv6 clothes over addresses of the machine or the local network.
-DISGUISED = ["::ffff:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b::c0a8:101", "2002:7f00:1::", "2002:c0a8:101::1", "::127.0.0.1", "::ffff:10.0.0.1"]
+DISGUISED = [
+    "::ffff:127.0.0.1",
+    "64:ff9b::7f00:1",
+    "64:ff9b::c0a8:101",
+    "2002:7f00:1::",
+    "2002:c0a8:101::1",
+    "::127.0.0.1",
+    "::ffff:10.0.0.1",
+]
 
 
 @pytest.mark.parametrize("place", [Place.CLOUD, Place.PRIVATE_CLOUD])
@@ -78,7 +86,13 @@ def test_an_endpoint_is_taken_apart_once(endpoint, host, port, base, authority):
     "endpoint",
     [
         *("", "api.example/v1", "http://api.example/v1", "ftp://api.example", "https://", "https:///v1", "https://user@api.example"),
-        *("https://u:p@api.example", "https://api.example/v1?x=1", "https://api.example/v1#x", "https://api.example:99999/", "https://[::1"),
+        *(
+            "https://u:p@api.example",
+            "https://api.example/v1?x=1",
+            "https://api.example/v1#x",
+            "https://api.example:99999/",
+            "https://[::1",
+        ),
         *("https://api.example/a b", "https://api.example/\r\nx: y", "unix:///run/x", "https://" + "a" * 64 + ".example"),
     ],
 )
@@ -101,7 +115,18 @@ def test_a_path_below_the_endpoint_is_joined(path):
 @pytest.mark.parametrize(
     "path",
     [
-        *("", "chat", "//evil.example/x", "https://evil.example/", "/../admin", "/a/../../admin", "/a/./b", "/%2e%2e/admin", "/.%2E/x", "/a/.."),
+        *(
+            "",
+            "chat",
+            "//evil.example/x",
+            "https://evil.example/",
+            "/../admin",
+            "/a/../../admin",
+            "/a/./b",
+            "/%2e%2e/admin",
+            "/.%2E/x",
+            "/a/..",
+        ),
         *("/a b", "/a\r\nx: y", "/a\x00", "/ü", "/a#b", "@evil.example"),
     ],
 )

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-
-from hybridrt.egress.cloud import Key
-from hybridrt.event import Finish
 from hybridrt.backend import Backend
-from tests.egress.support import CANARY, SECRET, authority, fixed, near, over, reply, rig, said, Server, streamed
+from hybridrt.egress.cloud import Key
 from hybridrt.egress.transport import Detour
+from hybridrt.event import Finish
 from hybridrt.target import Place
+from tests.egress.support import CANARY, SECRET, Server, authority, fixed, near, over, reply, rig, said, streamed
 
 
 async def test_an_answer_comes_back_and_the_record_is_whole():
@@ -25,7 +23,7 @@ async def test_an_answer_comes_back_and_the_record_is_whole():
 
 
 async def test_a_stream_is_handed_on_word_by_word_with_finish_last():
-    async with over(streamed("one ", "two ", "three", pause_s=0.002)) as (server, rig):
+    async with over(streamed("one ", "two ", "three", pause_s=0.002)) as (_server, rig):
         call = rig.call()
         with rig.gate.clear(call.decision_id, frozenset({"near-server"}), call.deadline):
             events = [event async for event in rig.backend.answer(call)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import stat
@@ -49,7 +50,9 @@ def test_a_record_is_with_the_operating_system_when_append_returns(tmp_path):
 def test_durable_records_are_on_the_disk_before_append_returns_and_others_are_grouped(path, monkeypatch):
     synced = []
     real = os.fsync
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (synced.append(threading.current_thread() is threading.main_thread()), real(descriptor)))
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: (synced.append(threading.current_thread() is threading.main_thread()), real(descriptor))
+    )
     ledger = Ledger.open(path)
     for _ in range(100):
         ledger.append(RECORD, durable=False)
@@ -92,10 +95,8 @@ def test_a_line_torn_by_a_crash_spoils_no_other(path, cut):
     again.close()
     numbers = []
     for line in path.read_text().splitlines():
-        try:
+        with contextlib.suppress(ValueError):
             numbers.append(json.loads(line)["number"])
-        except ValueError:
-            pass
     assert numbers in ([0, 2], [0, 1, 2])
     assert numbers == [0, 1, 2] or cut < len(whole) // 2
 
@@ -151,7 +152,12 @@ ledger.close()
     root = str(Path(__file__).resolve().parents[2])
     path = tmp_path / "ledger.jsonl"
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path)], check=True, capture_output=True, text=True, cwd=root, env={**os.environ, "PYTHONPATH": root}
+        [sys.executable, "-c", program, str(path)],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": root},
     )
     assert done.stdout.count("refused:") == 2
     written = path.read_text().splitlines()

@@ -19,7 +19,19 @@ KIT = "hybridrt/testing/"
 SOCKETS = {"socket", "_socket", "ssl", "_ssl", "select", "selectors"}
 PARSERS = {"h11", "h2"}
 CLIENTS = {
-    *("httpx", "httpx2", "httpcore", "httpcore2", "aiohttp", "requests", "urllib3", "urllib.request", "http.client", "websockets", "pycurl"),
+    *(
+        "httpx",
+        "httpx2",
+        "httpcore",
+        "httpcore2",
+        "aiohttp",
+        "requests",
+        "urllib3",
+        "urllib.request",
+        "http.client",
+        "websockets",
+        "pycurl",
+    ),
     *("ftplib", "smtplib", "poplib", "imaplib", "nntplib", "telnetlib", "xmlrpc", "xmlrpc.client", "httplib2", "asks", "treq", "niquests"),
     *("openai", "anthropic", "boto3", "botocore", "google.genai", "mistralai", "cohere", "litellm", "ollama", "paramiko", "trio"),
     *("anyio", "truststore", "asyncio.streams", "grpc", "zmq", "redis"),
@@ -66,7 +78,9 @@ def _names(node: ast.AST) -> Iterator[str]:
         yield node.id
     elif isinstance(node, ast.Call):
         # import_module("socket"), __import__("socket"), getattr(asyncio, "open_connection")
-        yield from (word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str) and " " not in word.value)
+        yield from (
+            word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str) and " " not in word.value
+        )
 
 
 def _product() -> list[Path]:
