@@ -277,6 +277,33 @@ def breaking(where: str, error: BaseException) -> LineAdapter:
     return Adapter()
 
 
+@pytest.mark.parametrize("made", [None, 7, ["text"], [("text", 1)]])
+async def test_what_an_adapter_makes_must_be_events(made):
+    class Decoder(LineDecoder):
+        def feed(self, data: bytes):
+            return made
+
+    class Adapter(LineAdapter):
+        def decoder(self, call, head):
+            return Decoder(head)
+
+    async with over(fixed(GOOD), adapter=Adapter()) as (_, rig):
+        with pytest.raises(TargetError) as caught:
+            await rig.ask()
+        assert caught.value.code == "protocol"
+        assert caught.value.__context__ is None
+
+
+async def test_an_adapter_cannot_make_a_failure_look_as_if_no_work_had_begun():
+    """It says `unavailable` and nothing of `sent`; the status is a 500, after which nothing is sent again."""
+    fault = UnavailableError("overloaded", status=500, retry_after_s=0.0)
+    async with over(fixed(reply(500, b"x"), GOOD), adapter=breaking("feed", fault)) as (server, rig):
+        with pytest.raises(UnavailableError) as caught:
+            await rig.ask()
+        assert caught.value.sent
+        assert len(server.requests) == 1
+
+
 @pytest.mark.parametrize("where", ["build", "decoder", "feed", "mid feed", "end"])
 async def test_e8_whatever_an_adapter_throws_is_one_failed_attempt_that_carries_no_content(where):
     async with over(fixed(GOOD), adapter=breaking(where, BoomError())) as (_server, rig):

@@ -188,6 +188,16 @@ def test_after_close_nothing_is_taken_and_closing_twice_is_fine(path):
         ledger.append(RECORD, durable=False)
 
 
+@pytest.mark.parametrize("value", [object(), float("nan"), {1, 2}])
+def test_e10_a_record_that_is_no_json_is_refused_and_not_quoted(path, value):
+    ledger = Ledger.open(path)
+    with pytest.raises(LedgerError, match="no JSON") as caught:
+        ledger.append({"value": value}, durable=False)
+    assert caught.value.__context__ is None
+    ledger.close()
+    assert path.read_bytes() == b""
+
+
 def test_lines_of_many_threads_do_not_mix(path):
     ledger = Ledger.open(path)
 

@@ -416,6 +416,11 @@ async def test_row_40_and_e9_the_deadline_ends_every_stall(stall):
         assert rig.lines[-1]["outcome"] == "late"
 
 
+async def test_a_long_deadline_is_not_shortened_by_the_limit_for_requests_without_one():
+    async with over(streamed("a", "b", pause_s=0.1), limits=Limits(total_s=0.05)) as (_, rig):
+        assert await rig.ask(rig.call(deadline_s=5.0)) == "ab"
+
+
 @pytest.mark.parametrize(
     ("stall", "limits"),
     [
@@ -428,8 +433,9 @@ async def test_row_40_and_e9_the_deadline_ends_every_stall(stall):
 )
 async def test_row_40_without_a_deadline_the_limits_end_it(stall, limits):
     async with over(stall, limits=limits) as (_, rig):
-        with pytest.raises(LateError):
+        with pytest.raises(LateError) as caught:
             await rig.ask(rig.call(deadline_s=None))
+        assert caught.value.budget_s == pytest.approx(0.1, abs=0.051)
 
 
 async def test_e9_the_deadline_ends_the_wait_for_a_free_connection():
