@@ -142,7 +142,12 @@ class Ledger:
 
     def _line(self, record: Mapping[str, Any]) -> bytes:
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="milliseconds")
-        return _JSON.encode({"at": at, **record}).encode() + b"\n"
+        try:
+            return _JSON.encode({"at": at, **record}).encode() + b"\n"
+        except (TypeError, ValueError) as error:
+            reason = type(error).__name__
+        # Outside the handler: the error of the encoder quotes the value.
+        raise LedgerError(f"the record holds a value that is no JSON: {reason}")
 
 
 def _ends_a_line(path: Path) -> bool:

@@ -47,11 +47,13 @@ class _Told:
         """Is this an event to hand on now?"""
         if self.finish is not None:
             raise ProtocolError(f"the adapter of `{self.recipient}` went on after the end", target=self.recipient, sent=True)
-        if isinstance(event, Finish):
-            self.finish = event
-            return False
         if isinstance(event, Text):
             self.characters += len(event.text)
+        elif isinstance(event, Finish):
+            self.finish = event
+            return False
+        elif not isinstance(event, Event):
+            raise ProtocolError(f"the adapter of `{self.recipient}` made something that is no event", target=self.recipient, sent=True)
         return True
 
     def end(self) -> Finish:
@@ -85,7 +87,7 @@ class CloudBackend:
             EgressError: the gate stopped the send.
         """
         permit, reply = await self._begin_again(call)
-        outcome = "cancelled"
+        outcome = "cancelled"  # unless it ends otherwise: whoever stops listening ends it here too
         told = _Told(self._recipient.id)
         try:
             decoder = self._guarded(self._adapter.decoder, call, reply.head)
@@ -157,6 +159,10 @@ class CloudBackend:
     async def _begin(self, call: Call) -> tuple[Permit, Reply]:
         """One attempt up to the head of a good reply, with a permit and a record of its own."""
         request: HttpRequest = self._guarded(self._adapter.build, call, self._key.value if self._key is not None else None)
+        if call.deadline.passed():
+            # The gate would refuse as well; but time that ran out is no fault of the gate.
+            budget_s = call.deadline.budget_s or 0.0
+            raise LateError(f"no time is left to ask `{self._recipient.id}`", budget_s=budget_s, target=self._recipient.id)
         permit = self._gate.permit(call, request)
         outcome = "cancelled"
         reply: Reply | None = None
@@ -187,8 +193,10 @@ class CloudBackend:
                     hint="is this network's sign-in page open?",
                 )
             return
-        if fault.code != "credentials":
-            fault = await self._told(call, reply) or fault
+        if fault.code != "credentials" and (told := await self._told(call, reply)) is not None:
+            # An adapter knows the wire, the status knows whether work may have begun.
+            told.sent = told.sent or fault.sent
+            fault = told
         if isinstance(fault, Busy | UnavailableError) and fault.retry_after_s is None:
             fault.retry_after_s = retry_after_s(reply.head.headers, now)
         raise fault
@@ -218,7 +226,7 @@ class CloudBackend:
 
     def _each(self, produce: Callable[..., Iterable[Event]], *data: bytes) -> Iterator[Event]:
         """Go through what a decoder makes, event by event, so that those before a failure are not lost."""
-        events = iter(self._guarded(produce, *data))
+        events = self._guarded(lambda: iter(produce(*data)))
         while (event := self._guarded(next, events, None)) is not None:
             yield event
 

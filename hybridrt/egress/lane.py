@@ -105,7 +105,7 @@ class Lane(asyncio.Protocol):
             elif isinstance(event, h11.Response):
                 return event
             elif not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
-                raise CutError
+                raise h11.RemoteProtocolError("another protocol was switched to")
 
     async def data(self, until: float) -> bytes:
         """Return what has come of the body, waiting only when nothing has; empty at its end.

@@ -46,8 +46,9 @@ _ROOTS = (
 class Limits:
     """Bounds that hold beside the request's own deadline."""
 
-    connect_s: float = 10.0  # three lost SYN packets; who has not answered by then will not
-    address_s: float = 3.0  # for each address but the last: a broken IPv6 path must not eat the whole of it
+    connect_s: float = 10.0  # name, address and handshake; three lost SYN packets, who has not answered by then will not
+    address_s: float = 2.5  # for each address but the last: a broken IPv6 path must not eat the whole of it
+    wait_s: float = 60.0  # for one of the lanes; half the life of a permit, which is already given out
     first_byte_s: float = 300.0  # an answer that is not streamed says nothing until it is complete
     between_chunks_s: float = 60.0  # providers send a sign of life every 15 s or so
     total_s: float = 600.0  # the longest that provider SDKs wait; for requests without a deadline
@@ -80,12 +81,18 @@ class _Span:
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         now = self.loop.time()
-        self.until = now + limits.total_s if deadline.at is None else min(deadline.at, now + limits.total_s)
+        self.until = now + limits.total_s if deadline.at is None else deadline.at
         self.budget_s = self.until - now
 
     def within(self, limit_s: float) -> float:
         """The end of a wait that has a limit of its own."""
         return min(self.until, self.loop.time() + limit_s)
+
+    def late(self, what: str, limit_s: float, *, is_sent: bool) -> LateError:
+        """Say which of the two it was that ran out."""
+        budget_s = self.budget_s if self.loop.time() >= self.until else limit_s
+        name = self.recipient.id
+        return LateError(f"`{name}` {what} within {budget_s:.3g} s", budget_s=budget_s, target=name, sent=is_sent)
 
 
 class Reply:
@@ -167,6 +174,8 @@ class Transport:
         is_sent = False
         fault: TargetError
         try:
+            if not lane.is_ready:
+                raise CutError
             data = lane.compose(request.method, path, headers, request.body)
             if span.loop.time() >= span.until:
                 raise TimeoutError
@@ -202,6 +211,7 @@ class Transport:
     def _lanes_of(self, recipient: Recipient, loop: asyncio.AbstractEventLoop) -> Lanes:
         if self._loop is not loop:
             # Connections live and die with their loop; a new loop, after a fork for one, begins with none.
+            self._leave_loop()
             self._loop = loop
             self._lanes = {}
         lanes = self._lanes.get(recipient)
@@ -216,16 +226,21 @@ class Transport:
             )
         return lanes
 
+    def _leave_loop(self) -> None:
+        if self._loop is not None and not self._loop.is_closed():
+            for lanes in self._lanes.values():
+                self._loop.call_soon_threadsafe(lanes.close)
+
     async def _take(self, lanes: Lanes, span: _Span) -> Lane:
         name = span.recipient.id
         fault: TargetError
         try:
-            return await lanes.take(span.until)
+            return await lanes.take(span.within(self._limits.wait_s))
         except TargetError as error:
             fault = error
             fault.target = name
         except TimeoutError:
-            fault = LateError(f"no connection to `{name}` within {span.budget_s:.3g} s", budget_s=span.budget_s, target=name)
+            fault = span.late("had no connection free", self._limits.wait_s, is_sent=False)
         except OSError as error:
             fault = _connect_fault(error, name)
         raise fault
@@ -234,21 +249,19 @@ class Transport:
 
     async def _connect(self, recipient: Recipient, until: float) -> Lane:
         loop = asyncio.get_running_loop()
-        places, context = await self._whereabouts(recipient, until)
-        for host, port in places[:-1]:
-            try:
-                return await self._open(recipient, (host, port), context, min(until, loop.time() + self._limits.address_s))
-            except (OSError, TimeoutError):
-                continue
         limit = min(until, loop.time() + self._limits.connect_s)
         try:
+            places, context = await self._whereabouts(recipient, limit)
+            for place in places[:-1]:
+                try:
+                    return await self._open(recipient, place, context, min(limit, loop.time() + self._limits.address_s))
+                except (OSError, TimeoutError):
+                    continue
             return await self._open(recipient, places[-1], context, limit)
         except TimeoutError:
             if limit == until:
                 raise
-        raise UnavailableError(
-            f"`{recipient.id}` did not accept a connection within {self._limits.connect_s:g} s", target=recipient.id, retry_after_s=0.0
-        )
+        raise UnavailableError(f"`{recipient.id}` did not accept a connection within {self._limits.connect_s:g} s", target=recipient.id)
 
     async def _open(self, recipient: Recipient, place: tuple[str, int], context: ssl.SSLContext | None, until: float) -> Lane:
         loop = asyncio.get_running_loop()
@@ -365,9 +378,10 @@ def _connect_fault(error: OSError, target: str) -> TargetError:
 def _head_fault(error: Exception, span: _Span, *, is_sent: bool) -> TargetError:
     target = span.recipient.id
     if isinstance(error, TimeoutError):
-        return LateError(f"`{target}` did not begin to answer in time", budget_s=span.budget_s, target=target, sent=is_sent)
+        return span.late("did not begin to answer", span.limits.first_byte_s, is_sent=is_sent)
     if isinstance(error, CutError):
-        return UnavailableError(f"`{target}` ended the connection before it answered", target=target, sent=is_sent)
+        wait_s = None if is_sent else 0.0
+        return UnavailableError(f"`{target}` ended the connection before it answered", target=target, sent=is_sent, retry_after_s=wait_s)
     if isinstance(error, h11.LocalProtocolError):
         return ProtocolError(f"the adapter of `{target}` made a request that is not valid HTTP", target=target)
     return ProtocolError(f"the reply of `{target}` is not HTTP", target=target, sent=True)
@@ -376,7 +390,7 @@ def _head_fault(error: Exception, span: _Span, *, is_sent: bool) -> TargetError:
 def _body_fault(error: Exception, span: _Span) -> TargetError:
     target = span.recipient.id
     if isinstance(error, TimeoutError):
-        return LateError(f"`{target}` stopped sending", budget_s=span.budget_s, target=target, sent=True)
+        return span.late("did not go on", span.limits.between_chunks_s, is_sent=True)
     if isinstance(error, CutError):
         return BrokenStream(f"`{target}` ended the connection before its reply was complete", delivered=0, target=target)
     return ProtocolError(f"the reply of `{target}` is not HTTP", target=target, sent=True)

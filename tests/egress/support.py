@@ -137,7 +137,7 @@ def fixed(*replies: bytes) -> Answer:
 
 def said(*words: str) -> bytes:
     """The small wire, whole: one JSON object a line; the last ends the answer."""
-    return b"".join(json.dumps({"text": word}).encode() + b"\n" for word in words) + b'{"done":true}\n'
+    return b"".join(json.dumps({"text": word}, ensure_ascii=False).encode() + b"\n" for word in words) + b'{"done":true}\n'
 
 
 def chunked(*pieces: bytes) -> bytes:
@@ -214,15 +214,18 @@ class Rig:
     async def ask(self, call: Call | None = None, *, clearances: list[Clearance] | None = None) -> str:
         """Ask under a clearance of its own and return the words."""
         call = call or self.call()
-        words = []
+        words: list[str] = []
         with self.gate.clear(call.decision_id, frozenset({self.target.id}), call.deadline) as clearance:
             if clearances is not None:
                 clearances.append(clearance)
-            async with contextlib.aclosing(self.backend.answer(call)) as events:
-                async for event in events:
-                    if isinstance(event, Text):
-                        words.append(event.text)
+            await self.listen(call, words)
         return "".join(words)
+
+    async def listen(self, call: Call, words: list[str]) -> None:
+        """Keep each word as it comes, so that those before a failure are kept too. Needs a clearance."""
+        async with contextlib.aclosing(self.backend.answer(call)) as events:
+            async for event in events:
+                words.extend([event.text] if isinstance(event, Text) else [])
 
     def lanes(self) -> tuple[int, int]:
         """How many connections are taken, and how many idle."""
@@ -239,10 +242,12 @@ async def rig(
     detour: Detour | None = None,
     further: int = 1,
     key: str | None = SECRET,
+    gate_type: type[Gate] = Gate,
+    transport_type: type[Transport] = Transport,
 ) -> AsyncIterator[Rig]:
     lines = Lines()
-    gate = Gate(lines)
-    transport = Transport(gate, limits=limits, detour=detour)
+    gate = gate_type(lines)
+    transport = transport_type(gate, limits=limits, detour=detour)
     backend = CloudBackend(target, adapter or LineAdapter(), Key(key) if key else None, gate=gate, transport=transport, further=further)
     try:
         yield Rig(target, lines, gate, transport, backend)

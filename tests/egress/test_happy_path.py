@@ -23,7 +23,7 @@ async def test_an_answer_comes_back_and_the_record_is_whole():
 
 
 async def test_a_stream_is_handed_on_word_by_word_with_finish_last():
-    async with over(streamed("one ", "two ", "three", pause_s=0.002)) as (server, rig):
+    async with over(streamed("one ", "two ", "three", pause_s=0.002)) as (_server, rig):
         call = rig.call()
         with rig.gate.clear(call.decision_id, frozenset({"near-server"}), call.deadline):
             events = [event async for event in rig.backend.answer(call)]
