@@ -58,8 +58,8 @@ def _emails(text: str) -> Iterator[Hit]:
 def _phones(passage: Passage) -> Iterator[Hit]:
     text = passage.text
     for start, end in passage.numbers:
-        done = start
-        for match in _phone().finditer(text, start, min(len(text), end + 2)):
+        done = 0
+        for match in _phone().finditer(text, max(0, start - 2), min(len(text), end + 2)):
             kind = match.lastgroup or ""
             if match.start() < done or not _is_phone(kind, match, passage):
                 continue

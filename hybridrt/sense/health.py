@@ -74,17 +74,27 @@ _IS = (
     r"(?:\s(?:also|just|really|still|now|currently|always|probably|definitely|actually|so|very|a|an|bit|not|been|feeling|\w+ly|\d+"
     r"|weeks?|months?|years?|stage|severely)){0,4})"
 )
-_EXAM = ("which of the following", "most likely diagnosis", "most appropriate", "a. ", "(a)", "answer choices", "options:")
-# What follows a word of health when it is a figure of speech.
+# Figures of speech, and words that name something else beside these neighbours (before the term, after it).
 _FIGURES = {
-    "sick": " of",
-    "stroke": " of",
-    "fever": " dream",
-    "heart attack": " burger",
-    "depression": "-era",
-    "cancer": " sign",
-    "allergic to": " mornings",
+    "sick": ("", " of| and tired| beat| leave| day"),
+    "stroke": ("butterfly |back|breast |key", " of"),
+    "fever": ("disco |gold |cabin |saturday night |jungle |spring |bieber ", " dream"),
+    "aids": ("hearing |visual |teaching |training |learning |financial |buoyancy |which |that |it |band", " in| to|in"),
+    "shingles": ("roof |roofing |asphalt |\\d ", " to cover| for the roof"),
+    "flu": ("", " shot| jab| vaccin| season"),
+    "covid": ("", " shot| jab| vaccin| pandemic| era| lockdown| restriction| polic"),
+    "covid-19": ("", " shot| jab| vaccin| pandemic| era| lockdown| restriction| polic"),
+    "pain": ("", " perdu| au chocolat| point"),
+    "heart attack": ("", " burger"),
+    "cancer": ("", " sign| season| horoscope"),
+    "anxiety": ("", " dream"),
+    "infection": ("malware |virus |computer ", ""),
+    "withdrawal": ("cash ", ""),
 }
+_ANIMAL = re.compile(r"\b(?:dog|puppy|cat|kitten|horse|cow|pig|hamster|rabbit|parrot|pet|goat|sheep|chicken|fish|plant|tree)s?\b")
+# In questions of an exam the patient is nobody. The writer's own words still count there.
+_EXAM = ("which of the following", "most likely diagnosis", "most appropriate next", "scenario 1 |", "answer choices", "\na. ", "\na) ")
+_OWN_WORDS = re.compile(r"\b(?:i|i'm|i've|im|ive|my|me|we|our)\b")
 _NOT_NAMES = wordset(
     "What Who Which This It That There Here How When Where Why The A An If Is Are Was Were Do Does Did Can Could Would Should People "
     "Someone Somebody Anyone Everyone "
@@ -136,29 +146,37 @@ def _sentence(folded: str, start: int, end: int) -> tuple[int, int]:
 
 def _statement(passage: Passage, sentence: tuple[int, int], start: int, end: int, kind: str) -> str:
     """Return the rule by which the sentence says something about a person's health; nothing if none does."""
-    before, after = passage.folded[sentence[0] : start], passage.folded[end : sentence[1]]
-    figure = _FIGURES.get(passage.folded[start:end])
-    if figure and after.startswith(figure):
+    folded = passage.folded
+    before, after = folded[sentence[0] : start], folded[end : sentence[1]]
+    if _is_figure(folded[start:end], before, after) or _ANIMAL.match(after, 1):
         return ""
+    is_exam = any(mark in folded for mark in _EXAM)
     for rule, pattern in _patterns()[kind]:
-        if pattern.search(before):
+        if (match := pattern.search(before)) and not _ANIMAL.search(match[0]) and not (is_exam and not _OWN_WORDS.search(match[0])):
             return rule
-    if kind in ("condition", "symptom", "state", "drug") and _is_named_person(passage.text[sentence[0] : start]):
+    if kind == "body":
+        return "own-body" if _own_body().search(before) and _hurts().match(after) else ""
+    if is_exam:
+        return ""
+    if kind in _NAMEABLE and _is_named_person(passage.text[sentence[0] : start]):
         return "named-person"
-    if kind in ("condition", "symptom", "procedure", "drug", "own") and _is_clinical_note(passage.folded, before, after):
+    if kind in _NOTABLE and (_note().search(before) or _note().search(after)):
         return "clinical-note"
-    if kind == "body" and _own_body().search(before) and _hurts().match(after):
-        return "own-body"
     return ""
+
+
+_NAMEABLE = frozenset({"condition", "symptom", "state", "drug"})
+_NOTABLE = frozenset({"condition", "symptom", "procedure", "drug", "own"})
+
+
+def _is_figure(term: str, before: str, after: str) -> bool:
+    ahead, behind = _FIGURES.get(term, ("", ""))
+    return bool((ahead and re.search(rf"(?:{ahead})\Z", before)) or (behind and re.match(behind, after)))
 
 
 def _is_named_person(before: str) -> bool:
     match = _named_person().search(before)
-    return bool(match) and match[1] not in _NOT_NAMES  # type: ignore[index]
-
-
-def _is_clinical_note(folded: str, before: str, after: str) -> bool:
-    return bool(_note().search(before) or _note().search(after)) and not any(mark in folded for mark in _EXAM)
+    return match is not None and match[1] not in _NOT_NAMES
 
 
 @lru_cache(maxsize=1)
@@ -187,7 +205,6 @@ def _patterns() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
         r"\b(?:puts?|keeps?|kept|has|had|started|switched|got)\s(?:me|him|her|us)\s(?:on|to)\s(?:\S+\s){0,3}\Z|\bi\b.{0,80}\b(?:while"
         r"|since|after|before)\s(?:taking|on)\s\Z"
     )
-    never = re.compile(r"(?!)")
     return {
         "condition": (("person-has", gets), ("own", own)),
         "symptom": (("person-has", gets), ("own", own)),
@@ -196,7 +213,7 @@ def _patterns() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
         "state": (("person-is", is_),),
         "event": (("event", event),),
         "own": (("own", own),),
-        "body": (("own-body", never),),
+        "body": (),
     }
 
 

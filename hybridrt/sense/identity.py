@@ -37,18 +37,13 @@ class Identity:
         """Return the official numbers of a passage."""
         if passage.digits < 5:
             return
+        near = tuple(scheme for scheme in _NAMED if not scheme.near.isdisjoint(passage.vocabulary))
         for start, end in passage.numbers:
-            for match in _ssn().finditer(passage.text, start, min(len(passage.text), end + 2)):
-                number = re.sub(r"\D", "", match[0])
-                if _is_ssn(number) and (len(match[0]) > 9 or _is_near(passage, match.start(), _SSN_WORDS)):
-                    yield Hit(*match.span(), "us_ssn", 1.0 if len(match[0]) > 9 else 0.9, "us-ssn", "ssn-ranges")
-        for match in _standing().finditer(passage.text):
-            yield from _checked(passage, _STANDING[int((match.lastgroup or "s0")[1:])], *match.span(match.lastgroup or 0))
-        for scheme in _NAMED:
-            if not scheme.near.isdisjoint(passage.vocabulary):
-                for match in _form(scheme.form).finditer(passage.text):
-                    if _is_near(passage, match.start(), scheme.near):
-                        yield from _checked(passage, scheme, *match.span(1))
+            # Room for the letters that some numbers begin or end with.
+            yield from _numbers(passage, near, max(0, start - 4), min(len(passage.text), end + 4))
+        if passage.long:
+            for match in _codice_fiscale().finditer(passage.text):
+                yield from _checked(passage, _CODICE_FISCALE, *match.span())
         if not _NAMED_WORDS.isdisjoint(passage.vocabulary):
             yield from _named_numbers(passage)
 
@@ -56,6 +51,20 @@ class Identity:
 _SSN_WORDS = wordset("ssn social")
 _NAMED_WORDS = wordset("passport license licence driver's drivers driver tax tin itin national identity id")
 _NAMED_LABEL = {"p": "passport", "d": "driver_license", "t": "tax_id", "n": "national_id"}
+
+
+def _numbers(passage: Passage, near: tuple[Scheme, ...], start: int, end: int) -> Iterator[Hit]:
+    text = passage.text
+    for match in _ssn().finditer(text, start, end):
+        number = re.sub(r"\D", "", match[0])
+        if _is_ssn(number) and (match[1] or _is_near(passage, match.start(), _SSN_WORDS)):
+            yield Hit(*match.span(), "us_ssn", 1.0 if match[1] else 0.9, "us-ssn", "ssn-ranges")
+    for match in _standing().finditer(text, start, end):
+        yield from _checked(passage, _STANDING[int((match.lastgroup or "s0")[1:])], *match.span(match.lastgroup or 0))
+    for scheme in near:
+        for match in _form(scheme.form).finditer(text, start, end):
+            if _is_near(passage, match.start(), scheme.near):
+                yield from _checked(passage, scheme, *match.span(1))
 
 
 def _named_numbers(passage: Passage) -> Iterator[Hit]:
@@ -149,7 +158,6 @@ _STANDING = (
         _is_nino,
     ),
     Scheme("national_id", "es-dni", r"(?:\d{8}|[XYZ][- ]?\d{7})[- ]?[TRWAGMYFPDXBNJZSQVHLCKE]", _is_dni),
-    Scheme("tax_id", "it-codice-fiscale", r"[A-Za-z]{6}\d\d[A-EHLMPRSTa-ehlmprst]\d\d[A-Za-z]\d{3}[A-Za-z]", _is_codice_fiscale),
     Scheme("national_id", "fr-nir", r"[12] ?\d\d ?(?:0[1-9]|1[0-2]) ?(?:\d\d|2[AB]) ?\d{3} ?\d{3} ?\d\d", _is_nir),
     Scheme("national_id", "cn-resident-id", r"[1-8]\d{5}(?:19|20)\d\d(?:0[1-9]|1[0-2])[0-3]\d\d{3}[0-9Xx]", _is_resident_id_of_china),
     Scheme("tax_id", "br-cpf", r"\d{3}\.\d{3}\.\d{3}-\d\d", _is_cpf),
@@ -177,6 +185,16 @@ _NAMED = (
 )
 
 
+_CODICE_FISCALE = Scheme(
+    "tax_id", "it-codice-fiscale", r"[A-Za-z]{6}\d\d[A-EHLMPRSTa-ehlmprst]\d\d[A-Za-z]\d{3}[A-Za-z]", _is_codice_fiscale
+)
+
+
+@lru_cache(maxsize=1)
+def _codice_fiscale() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){_CODICE_FISCALE.form}(?!\w)")
+
+
 @lru_cache(maxsize=1)
 def _standing() -> re.Pattern[str]:
     # The forms exclude each other. Lookaheads let candidates overlap: a number that fails its check must not hide the next.
@@ -191,13 +209,13 @@ def _form(form: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _ssn() -> re.Pattern[str]:
-    return re.compile(r"(?<![\w])(?<!\d[.\-])(?:\d{3}([-. ])\d\d\1\d{4}|\d{9}|\d( ?[- ] ?)\d\2\d\2\d\2\d\2\d\2\d\2\d\2\d)(?!\w)(?![-.]\d)")
+    return re.compile(r"(?<![\w])(?<!\d[.\-])(?:\d{3}([-. ])\d\d\1\d{4}|\d{9}|\d( ?[- ] ?)\d(?:\2\d){7}(?!\2\d))(?!\w)(?![-.]\d)")
 
 
 @lru_cache(maxsize=1)
 def _named() -> re.Pattern[str]:
     return re.compile(
-        r"\b(passport|driver'?s?'?\slicen[cs]e|driving\slicen[cs]e|tax\sid|tin|national\sid(?:entity)?|national\sinsurance|identity\scard)"
+        r"\b(passport|driver'?s?'?\slicen[cs]e|driving\slicen[cs]e|tax\sid|tin(?=\s?(?:number|no\b|nr|[:=#]))|national\sid(?:entity)?|national\sinsurance|identity\scard)"
         r"(?:\scard)?(?:\s(?:number|no|num|nr))?\b[.\s:=#(]{0,4}(?:is\s|was\s)?#?(?P<value>[a-z0-9](?:[ -]?[a-z0-9]){4,15})\b"
     )
 

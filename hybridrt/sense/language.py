@@ -44,7 +44,9 @@ _CODE_MARKS = frozenset("{}()[];=<>_\\|")
 
 def language_of(passage: Passage) -> str:
     """Return `en`, the code of another language, `unknown`, or `WORDLESS`."""
-    letters = frozenset(word for word in passage.vocabulary if not word.isdigit())
+    letters = passage.vocabulary
+    if passage.digits:
+        letters = frozenset(word for word in letters if not word.isdigit())
     if not letters:
         return WORDLESS
     if not passage.text.isascii() and (script := _script(passage.text)):

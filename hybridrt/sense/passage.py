@@ -11,13 +11,20 @@ from hybridrt.sense.normal import Offsets, normalise
 
 # Fewer digits than this cannot be an identifier that any detector here knows without a word beside it.
 _FEWEST_DIGITS = 6
+# No key, token or URL with a password in it is shorter than this.
+LONG_TOKEN = 16
 _NOT_DIGITS = bytes(c for c in range(256) if not 48 <= c <= 57)
 _WORD_TABLE = {c: " " for c in range(128) if not (chr(c).isalnum() or chr(c) == "'")}
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Passage(Sealed):
-    """Normal text, the same in lower case at the same offsets, its words, and the stretches that hold numbers."""
+    """Normal text, the same in lower case at the same offsets, and what a first look tells.
+
+    `words` in order and `vocabulary` as a set, in lower case; how many `digits` there are; `numbers`, the spans from the
+    first to the last digit of what may be a number of six digits or more; `long`, the stretches without a blank that are
+    long enough for a key.
+    """
 
     text: str
     folded: str
@@ -25,7 +32,7 @@ class Passage(Sealed):
     vocabulary: frozenset[str]
     digits: int
     numbers: tuple[tuple[int, int], ...]
-    longest: int
+    long: tuple[str, ...]
     offsets: Offsets | None = None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
@@ -46,8 +53,12 @@ def prepare(given: str) -> Passage:
         words = tuple(_word().findall(folded))
         digits = len(text.encode("utf-8", "replace").translate(None, _NOT_DIGITS))
     numbers = tuple(m.span() for m in _number().finditer(text)) if digits >= _FEWEST_DIGITS else ()
-    longest = max(map(len, text.split()), default=0)
-    return Passage(text, folded, words, frozenset(words), digits, numbers, longest, offsets)
+    long = tuple(filter(_is_long, text.split()))
+    return Passage(text, folded, words, frozenset(words), digits, numbers, long, offsets)
+
+
+def _is_long(token: str) -> bool:
+    return len(token) >= LONG_TOKEN
 
 
 @lru_cache(maxsize=1)
@@ -58,4 +69,4 @@ def _word() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _number() -> re.Pattern[str]:
     # From a digit to the last digit of a run of digits and what people write between them.
-    return re.compile(r"[+(]{0,2}\d(?:[ \t().,/\-+]{0,3}\d){5,}")
+    return re.compile(r"\d(?:[ \t().,/\-+]{0,3}\d){5,}")
