@@ -7,7 +7,7 @@ recipient or a word of its own, so there is nothing in it that could widen anyth
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from hybridrt.errors import PolicyError
 from hybridrt.policy.case import read_claim, read_tests
-from hybridrt.policy.compiled import TooManyAlternatives, alternatives
+from hybridrt.policy.compiled import MAX_TOTAL, TooManyAlternatives, alternatives
 from hybridrt.policy.condition import MAX_WORDS, Reader
 from hybridrt.policy.obligation import read_duties
 from hybridrt.policy.policy import Claim, Policy, digest_of
@@ -159,8 +159,7 @@ def _assemble(chain: list[_Source]) -> Policy:
     for source in chain:
         if "routing" in source.pairs:
             routing = read_routing(source.pairs["routing"], reader)
-    for entry in routing:
-        _bounded(entry, vocabulary, f"routing entry `{entry.routing.rule}`")
+    _bounded((*rules, *routing), vocabulary)
     valid_from, valid_until = _validity(chain)
     return Policy(
         name=identifier(top.pairs["name"], "`name`"),
@@ -241,7 +240,6 @@ def _rules(chain: list[_Source], reader: Reader, recipients: Mapping[str, Recipi
                 )
             if len(rules) >= MAX_RULES:
                 entry.fail(f"more than {MAX_RULES} rules", code="too_large", hint="join rules that say the same")
-            _bounded(rule, reader.vocabulary, f"rule `{rule.id}`")
             rules[rule.id] = rule
     return list(rules.values())
 
@@ -277,18 +275,24 @@ def _rule(node: Node, reader: Reader, recipients: Mapping[str, Recipient]) -> Ru
     )
 
 
-def _bounded(rule: Rule | RoutingRule, vocabulary: Vocabulary, what: str) -> None:
-    try:
-        alternatives(rule.when, vocabulary)
-    except TooManyAlternatives:
-        raise PolicyError(
-            f"the condition of {what} has too many combinations to be checked",
-            file=rule.file,
-            line=rule.line,
-            column=rule.column,
-            code="too_large",
-            hint="split it: each entry of an `unless: {any: [...]}` can be a rule of its own",
-        ) from None
+def _bounded(entries: Sequence[Rule | RoutingRule], vocabulary: Vocabulary) -> None:
+    """Refuse conditions that unfold into more than a table can hold, before anything is compiled."""
+    total = 0
+    for entry in entries:
+        name = f"rule `{entry.id}`" if isinstance(entry, Rule) else f"routing entry `{entry.routing.rule}`"
+        try:
+            total += len(alternatives(entry.when, vocabulary))
+        except TooManyAlternatives:
+            total = MAX_TOTAL + 1
+        if total > MAX_TOTAL:
+            raise PolicyError(
+                f"the condition of {name} has too many combinations to be checked",
+                file=entry.file,
+                line=entry.line,
+                column=entry.column,
+                code="too_large",
+                hint="split it: each entry of an `unless: {any: [...]}` can be a rule of its own",
+            ) from None
 
 
 def _validity(chain: list[_Source]) -> tuple[date | None, date | None]:
