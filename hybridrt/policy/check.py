@@ -164,14 +164,13 @@ def _dates(policy: Policy, today: date) -> Iterator[Remark]:
             contract = getattr(recipient, name)
             if contract is None or contract.until is None:
                 continue
+            what = f"the {name} {contract.ref} of `{recipient.id}`"
             if contract.until < today:
-                yield _at(
-                    recipient, "contract_ended", f"the {name} {contract.ref} of `{recipient.id}` ended on {contract.until}", "it is out"
-                )
+                yield _at(recipient, "contract_ended", f"{what} ended on {contract.until}", "it is out")
             elif contract.until < today + SOON:
-                yield _at(recipient, "contract_ends", f"the {name} {contract.ref} of `{recipient.id}` ends on {contract.until}", "renew it")
+                yield _at(recipient, "contract_ends", f"{what} ends on {contract.until}", "renew it")
             elif end is not None and contract.until < end:
-                message = f"the {name} {contract.ref} of `{recipient.id}` ends on {contract.until}, before the policy does"
+                message = f"{what} ends on {contract.until}, before the policy does"
                 yield _at(recipient, "contract_ends_first", message, "from then on the recipient is out")
 
 

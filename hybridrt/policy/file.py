@@ -171,7 +171,7 @@ def _assemble(chain: list[_Source]) -> Policy:
         vocabulary=vocabulary,
         valid_from=valid_from,
         valid_until=valid_until,
-        declared_settles=_settles(chain),
+        declared_settles=_settles(chain, vocabulary),
         owner=sentence(top.pairs["owner"], "`owner`") if "owner" in top.pairs else "",
         approved_by=_approvers(top),
         claims=_claims(chain, vocabulary, recipients),
@@ -312,7 +312,9 @@ def _validity(chain: list[_Source]) -> tuple[date | None, date | None]:
     return max(starts, default=None), min(ends, default=None)
 
 
-def _settles(chain: list[_Source]) -> frozenset[str]:
+def _settles(chain: list[_Source], vocabulary: Vocabulary) -> frozenset[str]:
+    """Read what a declaration may settle where nothing could be found out; `labels` means every label."""
+    known = ("sensitivity", "labels", *vocabulary.labels)
     settled: frozenset[str] | None = None
     for source in chain:
         if "declared" not in source.pairs:
@@ -321,17 +323,14 @@ def _settles(chain: list[_Source]) -> frozenset[str]:
         pairs = node.mapping("`declared`", ("settles_unknown",))
         if "settles_unknown" not in pairs:
             node.fail("`declared` is empty", hint="such as `settles_unknown: [sensitivity]`")
-        entries = pairs["settles_unknown"].items("`settles_unknown`", len(SETTLES))
-        words = frozenset(entry.word("`settles_unknown`", SETTLES) for entry in entries)
+        entries = pairs["settles_unknown"].items("`settles_unknown`", MAX_WORDS)
+        named = {entry.word("`settles_unknown`", known) for entry in entries}
+        words = frozenset((named - {"labels"}) | (set(vocabulary.labels) if "labels" in named else set()))
         if source is not chain[0] and words - (settled or frozenset()):
             hint = "a policy that extends another may only list what the other lists"
             pairs["settles_unknown"].fail("this would let a declaration settle more", code="widens", hint=hint)
         settled = words
     return settled or frozenset()
-
-
-# What an application may settle by declaring it, where no detector could say.
-SETTLES = ("sensitivity", "labels")
 
 
 def _approvers(top: _Source) -> tuple[str, ...]:

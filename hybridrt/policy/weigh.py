@@ -18,7 +18,7 @@ from hybridrt.policy.policy import Policy
 from hybridrt.policy.prove import Group, groups, space_of
 from hybridrt.policy.recipient import Contract, Recipient
 from hybridrt.policy.rules import Effect, Rule
-from hybridrt.policy.space import Slice
+from hybridrt.policy.space import Slice, Space
 from hybridrt.policy.vocabulary import REGIONS
 
 _SIGNED = Contract("to be signed")
@@ -114,8 +114,6 @@ def _union(sets: Iterable[int]) -> int:
 
 def _routes_used(policy: Policy) -> set[str]:
     """Name the routing entries that some class comes to: those whose condition can surely hold before another does."""
-    from hybridrt.policy.space import Space
-
     used: set[str] = set()
     for table in Space(policy.vocabulary, [entry.when for entry in policy.routing]).slices():
         left = table.space.every
@@ -162,15 +160,8 @@ def _variants(recipient: Recipient, rules: Iterable[Rule]) -> Iterator[Recipient
     if recipient.is_local:
         yield recipient
         return
-    regions = {
-        value
-        for rule in rules
-        for test in (rule.to, rule.must)
-        if test
-        for fact in test.tests
-        if fact.fact == "region"
-        for value in fact.values
-    }
+    tests = [test for rule in rules for test in (rule.to, rule.must) if test is not None]
+    regions = {value for test in tests for fact in test.tests if fact.fact == "region" for value in fact.values}
     regions |= {region for rule in rules for region in rule.do.get("require_region", ())}
     fills: dict[str, list[Any]] = {
         "dpa": [None, _SIGNED] if recipient.dpa is None else [recipient.dpa],
