@@ -7,7 +7,7 @@ recipient or a word of its own, so there is nothing in it that could widen anyth
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from hashlib import sha256
@@ -16,7 +16,7 @@ from types import MappingProxyType
 
 from hybridrt.errors import PolicyError
 from hybridrt.policy.case import read_claim, read_tests
-from hybridrt.policy.compiled import TooManyAlternatives, alternatives
+from hybridrt.policy.compiled import MAX_TOTAL, TooManyAlternatives, alternatives
 from hybridrt.policy.condition import MAX_WORDS, Reader
 from hybridrt.policy.obligation import read_duties
 from hybridrt.policy.policy import Claim, Policy, digest_of
@@ -159,8 +159,7 @@ def _assemble(chain: list[_Source]) -> Policy:
     for source in chain:
         if "routing" in source.pairs:
             routing = read_routing(source.pairs["routing"], reader)
-    for entry in routing:
-        _bounded(entry, vocabulary, f"routing entry `{entry.routing.rule}`")
+    _bounded((*rules, *routing), vocabulary)
     valid_from, valid_until = _validity(chain)
     return Policy(
         name=identifier(top.pairs["name"], "`name`"),
@@ -172,7 +171,7 @@ def _assemble(chain: list[_Source]) -> Policy:
         vocabulary=vocabulary,
         valid_from=valid_from,
         valid_until=valid_until,
-        declared_settles=_settles(chain),
+        declared_settles=_settles(chain, vocabulary),
         owner=sentence(top.pairs["owner"], "`owner`") if "owner" in top.pairs else "",
         approved_by=_approvers(top),
         claims=_claims(chain, vocabulary, recipients),
@@ -241,7 +240,6 @@ def _rules(chain: list[_Source], reader: Reader, recipients: Mapping[str, Recipi
                 )
             if len(rules) >= MAX_RULES:
                 entry.fail(f"more than {MAX_RULES} rules", code="too_large", hint="join rules that say the same")
-            _bounded(rule, reader.vocabulary, f"rule `{rule.id}`")
             rules[rule.id] = rule
     return list(rules.values())
 
@@ -277,18 +275,24 @@ def _rule(node: Node, reader: Reader, recipients: Mapping[str, Recipient]) -> Ru
     )
 
 
-def _bounded(rule: Rule | RoutingRule, vocabulary: Vocabulary, what: str) -> None:
-    try:
-        alternatives(rule.when, vocabulary)
-    except TooManyAlternatives:
-        raise PolicyError(
-            f"the condition of {what} has too many combinations to be checked",
-            file=rule.file,
-            line=rule.line,
-            column=rule.column,
-            code="too_large",
-            hint="split it: each entry of an `unless: {any: [...]}` can be a rule of its own",
-        ) from None
+def _bounded(entries: Sequence[Rule | RoutingRule], vocabulary: Vocabulary) -> None:
+    """Refuse conditions that unfold into more than a table can hold, before anything is compiled."""
+    total = 0
+    for entry in entries:
+        name = f"rule `{entry.id}`" if isinstance(entry, Rule) else f"routing entry `{entry.routing.rule}`"
+        try:
+            total += len(alternatives(entry.when, vocabulary))
+        except TooManyAlternatives:
+            total = MAX_TOTAL + 1
+        if total > MAX_TOTAL:
+            raise PolicyError(
+                f"the condition of {name} has too many combinations to be checked",
+                file=entry.file,
+                line=entry.line,
+                column=entry.column,
+                code="too_large",
+                hint="split it: each entry of an `unless: {any: [...]}` can be a rule of its own",
+            ) from None
 
 
 def _validity(chain: list[_Source]) -> tuple[date | None, date | None]:
@@ -308,7 +312,9 @@ def _validity(chain: list[_Source]) -> tuple[date | None, date | None]:
     return max(starts, default=None), min(ends, default=None)
 
 
-def _settles(chain: list[_Source]) -> frozenset[str]:
+def _settles(chain: list[_Source], vocabulary: Vocabulary) -> frozenset[str]:
+    """Read what a declaration may settle where nothing could be found out; `labels` means every label."""
+    known = ("sensitivity", "labels", *vocabulary.labels)
     settled: frozenset[str] | None = None
     for source in chain:
         if "declared" not in source.pairs:
@@ -317,17 +323,14 @@ def _settles(chain: list[_Source]) -> frozenset[str]:
         pairs = node.mapping("`declared`", ("settles_unknown",))
         if "settles_unknown" not in pairs:
             node.fail("`declared` is empty", hint="such as `settles_unknown: [sensitivity]`")
-        entries = pairs["settles_unknown"].items("`settles_unknown`", len(SETTLES))
-        words = frozenset(entry.word("`settles_unknown`", SETTLES) for entry in entries)
+        entries = pairs["settles_unknown"].items("`settles_unknown`", MAX_WORDS)
+        named = {entry.word("`settles_unknown`", known) for entry in entries}
+        words = frozenset((named - {"labels"}) | (set(vocabulary.labels) if "labels" in named else set()))
         if source is not chain[0] and words - (settled or frozenset()):
             hint = "a policy that extends another may only list what the other lists"
             pairs["settles_unknown"].fail("this would let a declaration settle more", code="widens", hint=hint)
         settled = words
     return settled or frozenset()
-
-
-# What an application may settle by declaring it, where no detector could say.
-SETTLES = ("sensitivity", "labels")
 
 
 def _approvers(top: _Source) -> tuple[str, ...]:

@@ -1,0 +1,242 @@
+"""`policy check`: does a policy say what its authors think it says? Tests run, claims proved, every rule weighed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+from hybridrt.errors import PolicyError
+from hybridrt.policy.condition import Condition, Has, truth, walk
+from hybridrt.policy.file import load
+from hybridrt.policy.mutate import Score, mutate
+from hybridrt.policy.policy import Policy
+from hybridrt.policy.prove import Status, Verdict, prove, space_of, widened_by_doubt
+from hybridrt.policy.recipient import CONTRACTS
+from hybridrt.policy.rules import Effect, Rule
+from hybridrt.policy.space import TooLargeError
+from hybridrt.policy.trial import Trial, as_request, run_tests, widest_day
+from hybridrt.policy.weigh import weigh
+
+# A renewal passes legal, purchasing and two approvers; two months is what that takes.
+SOON = timedelta(days=60)
+# What `--strict` does not let pass; dates and missing reasons only warn.
+STRICT = frozenset({"dead_rule", "shadowed_rule", "vacuous_claim", "unexercised_rule"})
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """Something about a place in a file: a code for programs, a sentence and a remedy for people."""
+
+    code: str
+    message: str
+    line: int = 1
+    column: int = 1
+    hint: str = ""
+    file: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "file": self.file,
+            "line": self.line,
+            "column": self.column,
+            "hint": self.hint,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was found out about one policy file."""
+
+    errors: tuple[Remark, ...] = ()
+    warnings: tuple[Remark, ...] = ()
+    trials: tuple[Trial, ...] = ()
+    verdicts: tuple[Verdict, ...] = ()
+    pairs: int = 0
+    score: Score | None = None
+    seconds: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Is there nothing that fails the check?"""
+        return not self.errors
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {
+            "ok": self.ok,
+            "errors": [remark.as_dict() for remark in self.errors],
+            "warnings": [remark.as_dict() for remark in self.warnings],
+            "tests": [{"name": trial.case.name, "ok": trial.passed} for trial in self.trials],
+            "claims": [_claim(verdict) for verdict in self.verdicts],
+            "pairs": self.pairs,
+            "mutation_score": self.score.deletions if self.score else None,
+            "weakening_score": self.score.weakenings if self.score else None,
+            "survivors": [{"rule": change.rule, "change": change.what} for change in self.score.survivors] if self.score else [],
+            "seconds": self.seconds,
+        }
+
+
+def _claim(verdict: Verdict) -> dict[str, Any]:
+    example = None if verdict.counterexample is None else as_request(verdict.counterexample)
+    return {"id": verdict.claim.id, "status": str(verdict.status), "counterexample": example, "reaches": list(verdict.reaches)}
+
+
+def check(
+    path: Path | str, *, as_of: date | None = None, today: date, is_strict: bool = False, covered: frozenset[str] | None = None
+) -> Check:
+    """Check a policy file: a file that cannot be read is an outcome too, with its error."""
+    began = time.perf_counter()
+    try:
+        policy = load(path)
+    except PolicyError as error:
+        remark = Remark(error.detail, error.what, error.line, error.column, error.hint, error.file)
+        return Check(errors=(remark,), seconds=time.perf_counter() - began)
+    day = as_of or widest_day(policy)
+    trials, verdicts = run_tests(policy, day), prove(policy, day)
+    errors = [*_failed_tests(trials), *_broken_claims(verdicts, policy)]
+    warnings = [*_dates(policy, today), *_reasons(policy), *_uncovered(policy, covered), *_unexercised(policy)]
+    try:
+        warnings += _weights(policy, day)
+        errors += _engine(policy, day)
+    except TooLargeError:
+        warnings.append(
+            Remark("too_large", "the table is too large to weigh every rule", hint="claims are proved one by one where they can be")
+        )
+    if is_strict:
+        errors += [remark for remark in warnings if remark.code in STRICT]
+        warnings = [remark for remark in warnings if remark.code not in STRICT]
+    return Check(
+        errors=tuple(errors),
+        warnings=tuple(sorted(warnings, key=lambda remark: (remark.file != policy.files[-1], remark.line))),
+        trials=trials,
+        verdicts=verdicts,
+        pairs=space_of(policy).size * len(policy.recipients),
+        score=None if _failed_tests(trials) or _broken_claims(verdicts, policy) else mutate(policy, day),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def _at(thing: Any, code: str, message: str, hint: str = "") -> Remark:
+    return Remark(code, message, thing.line, thing.column, hint, thing.file)
+
+
+def _failed_tests(trials: Iterable[Trial]) -> list[Remark]:
+    return [
+        _at(trial.case, "test_failed", f"the test `{trial.case.name}` fails: {'; '.join(trial.faults)}", "mend the rules, or the test")
+        for trial in trials
+        if not trial.passed
+    ]
+
+
+def _broken_claims(verdicts: Iterable[Verdict], policy: Policy) -> list[Remark]:
+    remarks = []
+    for verdict in verdicts:
+        name = f"the claim `{verdict.claim.id}`"
+        match verdict.status:
+            case Status.FALSE:
+                message = f"{name} is false: a request it speaks of could reach {', '.join(verdict.reaches)}"
+                remarks.append(_at(verdict.claim, "claim_false", message, "forbid that request, or narrow the claim"))
+            case Status.VACUOUS:
+                hint = "no such request, or no such recipient, exists, so the claim proves nothing"
+                remarks.append(_at(verdict.claim, "vacuous_claim", f"{name} is about nothing", hint))
+            case Status.NOT_PROVED:
+                message = f"{name} is not proved: its table has more than can be walked ({space_of(policy).size:,} classes)"
+                remarks.append(_at(verdict.claim, "claim_not_proved", message, "split the policy, or use fewer fields in its rules"))
+            case _:
+                pass
+    return remarks
+
+
+def _dates(policy: Policy, today: date) -> Iterator[Remark]:
+    end = policy.valid_until
+    if end is not None and end < today + SOON:
+        said = "ended" if end < today else "ends"
+        yield Remark("policy_ends", f"the policy {said} on {end}; then nothing leaves the device", hint="renew it", file=policy.files[-1])
+    for recipient in policy.recipients:
+        for name in CONTRACTS:
+            contract = getattr(recipient, name)
+            if contract is None or contract.until is None:
+                continue
+            what = f"the {name} {contract.ref} of `{recipient.id}`"
+            if contract.until < today:
+                yield _at(recipient, "contract_ended", f"{what} ended on {contract.until}", "it is out")
+            elif contract.until < today + SOON:
+                yield _at(recipient, "contract_ends", f"{what} ends on {contract.until}", "renew it")
+            elif end is not None and contract.until < end:
+                message = f"{what} ends on {contract.until}, before the policy does"
+                yield _at(recipient, "contract_ends_first", message, "from then on the recipient is out")
+
+
+def _reasons(policy: Policy) -> Iterator[Remark]:
+    for rule in _own(policy):
+        if not rule.because:
+            yield _at(rule, "no_because", f"the rule `{rule.id}` gives no reason", "add `because:`, one sentence for whoever reads it")
+
+
+def _own(policy: Policy) -> list[Rule]:
+    return [rule for rule in policy.rules if rule.file == policy.files[-1]]
+
+
+def labels_of(policy: Policy) -> frozenset[str]:
+    """List the labels some rule asks about."""
+    found: set[str] = set()
+
+    def take(condition: Condition) -> None:
+        if isinstance(condition, Has):
+            found.update(condition.labels)
+
+    for rule in policy.rules:
+        walk(rule.when, take)
+    return frozenset(found)
+
+
+def _uncovered(policy: Policy, covered: frozenset[str] | None) -> Iterator[Remark]:
+    """Name the labels that no installed detector finds; they are absent unless the application declares them."""
+    if covered is None:
+        return
+    missing = sorted(labels_of(policy) - covered)
+    if missing:
+        message = f"no installed detector finds {', '.join(missing)}: absent unless declared"
+        yield Remark("declared_only", message, hint="have the application declare them as `labels`", file=policy.files[-1])
+
+
+def _unexercised(policy: Policy) -> Iterator[Remark]:
+    for rule in _own(policy):
+        answers = [truth(rule.when, case.facts, policy.vocabulary) for case in policy.tests]
+        if not any(answer is True or (answer is None and rule.effect is not Effect.PERMIT) for answer in answers):
+            yield _at(rule, "unexercised_rule", f"no test exercises the rule `{rule.id}`", "add a test whose request it holds for")
+
+
+def _weights(policy: Policy, day: date) -> Iterator[Remark]:
+    found = weigh(policy, day)
+    for rule in found.dead:
+        yield _at(rule, "dead_rule", f"the rule `{rule.id}` never acts: no request or no recipient is left for it", "remove it")
+    for rule in found.shadowed:
+        yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` changes nothing: other rules already say all of it", "remove it")
+    for entry in policy.routing:
+        if entry.routing.rule in found.dead_routes:
+            yield _at(
+                entry, "dead_routing", f"no request comes to the routing entry `{entry.routing.rule}`", "an earlier entry takes them all"
+            )
+    for recipient in policy.recipients:
+        if recipient.id in found.unreachable:
+            message = f"no request can reach `{recipient.id}` as its facts stand"
+            yield _at(recipient, "unreachable_recipient", message, "state its facts, permit it, or remove it")
+    if found.dead_zone is not None:
+        message = f"offline, a request such as {as_request(found.dead_zone)} has nobody to answer it"
+        yield Remark("dead_zone", message, hint="list a recipient of kind `local`", file=policy.files[-1])
+
+
+def _engine(policy: Policy, day: date) -> Iterator[Remark]:
+    """Check the checker on this policy: knowing less must never let more leave."""
+    facts = widened_by_doubt(policy, day)
+    if facts is not None:
+        hint = "this is a defect of hybridrt, please report it"
+        yield Remark("engine", f"knowing less would let more leave, for a request such as {as_request(facts)}", hint=hint)

@@ -1,0 +1,172 @@
+"""Requests from a file of lines, decided: what a policy says about each, and what a change of policy would move.
+
+A line is a request as a test has it, or what `hybridrt classify --jsonl` prints. It holds labels and never words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+from hybridrt.errors import PolicyError
+from hybridrt.policy.case import read_request
+from hybridrt.policy.facts import Facts
+from hybridrt.policy.policy import Policy
+from hybridrt.policy.ruling import Ruling
+from hybridrt.policy.tree import Node
+from hybridrt.policy.trial import outcome_of, plain
+from hybridrt.policy.vocabulary import Vocabulary
+from hybridrt.signals import UNKNOWN
+
+# A request in labels is a few hundred characters; a line this long is another kind of file.
+MAX_LINE = 100_000
+# What the classifier says that no rule asks about.
+_BESIDE = frozenset({"id", "findings", "tokens", "text"})
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line: its id and the request in it."""
+
+    id: str | int
+    facts: Facts
+
+
+def read_rows(lines: Iterable[str], vocabulary: Vocabulary, file: str) -> Iterator[Row | PolicyError]:
+    """Read lines one by one; a wrong line is handed on as its error, so that the others are still decided."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield _row(line, vocabulary, file, number)
+        except PolicyError as error:
+            yield error
+
+
+def _row(line: str, vocabulary: Vocabulary, file: str, number: int) -> Row:
+    if len(line) > MAX_LINE:
+        raise PolicyError(f"the line is longer than {MAX_LINE:,} characters", file=file, line=number, code="too_large")
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        raise PolicyError("the line is not JSON", file=file, line=number, code="json", hint='such as {"sensitivity": "public"}') from None
+    if not isinstance(value, dict):
+        raise PolicyError("the line is not a JSON object", file=file, line=number, code="json", hint='such as {"id": 1, "data": ["phi"]}')
+    request = value.get("request", value)
+    name = value.get("id", number)
+    known = name if isinstance(name, str | int) else number
+    return Row(known, read_request(_node(_flat(request) if isinstance(request, dict) else request, file, number), vocabulary))
+
+
+def _flat(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what the classifier prints as a request: labels in two lists, complexity as its band."""
+    flat = {key: value for key, value in request.items() if key not in _BESIDE}
+    if isinstance(flat.get("complexity"), dict):
+        flat["complexity"] = flat["complexity"].get("band", UNKNOWN)
+    if isinstance(flat.get("data"), dict):
+        labels = flat["data"]
+        flat["data"] = [label for label, presence in labels.items() if presence == "present"]
+        # Anything but a clear answer counts as none.
+        flat["data_unknown"] = [label for label, presence in labels.items() if presence not in {"present", "absent"}]
+    return flat
+
+
+def _node(value: Any, file: str, line: int) -> Node:
+    """Put a JSON value into the form a policy file is read in, so that both say what is wrong in the same words."""
+    raw = value if isinstance(value, str) else json.dumps(value)[:80]
+    if isinstance(value, dict):
+        pairs = {key: (Node(file, line, 1, key, key), _node(inner, file, line)) for key, inner in value.items()}
+        return Node(file, line, 1, pairs, raw)
+    return Node(file, line, 1, [_node(inner, file, line) for inner in value] if isinstance(value, list) else value, raw)
+
+
+def read_one(text: str, vocabulary: Vocabulary) -> Facts:
+    """Read one request from JSON.
+
+    Raises:
+        PolicyError: it is not one.
+    """
+    return _row(text, vocabulary, "request", 1).facts
+
+
+def as_line(row: Row, ruling: Ruling) -> dict[str, Any]:
+    """Write a decision as one line of JSON."""
+    return {
+        "id": row.id,
+        "may_reach": sorted(ruling.may_reach),
+        "obligations": plain(ruling.obligations),
+        "decided_by": list(ruling.decided_by),
+    }
+
+
+@dataclass(slots=True)
+class Comparison:
+    """What became of a corpus under a policy, beside what became of it under another."""
+
+    requests: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    before: Counter[str] = field(default_factory=Counter)
+    unknown: int = 0
+    to_local: list[str | int] = field(default_factory=list)
+    to_cloud: list[str | int] = field(default_factory=list)
+    wider: int = 0
+    narrower: int = 0
+    duties: int = 0
+    rules: Counter[str] = field(default_factory=Counter)
+    recipients: Counter[str] = field(default_factory=Counter)
+    errors: list[PolicyError] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The same for JSON."""
+        return {
+            "requests": self.requests,
+            "outcomes": dict(self.outcomes),
+            "outcomes_before": dict(self.before),
+            "moved_to_device": self.to_local,
+            "moved_off_device": self.to_cloud,
+            "may_reach_more": self.wider,
+            "may_reach_fewer": self.narrower,
+            "duties_changed": self.duties,
+            "unknown_share": self.unknown / self.requests if self.requests else 0.0,
+            "decided_by": dict(self.rules.most_common()),
+            "may_reach": dict(self.recipients.most_common()),
+            "errors": [str(error) for error in self.errors],
+        }
+
+
+def compare(rows: Iterable[Row | PolicyError], new: Policy, old: Policy | None, days: tuple[date, date]) -> Comparison:
+    """Decide a corpus under one policy, or under two, and count."""
+    result = Comparison()
+    for row in rows:
+        if isinstance(row, PolicyError):
+            result.errors.append(row)
+            continue
+        _count(result, row, new, new.decide(row.facts, days[0]))
+        if old is not None:
+            _set_beside(result, row, new, old, days)
+    return result
+
+
+def _count(result: Comparison, row: Row, policy: Policy, ruling: Ruling) -> None:
+    result.requests += 1
+    result.outcomes[outcome_of(policy, ruling.may_reach)] += 1
+    result.unknown += row.facts.sensitivity == UNKNOWN or bool(row.facts.unknown)
+    result.rules.update(ruling.decided_by)
+    result.recipients.update(ruling.may_reach)
+
+
+def _set_beside(result: Comparison, row: Row, new: Policy, old: Policy, days: tuple[date, date]) -> None:
+    now, then = new.decide(row.facts, days[0]), old.decide(row.facts, days[1])
+    after, before = outcome_of(new, now.may_reach), outcome_of(old, then.may_reach)
+    result.before[before] += 1
+    if before == "leaves" != after:
+        result.to_local.append(row.id)
+    if after == "leaves" != before:
+        result.to_cloud.append(row.id)
+    result.wider += bool(set(now.may_reach) - set(then.may_reach))
+    result.narrower += bool(set(then.may_reach) - set(now.may_reach))
+    result.duties += dict(now.obligations) != dict(then.obligations)

@@ -1,0 +1,163 @@
+"""Would anybody notice? Each rule is deleted, each value weakened, and the tests and claims are run again.
+
+A rule that can be deleted with every test still passing and every claim still proved is a promise nobody checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+from types import MappingProxyType
+from typing import Any
+
+from hybridrt.policy.condition import All, Condition, Either, Has, Is, Not
+from hybridrt.policy.obligation import DUTIES, LEAST, MOST, NARROWEST, STRICTEST, UNION
+from hybridrt.policy.policy import Policy
+from hybridrt.policy.prove import Status, prove, space_of
+from hybridrt.policy.recipient import FactTest, RecipientTest
+from hybridrt.policy.rules import Effect, Rule
+from hybridrt.policy.trial import run_tests
+from hybridrt.policy.vocabulary import REGIONS, Vocabulary
+
+# Above this every weakened value would cost seconds of proving; deletions are still tried.
+MAX_CLASSES_TO_WEAKEN = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One way to spoil a policy, and whether a test or a claim noticed."""
+
+    rule: str
+    what: str
+    is_deletion: bool
+    was_noticed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What the tests and claims of a file notice."""
+
+    changes: tuple[Change, ...]
+
+    @property
+    def deletions(self) -> float:
+        """The share of single-rule deletions that are noticed."""
+        return _share([change for change in self.changes if change.is_deletion])
+
+    @property
+    def weakenings(self) -> float:
+        """The share of weakened values that are noticed."""
+        return _share([change for change in self.changes if not change.is_deletion])
+
+    @property
+    def survivors(self) -> tuple[Change, ...]:
+        """The changes nobody noticed."""
+        return tuple(change for change in self.changes if not change.was_noticed)
+
+
+def _share(changes: list[Change]) -> float:
+    return sum(change.was_noticed for change in changes) / len(changes) if changes else 1.0
+
+
+def mutate(policy: Policy, today: date) -> Score:
+    """Spoil the rules of this file one by one. Those it inherits are spoilt where they are written."""
+    own = [rule for rule in policy.rules if rule.file == policy.files[-1]]
+    changes = [Change(rule.id, "deleted", is_deletion=True, was_noticed=_is_noticed(policy, rule, None, today)) for rule in own]
+    if space_of(policy).size <= MAX_CLASSES_TO_WEAKEN:
+        for rule in own:
+            for what, weaker in weaken(rule, policy.vocabulary):
+                changes.append(Change(rule.id, what, is_deletion=False, was_noticed=_is_noticed(policy, rule, weaker, today)))
+    return Score(tuple(changes))
+
+
+def _is_noticed(policy: Policy, rule: Rule, weaker: Rule | None, today: date) -> bool:
+    rules = tuple(weaker if one is rule and weaker is not None else one for one in policy.rules if one is not rule or weaker is not None)
+    spoilt = replace(policy, rules=rules)
+    if not all(trial.passed for trial in run_tests(spoilt, today)):
+        return True
+    return any(verdict.status is not Status.PROVED for verdict in prove(spoilt, today))
+
+
+def weaken(rule: Rule, vocabulary: Vocabulary) -> Iterator[tuple[str, Rule]]:
+    """Let a rule hold for a little less, or permit a little more, one value at a time."""
+    # A permit is weaker when it holds for more, everything else when it holds for less.
+    is_permit = rule.effect is Effect.PERMIT
+    for what, when in _shifted(rule.when, vocabulary, is_wider=is_permit):
+        yield what, replace(rule, when=when)
+    if rule.to is not None:
+        for what, to in _shifted_test(rule.to, is_wider=is_permit):
+            yield f"to: {what}", replace(rule, to=to)
+    if rule.must is not None:
+        for what, must in _shifted_test(rule.must, is_wider=True):
+            yield f"must: {what}", replace(rule, must=must)
+    for what, do in _weaker_duties(rule.do):
+        yield f"do: {what}", replace(rule, do=MappingProxyType(do))
+
+
+def _shifted(condition: Condition, vocabulary: Vocabulary, *, is_wider: bool) -> Iterator[tuple[str, Condition]]:
+    match condition:
+        case Is(field, values):
+            every = frozenset(vocabulary.fields[field].values)
+            if is_wider:
+                for value in sorted(every - values):
+                    yield f"{field} also {value}", Is(field, values | {value})
+            elif len(values) > 1:
+                for value in sorted(values):
+                    yield f"{field} without {value}", Is(field, values - {value})
+        case Has(labels):
+            if is_wider:
+                return
+            for label in sorted(labels) if len(labels) > 1 else ():
+                yield f"data without {label}", Has(labels - {label})
+        case Not(part):
+            for what, shifted in _shifted(part, vocabulary, is_wider=not is_wider):
+                yield f"unless {what}", Not(shifted)
+        case All(parts) | Either(parts):
+            join = type(condition)
+            if len(parts) > 1 and isinstance(condition, All) is is_wider:
+                for index in range(len(parts)):
+                    yield f"part {index + 1} dropped", join(parts[:index] + parts[index + 1 :])
+            for index, part in enumerate(parts):
+                for what, shifted in _shifted(part, vocabulary, is_wider=is_wider):
+                    yield what, join((*parts[:index], shifted, *parts[index + 1 :]))
+        case _:
+            pass
+
+
+def _shifted_test(test: RecipientTest, *, is_wider: bool) -> Iterator[tuple[str, RecipientTest]]:
+    for index, one in enumerate(test.tests):
+        rest = (*test.tests[:index], *test.tests[index + 1 :])
+        if is_wider:
+            if rest and one.fact != "kind":
+                yield f"{one.fact} dropped", RecipientTest(rest)
+            if one.at_most is not None:
+                yield f"{one.fact} looser", RecipientTest((*rest, replace(one, at_most=one.at_most + 30)))
+        elif len(one.values) > 1:
+            for value in sorted(one.values, key=str):
+                yield (
+                    f"{one.fact} without {value}",
+                    RecipientTest((*rest, FactTest(one.fact, one.values - {value}, is_negated=one.is_negated))),
+                )
+
+
+def _weaker_duties(do: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for name, value in do.items():
+        rest = {other: do[other] for other in do if other != name}
+        yield f"{name} dropped", rest
+        duty = DUTIES[name]
+        match duty.join:
+            case x if x == UNION:
+                for label in sorted(value) if len(value) > 1 else ():
+                    yield f"{name} without {label}", {**rest, name: value - {label}}
+            case x if x == NARROWEST:
+                for region in sorted(set(REGIONS) - value):
+                    yield f"{name} also {region}", {**rest, name: value | {region}}
+            case x if x == LEAST:
+                yield f"{name} doubled", {**rest, name: value * 2 + 1}
+            case x if x == MOST and value > 0:
+                yield f"{name} halved", {**rest, name: value // 2}
+            case x if x == STRICTEST and duty.words.index(value) > 0:
+                yield f"{name} laxer", {**rest, name: duty.words[duty.words.index(value) - 1]}
+            case _:
+                pass
