@@ -26,6 +26,21 @@ class Mute(OpenAIChat):
         return {"model": "m"}
 
 
+class LastTurnOnly(OpenAIChat):
+    def build(self, call, key):
+        return super().build(replace(call, messages=call.messages[-1:]), key)
+
+
+class NoTools(OpenAIChat):
+    def body(self, call):
+        return super().body(replace(call, tools=()))
+
+
+class NoStop(OpenAIChat):
+    def body(self, call):
+        return super().body(replace(call, stop=()))
+
+
 class WordsInHeader(OpenAIChat):
     def build(self, call, key):
         request = super().build(call, key)
@@ -217,6 +232,9 @@ class Shared(OpenAIChat):
 BROKEN = {
     Impure: "is pure",
     Mute: "holds the words",
+    LastTurnOnly: "the words of every turn",
+    NoTools: "`tools` is said or refused",
+    NoStop: "`stop` is said or refused",
     WordsInHeader: "do not depend on the words",
     LengthInHeader: "do not depend on the words",
     KeyInPath: "the key stands in a header",
