@@ -47,7 +47,7 @@ def parse_exactly(text: str) -> Any:
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         value = _NOTHING
-    if value is _NOTHING or _is_deeper(value, MAX_DEPTH):
+    if value is _NOTHING or is_deeper(value, MAX_DEPTH):
         raise NotJsonError("no JSON")
     return value
 
@@ -65,18 +65,19 @@ def write(value: Any) -> bytes:
     raise NotJsonError("cannot be written as JSON")
 
 
+def is_deeper(value: Any, levels: int) -> bool:
+    """Does a parsed value nest more levels of arrays and objects than this?"""
+    layer = [value]
+    for _ in range(levels):
+        layer = list(chain.from_iterable(_inner(node) for node in layer))
+    return any(isinstance(node, dict | list) for node in layer)
+
+
 _NOTHING = object()
 
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(name)
-
-
-def _is_deeper(value: Any, levels: int) -> bool:
-    layer = [value]
-    for _ in range(levels):
-        layer = list(chain.from_iterable(_inner(node) for node in layer))
-    return any(isinstance(node, dict | list) for node in layer)
 
 
 def _inner(node: Any) -> Iterable[Any]:

@@ -17,12 +17,15 @@ from typing import Any, ClassVar, NoReturn
 
 from cloud_adapters.failure import failure_in_answer
 from cloud_adapters.json_schema import closed
-from cloud_adapters.json_text import NotJsonError, parse, parse_exactly, write
+from cloud_adapters.json_text import NotJsonError, parse
 from cloud_adapters.reply import is_success, media_type, read_json, request_id
+from cloud_adapters.request import json_body, json_request, key_header
+from cloud_adapters.shape import list_of, object_of, text_of
 from cloud_adapters.sse import EventLines
+from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
-from hybridrt.errors import BrokenStream, CredentialsError, ProtocolError, RefusedError, TargetError, UnavailableError
-from hybridrt.event import Event, Finish, Reasoning, Text, ToolCall, Usage
+from hybridrt.errors import BrokenStream, ProtocolError, RefusedError, TargetError, UnavailableError
+from hybridrt.event import Event, Finish, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Output, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
@@ -39,8 +42,6 @@ _FINISHES = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
-# More parallel calls than this is a model in a loop.
-MAX_TOOL_CALLS = 128
 
 
 class OpenAIChat:
@@ -58,15 +59,8 @@ class OpenAIChat:
         Raises:
             TargetError: the call cannot be said on it.
         """
-        headers = [("content-type", "application/json"), ("accept", "text/event-stream" if call.stream else "application/json")]
-        if key:
-            name, prefix = self.key_header
-            headers.append((name, prefix + _header_value(key, call)))
-        try:
-            body = write(self.body(call))
-        except NotJsonError:
-            raise TargetError("the request cannot be written as JSON", target=call.target.id, hint="check the arguments of tools") from None
-        return HttpRequest(path=self.path, body=body, headers=tuple(headers))
+        accepted = (("accept", "text/event-stream" if call.stream else "application/json"),)
+        return json_request(call, self.path, self.body(call), (*accepted, *key_header(call, key, *self.key_header)))
 
     def decoder(self, call: Call, head: ReplyHead) -> Decoder:
         """Begin to read a reply.
@@ -114,12 +108,6 @@ class OpenAICompatible(OpenAIChat):
 # --- the request ---------------------------------------------------------------------------------------------------
 
 
-def _header_value(key: str, call: Call) -> str:
-    if not key.isascii() or not key.isprintable() or " " in key:
-        raise CredentialsError("the key holds characters that no header carries", target=call.target.id, hint="check for line ends in it")
-    return key
-
-
 def _messages(call: Call) -> list[dict[str, Any]]:
     """The turns. Calls of tools without an id (a local model made them) are numbered, and their results in the same order."""
     said: list[dict[str, Any]] = []
@@ -130,7 +118,7 @@ def _messages(call: Call) -> list[dict[str, Any]]:
             ids = [made.id or f"call_{place}_{number}" for number, made in enumerate(message.tool_calls)]
             unanswered = [*unanswered, *ids]
             turn["tool_calls"] = [
-                {"id": id_, "type": "function", "function": {"name": made.name, "arguments": _arguments(made, call)}}
+                {"id": id_, "type": "function", "function": {"name": made.name, "arguments": json_body(call, made.arguments).decode()}}
                 for id_, made in zip(ids, message.tool_calls, strict=True)
             ]
         if message.role == "tool":
@@ -159,13 +147,6 @@ def _part(part: Part) -> dict[str, Any]:
     return {"type": "text", "text": part.text}
 
 
-def _arguments(made: ToolCall, call: Call) -> str:
-    try:
-        return write(made.arguments).decode()
-    except NotJsonError:
-        raise TargetError("the arguments of a tool call cannot be written as JSON", target=call.target.id) from None
-
-
 def _tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
 
@@ -183,72 +164,6 @@ def _response_format(output: Output) -> dict[str, Any]:
 # --- the reply -----------------------------------------------------------------------------------------------------
 
 
-class _Calls:
-    """Tool calls while their pieces come in: by index, or by id from services that do not count."""
-
-    __slots__ = ("_slots", "_target")
-
-    def __init__(self, target: str) -> None:
-        self._target = target
-        self._slots: list[_Slot] = []
-
-    def __bool__(self) -> bool:
-        return bool(self._slots)
-
-    def add(self, pieces: object) -> None:
-        for piece in _list(pieces, self._target):
-            slot = self._slot(_object(piece, self._target))
-            function = _object(piece.get("function") or {}, self._target)
-            slot.id = slot.id or _text(piece.get("id"), self._target)
-            slot.name = slot.name or _text(function.get("name"), self._target)
-            arguments = function.get("arguments")
-            if isinstance(arguments, dict):  # some services send the object itself
-                slot.ready = arguments
-            else:
-                slot.pieces.append(_text(arguments, self._target))
-
-    def finished(self, *, cut: bool) -> list[ToolCall]:
-        """The calls, in order. Those that the token limit cut in the middle are left out: the finish says so."""
-        calls: list[ToolCall] = []
-        for slot in sorted(self._slots, key=lambda slot: slot.index):
-            try:
-                arguments = slot.ready if slot.ready is not None else parse_exactly("".join(slot.pieces).strip() or "{}")
-            except NotJsonError:
-                arguments = None
-            if isinstance(arguments, dict) and slot.name:
-                calls.append(ToolCall(slot.name, arguments, slot.id))
-            elif not cut:
-                raise ProtocolError("the model called a tool with arguments that are no JSON object", target=self._target, sent=True)
-        return calls
-
-    def _slot(self, piece: dict[str, Any]) -> _Slot:
-        index, id_ = piece.get("index"), piece.get("id")
-        last = self._slots[-1] if self._slots else None
-        for slot in reversed(self._slots):
-            # One index for two ids is two calls, whatever the index says.
-            if slot.index == index and not (id_ and slot.id and slot.id != id_):
-                return slot
-        if index is None and last is not None and (not id_ or id_ == last.id):
-            return last
-        if len(self._slots) >= MAX_TOOL_CALLS:
-            raise ProtocolError(f"the model called more than {MAX_TOOL_CALLS} tools at once", target=self._target, sent=True)
-        position = index if isinstance(index, int) else len(self._slots)
-        slot = _Slot(position)
-        self._slots.append(slot)
-        return slot
-
-
-class _Slot:
-    __slots__ = ("id", "index", "name", "pieces", "ready")
-
-    def __init__(self, index: int) -> None:
-        self.index = index
-        self.id = ""
-        self.name = ""
-        self.pieces: list[str] = []
-        self.ready: dict[str, Any] | None = None
-
-
 class ChatStream:
     """Reads a streamed chat completion. Usage comes after the finish reason, so the tail waits for the end mark."""
 
@@ -258,7 +173,7 @@ class ChatStream:
         self._target = call.target.id
         self._head = head
         self._lines = EventLines(self._target)
-        self._calls = _Calls(self._target)
+        self._calls = ToolCalls(self._target)
         self._usage: Usage | None = None
         self._finish: str | None = None
         self._delivered = 0
@@ -326,17 +241,19 @@ class ChatStream:
             self._usage = _usage(usage)
         choices = chunk.get("choices")
         if not choices:
+            if chunk.get("object") == "error":  # vLLM's error has no envelope
+                self._failed(chunk)
             return ()
         events: list[Event] = []
-        for choice in _list(choices, self._target):
+        for choice in list_of(choices, self._target):
             # One answer is asked for; a service that sends more of them counts from 0.
-            if not _object(choice, self._target).get("index"):
+            if not object_of(choice, self._target).get("index"):
                 self._choice(choice, events)
         return events
 
     def _choice(self, choice: dict[str, Any], events: list[Event]) -> None:
         if delta := choice.get("delta"):
-            text = _object(delta, self._target).get("content")
+            text = object_of(delta, self._target).get("content")
             if not text or len(delta) > 1:
                 self._rarer(delta, events)
             if type(text) is str:
@@ -351,7 +268,7 @@ class ChatStream:
             self._finish = _finish(reason, self._target)
 
     def _rarer(self, delta: dict[str, Any], events: list[Event]) -> None:
-        if thought := _text(delta.get("reasoning_content") or delta.get("reasoning"), self._target):
+        if thought := text_of(delta.get("reasoning_content") or delta.get("reasoning"), self._target):
             events.append(Reasoning(thought))
         if pieces := delta.get("tool_calls"):
             self._calls.add(pieces)
@@ -374,18 +291,18 @@ class ChatStream:
 def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     if reply.get("error"):
         raise failure_in_answer(reply["error"], head, target=target)
-    choice = _object(_list(reply["choices"], target)[0], target)
-    message = _object(choice["message"], target)
+    choice = object_of(list_of(reply["choices"], target)[0], target)
+    message = object_of(choice["message"], target)
     if message.get("refusal"):
         raise _refused(target)
     finish = _finish(choice.get("finish_reason") or "stop", target)
-    if thought := _text(message.get("reasoning_content") or message.get("reasoning"), target):
+    if thought := text_of(message.get("reasoning_content") or message.get("reasoning"), target):
         yield Reasoning(thought)
     yield from _content_events(message.get("content"), target)
-    calls = _Calls(target)
+    calls = ToolCalls(target)
     if made := message.get("tool_calls"):
         # Whole calls have no index here; each is its own.
-        calls.add([{**_object(piece, target), "index": number} for number, piece in enumerate(_list(made, target))])
+        calls.add([{**object_of(piece, target), "index": number} for number, piece in enumerate(list_of(made, target))])
     usage = reply.get("usage")
     yield from _closing(calls, _usage(usage) if usage else None, finish)
 
@@ -393,22 +310,22 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
 def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
     """Text, or the parts in which some services keep thoughts and text apart."""
     if not isinstance(content, list):
-        if text := _text(content, target):
+        if text := text_of(content, target):
             yield Text(text)
         return
     for part in content:
-        kind = _object(part, target).get("type")
+        kind = object_of(part, target).get("type")
         if kind == "thinking":
             thought = part.get("thinking")
             pieces = thought if isinstance(thought, list) else [{"text": thought}]
-            yield Reasoning("".join(_text(_object(piece, target).get("text"), target) for piece in pieces))
+            yield Reasoning("".join(text_of(object_of(piece, target).get("text"), target) for piece in pieces))
         elif kind == "text":
-            yield Text(_text(part.get("text"), target))
+            yield Text(text_of(part.get("text"), target))
         else:
             raise ProtocolError("the answer has a part that is neither text nor thought", target=target, sent=True)
 
 
-def _closing(calls: _Calls, usage: Usage | None, finish: str) -> list[Event]:
+def _closing(calls: ToolCalls, usage: Usage | None, finish: str) -> list[Event]:
     events: list[Event] = [*calls.finished(cut=finish == "length")]
     if events and finish == "stop":
         finish = "tool_calls"  # some services say `stop` after a call all the same
@@ -446,23 +363,3 @@ def _usage(said: object) -> Usage | None:
 
 def _count(value: object) -> int | None:
     return value if type(value) is int and value >= 0 else None
-
-
-def _text(value: object, target: str) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value
-    raise ProtocolError("the reply is not what this wire speaks", target=target, sent=True)
-
-
-def _object(value: object, target: str) -> dict[str, Any]:
-    if isinstance(value, dict):
-        return value
-    raise ProtocolError("the reply is not what this wire speaks", target=target, sent=True)
-
-
-def _list(value: object, target: str) -> list[Any]:
-    if isinstance(value, list):
-        return value
-    raise ProtocolError("the reply is not what this wire speaks", target=target, sent=True)

@@ -10,7 +10,7 @@ from cloud_adapters.failure import failure
 from cloud_adapters.json_text import NotJsonError, parse
 from hybridrt.backend import Call
 from hybridrt.errors import ProtocolError, TargetError
-from hybridrt.event import Event
+from hybridrt.event import Event, Text
 from hybridrt.wire import ReplyHead
 
 # A code and its numbers stand in the first lines of an error; the rest may be our own request, echoed.
@@ -39,10 +39,15 @@ def request_id(head: ReplyHead) -> str:
 
 def wrong_media_type(head: ReplyHead, target: str) -> ProtocolError:
     """Say that something came that is no answer."""
-    if media_type(head) in ("text/html", "application/xhtml+xml"):
-        hint = "a network that asks for a sign-in does this; otherwise check the endpoint"
-        return ProtocolError("a web page came instead of an answer", target=target, sent=True, hint=hint)
-    return ProtocolError("the reply is neither JSON nor a stream of events", target=target, sent=True, hint="check the endpoint")
+    is_page = media_type(head) in ("text/html", "application/xhtml+xml")
+    error = ProtocolError(
+        "a web page came instead of an answer" if is_page else "the reply is neither JSON nor a stream of events",
+        target=target,
+        sent=True,
+        hint="a network that asks for a sign-in does this; otherwise check the endpoint" if is_page else "check the endpoint",
+    )
+    error.request_id = request_id(head)
+    return error
 
 
 class FailedReply:
@@ -118,7 +123,9 @@ class JsonReply:
         if not self._body:
             raise ProtocolError("the reply is empty", target=self._target, sent=True)
         try:
-            return tuple(self._read(parse(self._body)))
+            events = tuple(self._read(parse(self._body)))
+            if all(isinstance(event.text, str) for event in events if isinstance(event, Text)):
+                return events
         except (NotJsonError, LookupError, TypeError, AttributeError, ValueError):
             pass  # they carry the reply; what is raised instead does not
         raise ProtocolError("the reply is not what this wire speaks", target=self._target, sent=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
@@ -19,17 +19,16 @@ from hybridrt.errors import (
     TargetError,
     UnavailableError,
 )
-from hybridrt.event import Event, Finish, Reasoning, Text
-from hybridrt.request import Message
+from hybridrt.event import Event, Finish, Text
+from hybridrt.request import Image, Message, Output, Tool, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place, Target
 from hybridrt.testing.canary import Canary, canaries
+from hybridrt.testing.outcome import cuts, joined, mutated, read, shown
 from hybridrt.testing.replies import Called, Said, as_json, stream_of, whole
 from hybridrt.testing.tripwire import block_egress
 from hybridrt.wire import Adapter, HttpRequest, ReplyHead
 
-# Every cut of a reply this long is tried; of a longer one, this many evenly spread.
-MOST_CUTS = 2000
 MUTATIONS = 300
 
 _KEY = "sk-contract-0123456789"
@@ -138,6 +137,40 @@ def _build_breaches(adapter: Adapter) -> Iterator[str]:
             yield "without a key there is no header for it"
         yield from _shape_breaches(request)
     yield from _hostile_key_breaches(adapter)
+    yield from _unsaid_breaches(adapter)
+
+
+def _unsaid_breaches(adapter: Adapter) -> Iterator[str]:
+    """What a wire cannot say is refused; what is left out without a word was never asked for."""
+    bare = _call()
+    turns = dict(zip(("system", "user", "assistant", "tool"), canaries(4), strict=True))
+    conversation = tuple(Message(role, (Text(canary.text),), tool_call_id="c" * (role == "tool")) for role, canary in turns.items())
+    try:
+        body = adapter.build(replace(bare, messages=conversation), None).body
+        if not all(canary.search(body) for canary in turns.values()):
+            yield "the body holds the words of every turn"
+    except TargetError:
+        pass
+    picture = Image("image/png", b"\x89PNG\r\n\x1a\n")
+    asked = {
+        "tools": replace(bare, tools=(Tool("t", "d", {"type": "object"}),)),
+        "output": replace(bare, output=Output("o", {"type": "object"})),
+        "images": replace(bare, messages=(Message("user", (*bare.messages[0].parts, picture)),)),
+        "tool_calls": replace(bare, messages=(*bare.messages, Message("assistant", (), (ToolCall("t", {}, "c"),)))),
+        "max_output_tokens": replace(bare, max_output_tokens=7),
+        "temperature": replace(bare, temperature=0.5),
+        "seed": replace(bare, seed=7),
+        "stop": replace(bare, stop=("END",)),
+    }
+    without = adapter.build(bare, None).body
+    for option, call in asked.items():
+        try:
+            if adapter.build(call, None).body == without:
+                yield f"`{option}` is said or refused"
+        except TargetError:
+            pass
+        except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
+            yield f"`{option}` is said or refused: it raised {type(error).__name__}"
 
 
 def _parts(request: HttpRequest) -> tuple[object, ...]:
@@ -189,42 +222,9 @@ def _hostile_key_breaches(adapter: Adapter) -> Iterator[str]:
 
 # --- the reply -----------------------------------------------------------------------------------------------------
 
-Outcome = tuple[tuple[Event, ...], BaseException | None]
-
-
-def read(adapter: Adapter, call: Call, head: ReplyHead, pieces: Iterable[bytes]) -> Outcome:
-    """The events of a reply that comes in these pieces, and the error that ended it, if one did."""
-    events: list[Event] = []
-    try:
-        decoder = adapter.decoder(call, head)
-        for piece in pieces:
-            for event in decoder.feed(piece):
-                events.append(event)  # noqa: PERF402 - those before an error are kept
-        for event in decoder.end():
-            events.append(event)  # noqa: PERF402
-    except Exception as error:  # noqa: BLE001 - whatever it raises is the outcome
-        return tuple(events), error
-    return tuple(events), None
-
-
-def joined(events: Iterable[Event]) -> tuple[tuple[object, ...], ...]:
-    """Events as plain values; neighbouring words of one kind are one, since a cut may part them."""
-    said: list[tuple[object, ...]] = []
-    for event in events:
-        if isinstance(event, Text | Reasoning) and said and said[-1][0] == type(event).__name__:
-            said[-1] = (said[-1][0], f"{said[-1][1]}{event.text}")
-        else:
-            said.append((type(event).__name__, *(getattr(event, name) for name in event.__dataclass_fields__)))
-    return tuple(said)
-
 
 def _text(events: Iterable[Event]) -> str:
-    return "".join(event.text for event in events if isinstance(event, Text))
-
-
-def cuts(size: int) -> Iterable[int]:
-    """The places at which a reply of this size is cut: all of them, or `MOST_CUTS` evenly spread."""
-    return range(size + 1) if size <= MOST_CUTS else sorted({size * number // MOST_CUTS for number in range(MOST_CUTS + 1)})
+    return "".join(f"{event.text}" for event in events if isinstance(event, Text))
 
 
 def _reply_breaches(adapter: Adapter, samples: tuple[Sample, ...]) -> Iterator[str]:
@@ -286,41 +286,18 @@ def _mutation_breaches(adapter: Adapter, sample: Sample, number: int) -> Iterato
             return
 
 
-def mutated(body: bytes, chance: random.Random) -> bytes:
-    """The bytes with a few of them changed, dropped, doubled or moved."""
-    damaged = bytearray(body)
-    for _ in range(chance.randint(1, 4)):
-        if not damaged:
-            break
-        at, until = sorted((chance.randrange(len(damaged)), chance.randrange(len(damaged))))
-        until = min(until, at + 40)
-        match chance.randrange(5):
-            case 0:
-                damaged[at] = chance.randrange(256)
-            case 1:
-                del damaged[at:until]
-            case 2:
-                damaged[at:at] = damaged[at:until]
-            case 3:
-                damaged[at:until] = chance.choice((b"null", b"{}", b"[]", b'""', b"1e999", b"\n\n", b"\\ud800", b"true", b"-1"))
-            case _:
-                damaged[at:at] = chance.randbytes(chance.randint(1, 6))
-    return bytes(damaged)
-
-
 def _sharing_breaches(adapter: Adapter, samples: tuple[Sample, ...]) -> Iterator[str]:
-    sample = samples[-1]
-    call, head = _call(stream=sample.stream), ReplyHead(200, {"content-type": sample.content_type})
-    half = len(sample.body) // 2
-    try:
-        first = adapter.decoder(call, head)
-        events = list(first.feed(sample.body[:half]))
-        read(adapter, call, head, [sample.body])
-        events += [*first.feed(sample.body[half:]), *first.end()]
-    except TargetError:
-        events = []
-    if _text(events) != sample.text:
-        yield "two replies at the same time do not mix"
+    for sample in samples:
+        call, head = _call(stream=sample.stream), ReplyHead(200, {"content-type": sample.content_type})
+        alone, _ = read(adapter, call, head, [sample.body])
+
+        def pieces(body: bytes = sample.body, call: Call = call, head: ReplyHead = head) -> Iterator[bytes]:
+            yield body[: len(body) // 2]
+            read(adapter, call, head, [body])
+            yield body[len(body) // 2 :]
+
+        if joined(read(adapter, call, head, pieces())[0]) != joined(alone):
+            yield "two replies at the same time do not mix"
 
 
 # --- failures ------------------------------------------------------------------------------------------------------
@@ -364,17 +341,6 @@ def _error_breaches(error: BaseException | None, expected: tuple[type[TargetErro
         yield f"{what} is a {names}: it was {type(error).__name__}"
     if error is not None and canary.search(shown(error)):
         yield "an error says nothing of the reply"
-
-
-def shown(error: BaseException) -> bytes:
-    """Everything an error could show a reader: texts, notes, attributes, and those of the errors behind it."""
-    seen: list[str] = []
-    behind: BaseException | None = error
-    while behind is not None and len(seen) < 64:
-        seen += [str(behind), repr(behind), repr(behind.args), repr(vars(behind)), repr(getattr(behind, "doc", ""))]
-        seen += [repr(getattr(behind, "object", ""))]
-        behind = behind.__cause__ or behind.__context__
-    return "\n".join(seen).encode("utf-8", "backslashreplace")
 
 
 __all__ = ["Sample", "adapter_contract", "breaches", "openai_chat_samples"]

@@ -7,7 +7,6 @@ a wall.
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,12 +97,13 @@ def _seen(event: str, args: tuple[Any, ...]) -> _Seen | None:
 def _connection(what: str, sock: Any, address: Any) -> _Seen | None:
     if address is None:  # a message on a socket that is connected: the connection was seen
         return None
-    if sock.family in (socket.AF_INET, socket.AF_INET6):
+    # Compared by name: which families a platform has differs.
+    family = getattr(sock.family, "name", "")
+    if family in ("AF_INET", "AF_INET6"):
         host = str(address[0])
         return _Seen(Attempt(what, f"{host} port {address[1]}"), _is_loopback(host))
-    # Sockets inside this machine: paths, pairs and the kernel's own. What is neither is none of ours.
-    local = {getattr(socket, name, None) for name in ("AF_UNIX", "AF_NETLINK")}
-    return _Seen(Attempt(what, f"a socket of family {int(sock.family)}"), sock.family in local)
+    # Sockets inside this machine are paths and the kernel's own; what is neither is none of ours.
+    return _Seen(Attempt(what, f"a socket of family {family or int(sock.family)}"), family in ("AF_UNIX", "AF_NETLINK"))
 
 
 def _name(host: Any) -> _Seen | None:

@@ -19,7 +19,7 @@ from hybridrt.errors import (
     RejectedError,
     UnavailableError,
 )
-from hybridrt.testing.contract import read, shown
+from hybridrt.testing.outcome import read, shown
 from hybridrt.wire import ReplyHead
 from tests.adapters.wire import DONE, SSE, TARGET, a_call, delta, event
 
@@ -183,6 +183,7 @@ def test_an_error_inside_a_good_status_is_typed(error, kind):
 ERROR_EVENTS = {
     "an error in the data": event({"error": {"message": WORD, "code": 429}}),
     "an event called error": b"event: error\n" + event({"message": WORD, "code": 429}),
+    "an error without an envelope": event({"object": "error", "message": WORD, "code": 429}),
     "a field called error": b"error: " + json.dumps({"message": WORD, "code": 429}).encode() + b"\n\n",
 }
 

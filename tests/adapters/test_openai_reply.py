@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud_adapters import sse
-from cloud_adapters.openai_chat import MAX_TOOL_CALLS, OpenAIChat, OpenAICompatible
+from cloud_adapters.openai_chat import OpenAIChat, OpenAICompatible
+from cloud_adapters.tool_calls import MAX_TOOL_CALLS
 from hybridrt.errors import BrokenStream, ProtocolError, RefusedError, TargetError, UnavailableError
 from hybridrt.event import Finish, Reasoning, Text, ToolCall, Usage
 from hybridrt.testing import adapter_contract, openai_chat_samples
-from hybridrt.testing.contract import mutated, read, shown
+from hybridrt.testing.outcome import mutated, read, shown
 from hybridrt.testing.replies import Called, Said, as_json, stream_of, whole
 from hybridrt.wire import ReplyHead
 from tests.adapters.wire import DONE, JSON, SSE, a_call, delta, event, plain
@@ -246,6 +247,13 @@ def test_arguments_that_are_no_object_are_an_error(arguments):
         answer(message("tool_calls", content=None, tool_calls=made)),
     ):
         assert type(error) is ProtocolError
+
+
+def test_objects_for_arguments_are_bounded_in_depth_too():
+    deep = {}
+    for _ in range(100):
+        deep = {"a": deep}
+    assert type(stream(delta(tool_calls=[piece(0, "a", "f", deep)]) + delta("tool_calls") + DONE)[1]) is ProtocolError
 
 
 def test_a_call_that_the_limit_cut_is_left_out_and_the_finish_says_so():

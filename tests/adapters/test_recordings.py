@@ -12,7 +12,7 @@ from hybridrt.errors import RejectedError
 from hybridrt.event import Finish, Text, ToolCall, Usage
 from hybridrt.request import Output, make_request
 from hybridrt.target import Place, Target
-from hybridrt.testing.contract import cuts, read
+from hybridrt.testing.outcome import cuts, read
 from hybridrt.wire import ReplyHead
 from tests.adapters.wire import plain
 

@@ -8,7 +8,7 @@ from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.request import Message, Text
 from hybridrt.target import Place, Target
-from hybridrt.testing.contract import joined
+from hybridrt.testing.outcome import joined
 from hybridrt.wire import ReplyHead
 
 TARGET = Target("acme-eu", Place.CLOUD, "model-9", adapter="openai", endpoint="https://api.example.com/v1")

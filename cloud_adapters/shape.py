@@ -1,0 +1,34 @@
+"""Values of a reply in the shape a wire promises, or a `ProtocolError` that says nothing of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hybridrt.errors import ProtocolError
+
+
+def text_of(value: object, target: str) -> str:
+    """Text; nothing is empty text."""
+    if value is None:
+        return ""
+    if isinstance(value, str):
+        return value
+    raise _wrong(target)
+
+
+def object_of(value: object, target: str) -> dict[str, Any]:
+    """A JSON object."""
+    if isinstance(value, dict):
+        return value
+    raise _wrong(target)
+
+
+def list_of(value: object, target: str) -> list[Any]:
+    """A JSON array."""
+    if isinstance(value, list):
+        return value
+    raise _wrong(target)
+
+
+def _wrong(target: str) -> ProtocolError:
+    return ProtocolError("the reply is not what this wire speaks", target=target, sent=True)

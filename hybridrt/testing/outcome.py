@@ -1,0 +1,79 @@
+"""Reading a reply in pieces, whole, cut, damaged, and looking at what came of it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable
+
+from hybridrt.backend import Call
+from hybridrt.event import Event, Reasoning, Text
+from hybridrt.wire import Adapter, ReplyHead
+
+# Every cut of a reply this long is tried; of a longer one, this many evenly spread.
+MOST_CUTS = 1000
+
+Outcome = tuple[tuple[Event, ...], BaseException | None]
+
+
+def read(adapter: Adapter, call: Call, head: ReplyHead, pieces: Iterable[bytes]) -> Outcome:
+    """The events of a reply that comes in these pieces, and the error that ended it, if one did."""
+    events: list[Event] = []
+    try:
+        decoder = adapter.decoder(call, head)
+        for piece in pieces:
+            for event in decoder.feed(piece):
+                events.append(event)  # noqa: PERF402 - those before an error are kept
+        for event in decoder.end():
+            events.append(event)  # noqa: PERF402
+    except Exception as error:  # noqa: BLE001 - whatever it raises is the outcome
+        return tuple(events), error
+    return tuple(events), None
+
+
+def joined(events: Iterable[Event]) -> tuple[tuple[object, ...], ...]:
+    """Events as plain values; neighbouring words of one kind are one, since a cut may part them."""
+    said: list[tuple[object, ...]] = []
+    for event in events:
+        if isinstance(event, Text | Reasoning) and said and said[-1][0] == type(event).__name__:
+            said[-1] = (said[-1][0], f"{said[-1][1]}{event.text}")
+        else:
+            said.append((type(event).__name__, *(getattr(event, name) for name in event.__dataclass_fields__)))
+    return tuple(said)
+
+
+def cuts(size: int) -> Iterable[int]:
+    """The places at which a reply of this size is cut: all of them, or `MOST_CUTS` evenly spread."""
+    return range(size + 1) if size <= MOST_CUTS else sorted({size * number // MOST_CUTS for number in range(MOST_CUTS + 1)})
+
+
+def mutated(body: bytes, chance: random.Random) -> bytes:
+    """The bytes with a few of them changed, dropped, doubled or moved."""
+    damaged = bytearray(body)
+    for _ in range(chance.randint(1, 4)):
+        if not damaged:
+            break
+        at, until = sorted((chance.randrange(len(damaged)), chance.randrange(len(damaged))))
+        until = min(until, at + 40)
+        match chance.randrange(5):
+            case 0:
+                damaged[at] = chance.randrange(256)
+            case 1:
+                del damaged[at:until]
+            case 2:
+                damaged[at:at] = damaged[at:until]
+            case 3:
+                damaged[at:until] = chance.choice((b"null", b"{}", b"[]", b'""', b"1e999", b"\n\n", b"\\ud800", b"true", b"-1"))
+            case _:
+                damaged[at:at] = chance.randbytes(chance.randint(1, 6))
+    return bytes(damaged)
+
+
+def shown(error: BaseException) -> bytes:
+    """Everything an error could show a reader: texts, notes, attributes, and those of the errors behind it."""
+    seen: list[str] = []
+    behind: BaseException | None = error
+    while behind is not None and len(seen) < 64:
+        seen += [str(behind), repr(behind), repr(behind.args), repr(vars(behind)), repr(getattr(behind, "doc", ""))]
+        seen += [repr(getattr(behind, "object", ""))]
+        behind = behind.__cause__ or behind.__context__
+    return "\n".join(seen).encode("utf-8", "backslashreplace")
