@@ -220,7 +220,7 @@ class _Reader:
         if kind != _TEXT:
             self._fail(f"it holds an array of unknown type {kind}")
         if count > (self._size - at) // 8:
-            self._fail(f"it announces an array of {count} texts at byte {at}")
+            self._fail(f"it ends too early: an array of {count} texts is announced at byte {at} of {self._size}")
         return _Array(kind, count, at, self._skip_texts(count))
 
     def _skip_texts(self, count: int) -> int:
@@ -285,6 +285,9 @@ class _Reader:
         window = self._whole(values, prefix + b".context_length", 1, 1 << 31)
         self._whole(values, prefix + b".block_count", 1, _MAX_LAYERS)
         self._whole(values, prefix + b".embedding_length", 1, 1 << 24)
+        heads = prefix + b".attention.head_count"
+        if isinstance(values.get(heads), int):  # some models give one for each layer, some have none
+            self._whole(values, heads, 1, 1 << 16)
         escalate = values.get(b"hybridrt.escalate_token_id")
         if escalate is not None and not (isinstance(escalate, int) and 0 <= escalate < tokens.count):
             self._fail("its escalation token is not in its vocabulary")
@@ -310,10 +313,24 @@ class _Reader:
             column = values.get(key)
             if column is not None and not (isinstance(column, _Array) and column.kind in kinds and column.count == tokens.count):
                 self._fail(f"`{key.decode()}` does not fit its vocabulary")
+        # The native vocabulary asserts that every text stands for one token; empty ones get names of their own there.
+        texts = list(filter(None, self._texts_of(tokens)))
+        if len(set(texts)) != len(texts):
+            self._fail("its vocabulary holds a token twice")
+        # This tokenizer falls back to bytes, and a byte without a token ends the process.
+        if values.get(b"tokenizer.ggml.model") == b"llama" and not {b"<0x%02X>" % byte for byte in range(256)} <= set(texts):
+            self._fail("its vocabulary lacks tokens for single bytes", "take another conversion of the model")
         merges = values.get(b"tokenizer.ggml.merges")
         if merges is not None and not (isinstance(merges, _Array) and merges.kind == _TEXT):
             self._fail("its merges are no texts")
         return tokens
+
+    def _texts_of(self, array: _Array) -> Iterator[bytes]:
+        at = array.at
+        for _ in range(array.count):
+            length = struct.unpack_from("<Q", self._data, at)[0]
+            yield self._data[at + 8 : at + 8 + length]
+            at += 8 + length
 
     def _word(self, values: Mapping[bytes, _Value], key: bytes) -> str | None:
         value = values.get(key)

@@ -95,8 +95,7 @@ class _Model:
         self._native, self.c, self._model, self.context = native, c, model, context
         self._vocab = c.llama_model_get_vocab(model)
         self.vocab_size: int = c.llama_vocab_n_tokens(self._vocab)
-        self._adds_bos: bool = c.llama_vocab_get_add_bos(self._vocab)
-        self._bos: int = c.llama_vocab_bos(self._vocab)
+        self._bos: int = c.llama_vocab_bos(self._vocab) if c.llama_vocab_get_add_bos(self._vocab) else -1
         self._template = template
         self._batch = (c.llama_token * self.chunk)()
         self._buffer = ctypes.create_string_buffer(64)
@@ -168,7 +167,7 @@ class _Model:
                 window=self.window,
             )
         tokens = to_tokens(self._template.render(messages, tools), self._tokenize)
-        if self._adds_bos and tokens[:1] != [self._bos]:
+        if self._bos >= 0 and tokens[:1] != [self._bos]:
             tokens.insert(0, self._bos)
         return tokens
 
@@ -351,14 +350,15 @@ def _template(c: Any, model: Any, source: str) -> ChatTemplate:
 
 
 def _specials(c: Any, vocab: Any, source: str) -> Iterator[Special]:
-    """Yield what the tokenizer treats as more than text: control and unknown tokens, and words of the protocol that the template writes."""
+    """Yield what the tokenizer treats as more than text: control and unknown tokens, and marks of the protocol that the template writes."""
     always = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
     for token in range(c.llama_vocab_n_tokens(vocab)):
         kind = c.llama_vocab_get_attr(vocab, token)
         if not kind & (always | c.LLAMA_TOKEN_ATTR_USER_DEFINED):
             continue
         text = c.llama_vocab_get_text(vocab, token).decode(errors="replace")
-        if kind & always or text in source:
+        # Vocabularies also list plain words, digits and runs of blanks as "user defined"; those are text.
+        if kind & always or (len(text) > 2 and text in source and not text.isspace() and not text.isalnum()):
             yield Special(token, text, bool(kind & c.LLAMA_TOKEN_ATTR_LSTRIP), bool(kind & c.LLAMA_TOKEN_ATTR_RSTRIP))
 
 

@@ -59,6 +59,9 @@ class ChatTemplate:
         self._specials = {special.text: special for special in specials if special.text}
         longest_first = sorted(self._specials, key=len, reverse=True)
         self._imitation = re.compile("|".join(re.escape(text) for text in longest_first) or r"(?!)")
+        # Ends and beginnings of special tokens: text that starts or stops with one could complete what the template wrote beside it.
+        self._ends = tuple({text[cut:] for text in longest_first for cut in range(1, len(text))})
+        self._begins = tuple({text[:cut] for text in longest_first for cut in range(1, len(text))})
 
     def render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[Piece]:
         """Return the conversation as special tokens and plain text, in order.
@@ -72,7 +75,13 @@ class ChatTemplate:
 
         def defuse(value: Any) -> Any:
             if isinstance(value, str):
-                return self._imitation.sub(lambda found: f"{mark}{number[found[0]]}.", value)
+                text = self._imitation.sub(lambda found: f"{mark}{number[found[0]]}.", value)
+                body = text.strip()
+                if body and (
+                    body.startswith(self._ends) or body.endswith(self._begins) or any(body in special for special in self._specials)
+                ):
+                    text = text.replace(body, f"{mark}.{body}{mark}.", 1)
+                return text
             if isinstance(value, Mapping):
                 return {defuse(key): defuse(item) for key, item in value.items()}
             if isinstance(value, list | tuple):
@@ -80,7 +89,8 @@ class ChatTemplate:
             return value
 
         try:
-            text = self._template.render(messages=[defuse(_as_template_sees(message)) for message in messages], tools=None, **self._given)
+            turns = [_as_template_sees(message, defuse) for message in messages]
+            text = self._template.render(messages=turns, tools=None, **self._given)
         except Exception as error:  # noqa: BLE001 - the template is the model's program and may raise anything; its words may quote the request
             raise UnsupportedError(
                 f"the chat template of the model refused the conversation: {type(error).__name__}",
@@ -100,7 +110,7 @@ class ChatTemplate:
 
     def _pieces(self, text: str, mark: str) -> list[Piece]:
         pieces: list[Piece] = []
-        restore = re.compile(mark + r"(\d+)\.")
+        restore, edge = re.compile(mark + r"(\d+)\."), mark + "."
         texts = list(self._specials)
 
         def plain(part: str, after: Special | None, before: Special | None) -> None:
@@ -109,7 +119,7 @@ class ChatTemplate:
             if before is not None and before.eats_left:
                 part = part.rstrip()
             # Cut inside an imitation, so that not even a tokenizer that merges text into specials can join it again.
-            for index, bit in enumerate(restore.split(part)):
+            for index, bit in enumerate(restore.split(part.replace(edge, ""))):
                 imitated = texts[int(bit)] if index % 2 else ""
                 pieces.extend(Plain(run) for run in ((imitated[:1], imitated[1:]) if imitated else (bit,)) if run)
 
@@ -123,16 +133,20 @@ class ChatTemplate:
         return pieces
 
 
-def _as_template_sees(message: Message) -> dict[str, Any]:
-    """Return a turn in the form chat templates are written for."""
-    turn: dict[str, Any] = {"role": message.role, "content": message.text}
+def _as_template_sees(message: Message, defuse: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return a turn in the form chat templates are written for; only what people wrote is defused, not the words of the form."""
+    turn: dict[str, Any] = {"role": message.role, "content": defuse(message.text)}
     if message.tool_calls:
         turn["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": dict(call.arguments)}}
+            {
+                "id": defuse(call.id),
+                "type": "function",
+                "function": {"name": defuse(call.name), "arguments": defuse(call.arguments)},
+            }
             for call in message.tool_calls
         ]
     if message.tool_call_id:
-        turn["tool_call_id"] = message.tool_call_id
+        turn["tool_call_id"] = defuse(message.tool_call_id)
     return turn
 
 
@@ -166,6 +180,7 @@ def _compile(source: str) -> Any:
 
 
 def _to_json(value: Any, indent: int | None = None, **_: Any) -> str:
+    # As the template processors of the model makers do it; jinja's own escapes `<` for web pages.
     return json.dumps(value, ensure_ascii=False, indent=indent)
 
 
