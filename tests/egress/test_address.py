@@ -117,7 +117,6 @@ def test_a_path_below_the_endpoint_is_joined(path):
     [
         *(
             "",
-            "chat",
             "//evil.example/x",
             "https://evil.example/",
             "/../admin",

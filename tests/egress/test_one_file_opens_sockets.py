@@ -76,7 +76,12 @@ def _names(node: ast.AST) -> Iterator[str]:
                 yield dotted
     elif isinstance(node, ast.Name) and node.id in OPENERS:
         yield node.id
-    elif isinstance(node, ast.Call):
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in (
+        "import_module",
+        "__import__",
+        "getattr",
+        "load_module",
+    ):
         # import_module("socket"), __import__("socket"), getattr(asyncio, "open_connection")
         yield from (
             word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str) and " " not in word.value
