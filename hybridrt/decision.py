@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,8 @@ class Decision:
     policy_digest: str
     facts: Facts
     signals: Signals
+    # What the authors of the policy said about their rules, by the rule's id.
+    because: Mapping[str, str]
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -52,18 +55,17 @@ class Decision:
 
     def explain(self) -> str:
         """Say the decision in sentences, for a person who has to answer for it."""
-        lines = [f"Decision {self.id}, policy {self.policy} ({self.policy_digest[:12]})"]
-        lines.append("Request   " + _request(self.facts))
+        lines = [f"Decision  {self.id}, policy {self.policy} ({self.policy_digest[:12]})"]
+        lines += _wrapped("Request", _request(self.facts))
         plan = ", then ".join(f"{target.id} ({target.place})" for target in self.plan)
-        lines.append(f"Plan      {plan or 'nobody may answer'}")
-        lines.append(f"Because   routing rule {self.routing.rule}")
-        if self.decided_by:
-            lines.append(f"Rules     {', '.join(self.decided_by)}")
+        lines += _wrapped("Plan", f"{plan or 'nobody may answer'}, by the routing rule {self.routing.rule}")
+        for rule in self.decided_by:
+            lines += _wrapped("Rule", f"{rule}: {self.because[rule]}" if self.because.get(rule) else rule)
         owed = ", ".join(f"{name}: {_value(value)}" for name, value in sorted(self.obligations.items()))
         if owed:
-            lines.append(f"Duties    {owed}")
-        width = max((len(refusal.recipient) for refusal in self.refusals), default=0)
-        lines.extend(f"Refused   {refusal.recipient:<{width}}  {refusal.reason}" for refusal in self.refusals)
+            lines += _wrapped("Duties", owed)
+        for reason, names in _by_reason(self.refusals).items():
+            lines += _wrapped("Refused", f"{', '.join(names)}: {reason}")
         return "\n".join(lines)
 
     def as_record(self) -> dict[str, Any]:
@@ -101,6 +103,17 @@ class Decision:
             "data": sorted(self.facts.present),
             "data_unknown": sorted(self.facts.unknown),
         }
+
+
+def _wrapped(heading: str, text: str) -> list[str]:
+    return textwrap.wrap(text, 100, initial_indent=f"{heading:<10}", subsequent_indent=" " * 10, break_on_hyphens=False)
+
+
+def _by_reason(refusals: tuple[Refusal, ...]) -> dict[str, list[str]]:
+    names: dict[str, list[str]] = {}
+    for refusal in refusals:
+        names.setdefault(refusal.reason, []).append(refusal.recipient)
+    return names
 
 
 def _request(facts: Facts) -> str:

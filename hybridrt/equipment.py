@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hybridrt.application import Application, Binding, LocalModel, read_application
@@ -59,6 +60,7 @@ class Equipment:
     """Everything a router uses; it closes what it opened."""
 
     policy: Deciding
+    because: Mapping[str, str]
     targets: tuple[Target, ...]
     backends: dict[str, Backend]
     gate: Gate
@@ -125,6 +127,7 @@ def equip(
     bench.place_bindings(policy)
     return Equipment(
         policy=policy,
+        because=MappingProxyType(dict(policy.because)),
         targets=tuple(bench.targets),
         backends=bench.backends,
         gate=gate,

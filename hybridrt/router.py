@@ -186,6 +186,7 @@ class Router:
             policy_digest=policy.digest,
             facts=facts,
             signals=signals,
+            because=equipment.because,
         )
 
     def _open(self) -> Equipment:

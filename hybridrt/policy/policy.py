@@ -72,6 +72,8 @@ class Deciding(Protocol):
     def declared_settles(self) -> frozenset[str]: ...  # noqa: D102
     @property
     def vocabulary(self) -> Vocabulary: ...  # noqa: D102
+    @property
+    def because(self) -> Mapping[str, str]: ...  # noqa: D102
     def closed_reason(self, today: date) -> str | None: ...  # noqa: D102
     def decide(self, facts: Facts, today: date) -> Ruling: ...  # noqa: D102
 
@@ -103,6 +105,11 @@ class Policy:
 
     def __repr__(self) -> str:
         return f"<Policy {self.name} {self.version}: {len(self.rules)} rules, {len(self.recipients)} recipients, {self.digest[:12]}>"
+
+    @property
+    def because(self) -> Mapping[str, str]:
+        """What the authors said about their rules, by the rule's id."""
+        return {rule.id: rule.because for rule in self.rules}
 
     def decide(self, facts: Facts, today: date) -> Ruling:
         """Say who may receive a request, on what terms and in which order."""
@@ -139,6 +146,11 @@ class Intersection:
     def digest(self) -> str:
         """One digest over the digests."""
         return digest_of(policy.digest for policy in self.policies)
+
+    @property
+    def because(self) -> Mapping[str, str]:
+        """What the authors said about their rules, each named with its policy."""
+        return {f"{policy.name}/{rule}": said for policy in self.policies for rule, said in policy.because.items()}
 
     @property
     def recipients(self) -> tuple[Recipient, ...]:
