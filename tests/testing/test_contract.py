@@ -139,7 +139,7 @@ class NoEnd(WithDecoder):
             events = []
             try:
                 events += self.inner.end()
-            except Exception:  # noqa: BLE001
+            except Exception:
                 events.append(Finish("stop"))
             return events
 

@@ -128,7 +128,7 @@ ADDRESSES = {
     "::ffff:127.0.0.1": True,
     "localhost": True,
     "LOCALHOST.": True,
-    "0.0.0.0": False,  # noqa: S104
+    "0.0.0.0": False,
     "10.0.0.1": False,
     "169.254.169.254": False,
     "::ffff:10.0.0.1": False,
