@@ -28,6 +28,10 @@ _VENDOR_KEYS = (
     r"ya29\.[A-Za-z0-9_\-]{20,255}",
     r"GOCSPX-[A-Za-z0-9_\-]{28}",
     r"SG\.[A-Za-z0-9_\-]{16,32}\.[A-Za-z0-9_\-]{32,64}",  # SendGrid
+    r"[A-Za-z0-9_\-.~]{3}\dQ~[A-Za-z0-9_\-.~]{31,34}",  # Azure
+    r"ABSK[A-Za-z0-9+/]{40,255}",  # Amazon Bedrock
+    r"ops_eyJ[A-Za-z0-9+/]{40,2000}",  # 1Password
+    r"sgp_(?:local_|[A-Fa-f0-9]{16}_)?[A-Fa-f0-9]{40}",  # Sourcegraph
     r"SK[0-9a-f]{32}",  # Twilio
     r"key-[0-9a-f]{32}",  # Mailgun
     r"hf_[A-Za-z0-9]{30,40}",  # Hugging Face
@@ -52,7 +56,23 @@ _VENDOR_KEYS = (
     r"\d{8,10}:AA[A-Za-z0-9_\-]{32,34}",  # Telegram bots
 )
 # At least one of these stands near a secret that is called one. Each look-up costs a fraction of a microsecond.
-_NAMES = ("passw", "pass", "pwd", "secret", "token", "key", "credential", "pin", "auth", "bearer", "otp", "code", "phrase", "mnemonic")
+_NAMES = (
+    "passw",
+    "pass",
+    "pwd",
+    "secret",
+    "token",
+    "key",
+    "credential",
+    "pin",
+    "auth",
+    "bearer",
+    "otp",
+    "code",
+    "phrase",
+    "mnemonic",
+    "curl",
+)
 _ASSIGNED = ("passw", "pwd", "passphrase", "passcode", "secret", "token", "key", "credential")
 # What stands where a secret would, and is none.
 _PLACEHOLDER = re.compile(
@@ -94,14 +114,15 @@ class Credential:
         if passage.long:
             if _vendor_key().search(" ".join(passage.long)):
                 for match in _vendor_key().finditer(text):
-                    yield Hit(*match.span(), "api_key", 1.0, "vendor-prefix")
+                    if _is_made(match[0]):
+                        yield Hit(*match.span(), "api_key", 1.0, "vendor-prefix")
             if "eyJ" in text:
                 for match in _jwt().finditer(text):
                     yield Hit(*match.span(), "jwt", 1.0, "jwt")
-            if "://" in text and "@" in text:
-                for match in _url_password().finditer(text):
-                    if not _PLACEHOLDER.match(match[1]):
-                        yield Hit(*match.span(1), "connection_string", 1.0, "url-password")
+        if "://" in text and "@" in text:
+            for match in _url_password().finditer(text):
+                if not _PLACEHOLDER.match(match[1]):
+                    yield Hit(*match.span(1), "connection_string", 1.0, "url-password")
         if "-----begin" in folded:
             for match in _private_key().finditer(text):
                 yield Hit(*match.span(), "private_key", 1.0, "pem")
@@ -116,10 +137,10 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             if _is_assigned_secret(match["name"].lower(), match["quote"], match["value"]):
                 label = "api_key" if _is_key_name(match["name"].lower()) else "password"
                 yield Hit(*match.span("value"), label, 0.9, "assignment")
-    if "--" in text:
+    if "--" in text or " -u " in text:
         for match in _flag().finditer(text):
-            if not _PLACEHOLDER.match(match[1]):
-                yield Hit(*match.span(1), "password", 0.9, "command-line")
+            if not _PLACEHOLDER.match(match[match.lastindex or 0]):
+                yield Hit(*match.span(match.lastindex or 0), "password", 0.9, "command-line")
     if "pass" in folded or "pwd" in words or "pw" in words:
         for match in _said_password().finditer(text):
             if _is_said_secret(match["value"], quoted=bool(match["quote"])):
@@ -169,6 +190,11 @@ def _is_said_secret(value: str, *, quoted: bool) -> bool:
     return bare not in _STATES and not bare.endswith(("ed", "ing", "ly", "able", "ible", "ful", "ous", "ent", "ant"))
 
 
+def _is_made(key: str) -> bool:
+    """Is it a key rather than a picture of one, such as `ghp_xxxxxxxx`, or a long name that begins like one?"""
+    return _same_run().search(key) is None and any(map(str.isdigit, key))
+
+
 def _is_random(value: str) -> bool:
     """Does it look made by a machine: long enough, with letters and digits mixed?"""
     letters, digits = sum(map(str.isalpha, value)), sum(map(str.isdigit, value))
@@ -178,6 +204,11 @@ def _is_random(value: str) -> bool:
 @lru_cache(maxsize=1)
 def _vendor_key() -> re.Pattern[str]:
     return re.compile(r"(?<![A-Za-z0-9])(?:" + "|".join(_VENDOR_KEYS) + ")")
+
+
+@lru_cache(maxsize=1)
+def _same_run() -> re.Pattern[str]:
+    return re.compile(r"(.)\1{6}")
 
 
 @lru_cache(maxsize=1)
@@ -209,7 +240,10 @@ def _assignment() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _flag() -> re.Pattern[str]:
-    return re.compile(r"--(?:password|passwd|pass|token|secret|api-key|apikey|access-key|secret-key)[= ][\"']?([^\s\"'\-][^\s\"']{3,200})")
+    return re.compile(
+        r"--(?:password|passwd|pass|token|secret|api-key|apikey|access-key|secret-key)[= ][\"']?([^\s\"'\-][^\s\"']{3,200})"
+        r"|\s(?:-u|--user)[= ]{1,2}[\"']?[^\s\"':]{0,80}[\"']?:[\"']?([^\s\"':]{3,120})"
+    )
 
 
 @lru_cache(maxsize=1)

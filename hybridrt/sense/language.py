@@ -77,15 +77,18 @@ def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
 def _script(text: str) -> str:
     """Return the language of a script other than Latin; unknown for a mixture; nothing for stray letters."""
     counts: dict[str, int] = {}
-    strange = 0
-    for char in text:
-        if char > "\u024f" and char.isalpha():
-            strange += 1
-            for first, last, code in _SCRIPTS:
-                if first <= char <= last:
-                    counts[code] = counts.get(code, 0) + 1
-                    break
-    latin = sum(map(str.isalpha, text)) - strange
+    latin = strange = 0
+    for char in set(text):
+        if not char.isalpha():
+            continue
+        times = text.count(char)
+        if char <= "\u024f":
+            latin += times
+            continue
+        strange += times
+        code = next((code for first, last, code in _SCRIPTS if first <= char <= last), None)
+        if code:
+            counts[code] = counts.get(code, 0) + times
     if strange < _FEW_LETTERS and strange <= latin:
         return ""
     if "ja" in counts:
