@@ -131,32 +131,33 @@ class Credential:
 
 
 def _named_secrets(passage: Passage) -> Iterator[Hit]:
+    # The patterns run over the lower-case text, which Python searches several times faster than without regard to case.
     text, folded, words = passage.text, passage.folded, passage.vocabulary
-    if ("=" in text or ":" in text or "--" in text) and any(name in folded for name in _ASSIGNED):
-        for match in _assignment().finditer(text):
-            if _is_assigned_secret(match["name"].lower(), match["quote"], match["value"]):
-                label = "api_key" if _is_key_name(match["name"].lower()) else "password"
-                yield Hit(*match.span("value"), label, 0.9, "assignment")
+    if ("=" in text or ":" in text) and any(name in folded for name in _ASSIGNED):
+        for match in _assignment().finditer(folded):
+            start, end = match.span("value")
+            if _is_assigned_secret(match["name"], match["quote"], text[start:end]):
+                yield Hit(start, end, "api_key" if _is_key_name(match["name"]) else "password", 0.9, "assignment")
     if "--" in text or " -u " in text:
-        for match in _flag().finditer(text):
+        for match in _flag().finditer(folded):
             if not _PLACEHOLDER.match(match[match.lastindex or 0]):
                 yield Hit(*match.span(match.lastindex or 0), "password", 0.9, "command-line")
     if "pass" in folded or "pwd" in words or "pw" in words:
-        for match in _said_password().finditer(text):
+        for match in _said_password().finditer(folded):
             if _is_said_secret(match["value"], quoted=bool(match["quote"])):
                 yield Hit(*match.span("value"), "password", 0.8, "password-in-prose")
         if not words.isdisjoint(("login", "username", "user", "credentials", "account", "admin", "root")):
-            for match in _login_pair().finditer(text):
+            for match in _login_pair().finditer(folded):
                 yield Hit(*match.span(1), "password", 0.8, "login-in-prose")
     if passage.digits >= 4 and not words.isdisjoint(("pin", "otp", "passcode", "code", "2fa")):
         for match in _said_code().finditer(folded):
             yield Hit(*match.span(1), "password", 0.8, "code-in-prose")
-    if not words.isdisjoint(("token", "key", "secret", "apikey")) and passage.digits >= 2:
-        for match in _said_key().finditer(text):
+    if passage.digits >= 2 and not words.isdisjoint(("token", "key", "secret", "apikey")):
+        for match in _said_key().finditer(folded):
             if _is_random(match[1]):
                 yield Hit(*match.span(1), "api_key", 0.8, "key-in-prose")
     if not words.isdisjoint(("bearer", "basic", "authorization")):
-        for match in _authorization().finditer(text):
+        for match in _authorization().finditer(folded):
             if _is_random(match[1]):
                 yield Hit(*match.span(1), "api_key", 0.9, "authorization-header")
     if not words.isdisjoint(("phrase", "mnemonic", "seed")):
@@ -232,9 +233,8 @@ def _assignment() -> re.Pattern[str]:
     return re.compile(
         r"(?P<name>passw(?:or)?d|passphrase|passcode|pwd|secret|token|api[_\- ]?key|(?:access|account|private|auth|encryption|signing"
         r"|sharedaccess|master|service|client|license)[_\-]?key|credential)"
-        r"s?(?:[_\-][A-Za-z0-9]{1,20}){0,2}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
+        r"s?(?:[_\-][a-z0-9]{1,20}){0,2}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
         r"(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;&]{4,200})",
-        re.IGNORECASE,
     )
 
 
@@ -253,7 +253,6 @@ def _said_password() -> re.Pattern[str]:
     return re.compile(
         rf"\b(?:password|passcode|passphrase|passwd|pwd|pw|pass(?!\w|\sto\b))s?\b{of_what}"
         rf"(?:\s(?:is|was|are|will\sbe|should\sbe)|'s|:|\s=|\s-|(?<=word)\sto(?=\s\S*[\d\"'`!@#$%^&*]))(?:{value})",
-        re.IGNORECASE,
     )
 
 
@@ -263,7 +262,6 @@ def _login_pair() -> re.Pattern[str]:
         r"\b(?:login|log\sin|sign\sin|username|user|credentials|account|admin|root)\b[^\n]{0,60}?\b(?:password|passwd|pass|pwd"
         r"|pw)\s{0,2}[:=]?\s{0,2}[\"'`]?"
         r"(?=\S{0,40}\d)([^\s\"'`]{5,80})",
-        re.IGNORECASE,
     )
 
 
@@ -280,14 +278,13 @@ def _said_code() -> re.Pattern[str]:
 def _said_key() -> re.Pattern[str]:
     return re.compile(
         r"\b(?:token|key|secret|apikey)\b(?:\s(?:for|to|of)(?:\s[\w.'-]{1,30}){1,4}?)?(?:\s(?:is|was|here)|:|\s="
-        r"|\s->)?:?\s{0,3}[\"'`(]?([A-Za-z0-9_\-+/=.]{10,200})",
-        re.IGNORECASE,
+        r"|\s->)?:?\s{0,3}[\"'`(]?([a-z0-9_\-+/=.]{10,200})",
     )
 
 
 @lru_cache(maxsize=1)
 def _authorization() -> re.Pattern[str]:
-    return re.compile(r"\b(?:bearer|basic)\s{1,3}([A-Za-z0-9_\-.+/=~]{12,4000})", re.IGNORECASE)
+    return re.compile(r"\b(?:bearer|basic)\s{1,3}([a-z0-9_\-.+/=~]{12,4000})")
 
 
 @lru_cache(maxsize=1)

@@ -27,15 +27,13 @@ _RELATIVE = (
     r"nephew|friend|bestie|roommate|flatmate|colleague|co-?worker|boss|manager|employee|neighbou?r|teacher|student|girl|boy|ex"
     r"|family)(?:-in-law)?"
 )
-# A person, by the word the person is found by; everything about somebody's health begins at one of these.
-_CUE = (
-    r"(?:\b(?:i|im|ive|he|she|we|my|our|his|her|their|me|him|us|pt|mr|mrs|ms|miss)\b|\bof\s(?:mine|ours)\b"
-    r"|(?<!\ba\s)(?<!\bevery\s)(?<!\beach\s)(?<!\bany\s)\bpatient\b)"
-)
+# A person, by the word the person is found by; everything about somebody's health begins at one of these. The blank (or
+# mark) before the word is part of the pattern: starting from it is several times faster than from every word boundary.
+_CUE = r"[^a-z0-9](i|im|ive|he|she|we|my|our|his|her|their|me|him|us|pt|mr|mrs|ms|miss|patient|of\s(?:mine|ours))\b"
 _WHO = (
     rf"(?:(?:i|im|ive|he|she|we|pt|of\s(?:mine|ours))\b(?:'ve|'m|'d|'s|'re)?"
     rf"|(?:my|our|his|her|their)\s(?:[\w'-]+\s){{0,2}}(?:{_RELATIVE}|patient|pt|client|resident)\b(?:'s)?"
-    rf"|patient\b(?:'s)?|(?:mr|mrs|ms|miss)\b\.?\s\w+)"
+    rf"|(?<!\ba\s)(?<!\bevery\s)(?<!\beach\s)(?<!\bany\s)patient\b(?:'s)?|(?:mr|mrs|ms|miss)\b\.?\s\w+)"
 )
 # Words that may stand between a person and the verb, and that do not begin another clause.
 _AUX = (
@@ -110,6 +108,10 @@ _NOT_NAMES = wordset(
 # Terms that a name or the form of a clinical note can make a person's.
 _NAMEABLE = frozenset({"condition", "symptom", "state", "drug"})
 _NOTABLE = frozenset({"condition", "symptom", "procedure", "drug", "own"})
+_NOTE_WORDS = wordset(
+    "pt hx pmh pmhx hpi dx rx prn bid tid qd qhs nkda complaint discharge admitting h c s y yo male female man woman boy girl m f "
+    "gentleman lady diagnosis assessment impression medication medications allergies prescription patient mrn dob"
+)
 # Only the persons nearest before a term are tried: further ones belong to other clauses.
 _NEAREST = 5
 
@@ -145,9 +147,11 @@ class _Reader:
     def __init__(self, passage: Passage) -> None:
         self._text = passage.text
         self._folded = passage.folded
-        self._cues = [match.span() for match in _cue().finditer(passage.folded)]
+        # The blank in front makes the first word of the text one that follows a mark too.
+        self._cues = [(match.start(1) - 1, match.end() - 1) for match in _cue().finditer(" " + passage.folded)]
         self._cue_starts = [start for start, _ in self._cues]
-        self._notes = [match.start() for match in _note().finditer(passage.folded)]
+        has_note_words = not _NOTE_WORDS.isdisjoint(passage.vocabulary)
+        self._notes = [match.start() for match in _note().finditer(passage.folded)] if has_note_words else []
         self._is_exam = any(mark in passage.folded for mark in _EXAM)
 
     def rule(self, start: int, end: int, kind: str) -> str:
@@ -216,12 +220,12 @@ def _sentence(folded: str, start: int, end: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=1)
 def _heads() -> dict[str, tuple[tuple[str, str], ...]]:
-    """Return, by the last word of each term, the terms that end in it: few texts hold any, and most of this is never read."""
+    """Return, by the longest word of each term, the terms that hold it: few texts hold any, and most of this is never read."""
     heads: dict[str, list[tuple[str, str]]] = {}
     for kind, line in rows_of("health.txt"):
         for term in line.split(", "):
-            last = re.split(r"[^a-z0-9']+", term.rstrip("+"))[-1]
-            for form in (last, last + "s", last + "'s"):
+            head = max(re.split(r"[^a-z0-9']+", term), key=len)
+            for form in (head, head + "s", head + "'s") if term.endswith(head) else (head,):
                 heads.setdefault(form, []).append((term, kind))
     return {word: tuple(terms) for word, terms in heads.items()}
 
