@@ -60,12 +60,14 @@ def _phones(passage: Passage) -> Iterator[Hit]:
     text = passage.text
     done = 0
     for start, end in passage.numbers:
-        for match in _phone().finditer(text, max(0, start - 2), min(len(text), end + 9)):
+        at, stop = max(done, start - 2), min(len(text), end + 9)
+        while match := _phone().search(text, at, stop):
             kind = match.lastgroup or ""
-            if match.start() < done or not _is_phone(kind, match, passage):
-                continue
-            done = match.end()
-            yield Hit(*match.span(), "phone", 0.9 if kind in ("plus", "us") else 0.7, f"phone-{kind}")
+            if _is_phone(kind, match, passage):
+                at = done = match.end()
+                yield Hit(*match.span(), "phone", 0.9 if kind in ("plus", "us") else 0.7, f"phone-{kind}")
+            else:
+                at = match.start() + 1
 
 
 def _is_phone(kind: str, match: re.Match[str], passage: Passage) -> bool:
@@ -115,10 +117,10 @@ def _domain() -> re.Pattern[str]:
 def _spoken_email() -> re.Pattern[str]:
     at = r"(?:\s?[\[({<]\s?at\s?[\])}>]\s?|\sat\s)"
     dot = r"(?:\s?[\[({<]\s?dot\s?[\])}>]\s?|\sdot\s|\.)"
-    return re.compile(
-        rf"(?<![\w.])[a-z0-9][\w.+-]{{0,63}}(?:\sdot\s[\w+-]{{1,63}}){{0,2}}{at}[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"
-        rf"(?:\s?[\[({{<]\s?dot\s?[\])}}>]\s?|\sdot\s)(?:{_SPOKEN_TOP})\b"
-    )
+    spoken_dot = r"(?:\s?[\[({<]\s?dot\s?[\])}>]\s?|\sdot\s)"
+    local = r"(?<![\w.])[a-z0-9][\w.+-]{0,63}(?:\sdot\s[\w+-]{1,63}){0,2}"
+    domain = rf"(?!the\b|an?\b|this\b|that\b|my\b|your\b)[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"
+    return re.compile(rf"{local}{at}{domain}{spoken_dot}(?:{_SPOKEN_TOP})\b")
 
 
 @lru_cache(maxsize=1)

@@ -82,7 +82,7 @@ class Scan:
     def _slice(self, index: int, text: str, begin: int, ready: Reading | None) -> int:
         """Scan what begins between `begin` and the end of the slice; return how many characters were read for it."""
         first, end = max(0, begin - REACH_BACK), begin + self.slice_chars
-        if ready is not None and len(text) <= end:
+        if ready is not None and begin == 0 and len(text) <= end:
             self._piece(index, ready, 0, 0, end)
             return len(text)
         piece = text[first : end + REACH_ON]

@@ -31,11 +31,14 @@ def main(data: Path, out: Path) -> None:
     for word in CHAT:
         where[word] = {str(n) for n in range(SOURCES)}
     words = sorted(
-        w for w, s in where.items() if len(s) >= SOURCES and prompts[w] >= PROMPTS and (len(w) > 1 or w in "ai") and not FOREIGN & {w}
+        w for w, s in where.items() if len(s) >= SOURCES and prompts[w] >= PROMPTS and (len(w) > 2 or w in SHORT) and not FOREIGN & {w}
     )
     out.write_text("\n".join([*words, ""]), encoding="ascii")
     print(len(words), "words")
 
+
+# The words of one or two letters; all others of that size are symbols, or words of another language.
+SHORT = wordset("a i am an as at be by do go he hi if in is it me my no of oh ok on or so to tv uk um up us vs we ya yo pm ai dr mr ms pi")
 
 # Words of other languages that titles and quotations carry into English prompts.
 FOREIGN = wordset(
