@@ -68,8 +68,10 @@ def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
         for code in _markers()[word]:
             votes[code] = votes.get(code, 0) + 1
     code, most = max(votes.items(), key=lambda vote: vote[1])
-    if most > known or (most == 1 and known == 0):
+    if most > known:
         return code
+    if most == known and words <= _FEW_WORDS:
+        return UNKNOWN
     # Three small words of one language in a row make a sentence of it; a title in a short request has one or two.
     return UNKNOWN if most >= 3 and most * 5 > words else ""
 

@@ -44,7 +44,7 @@ SHORT = wordset("a i am an as at be by do go he hi if in is it me my no of oh ok
 FOREIGN = wordset(
     "el la los las les der das und il le que en von dos des du de del di da una un le et je est mi tu su sie ist mit auf por para con "
     "como y amor vie sur "
-    "och het een van ne na og te ta nu om si ya"
+    "ciao casa dia och het een van ne na og te ta nu om si ya"
 )
 
 # What people say to an assistant and seldom write in a question.
