@@ -21,7 +21,7 @@ _SPOKEN_TOP = (
 # Words that say that a number is a telephone number.
 _CALL_WORDS = wordset(
     "call phone telephone tel mobile cell cellphone fax text sms whatsapp signal telegram dial ring reach contact hotline landline handy "
-    "ph mob"
+    "ph mob answering beeper pager voicemail"
 )
 # A context word counts when it stands this many characters before the number: about eight words.
 _CONTEXT = 48
@@ -48,23 +48,26 @@ class Contact:
 def _emails(text: str) -> Iterator[Hit]:
     at = text.find("@")
     while at >= 0:
-        local = _local().search(text, max(0, at - 64), at)
         domain = _domain().match(text, at + 1, at + 255)
-        if local and domain and domain[1].lower() not in _NOT_TOP_LEVEL and local[0].lower() not in _NOT_PEOPLE:
-            yield Hit(local.start(), domain.end(), "email", 1.0, "email")
+        if domain and domain[1].lower() not in _NOT_TOP_LEVEL:
+            local = _local().search(text, max(0, at - 64), at)
+            if local and local[0].lower() not in _NOT_PEOPLE:
+                yield Hit(local.start(), domain.end(), "email", 1.0, "email")
         at = text.find("@", at + 1)
 
 
 def _phones(passage: Passage) -> Iterator[Hit]:
     text = passage.text
+    done = 0
     for start, end in passage.numbers:
-        done = 0
-        for match in _phone().finditer(text, max(0, start - 2), min(len(text), end + 2)):
+        at, stop = max(done, start - 2), min(len(text), end + 9)
+        while match := _phone().search(text, at, stop):
             kind = match.lastgroup or ""
-            if match.start() < done or not _is_phone(kind, match, passage):
-                continue
-            done = match.end()
-            yield Hit(*match.span(), "phone", 0.9 if kind in ("plus", "us") else 0.7, f"phone-{kind}")
+            if _is_phone(kind, match, passage):
+                at = done = match.end()
+                yield Hit(*match.span(), "phone", 0.9 if kind in ("plus", "us") else 0.7, f"phone-{kind}")
+            else:
+                at = match.start() + 1
 
 
 def _is_phone(kind: str, match: re.Match[str], passage: Passage) -> bool:
@@ -75,17 +78,29 @@ def _is_phone(kind: str, match: re.Match[str], passage: Passage) -> bool:
         return 10 <= digits <= 17
     if kind in ("us", "pairs"):
         return True
-    before = passage.folded[max(0, match.start() - _CONTEXT) : match.start()]
-    named = not _CALL_WORDS.isdisjoint(_words().findall(before)) or bool(_own_number().search(before))
-    if kind == "trunk":
-        return 9 <= digits <= 12 and (named or _is_trunk_shape(match[0]))
-    return named and (digits in (7, 8) if kind == "short" else 9 <= digits <= 12)
+    if kind == "trunk" and 9 <= digits <= 12 and _is_trunk_shape(match[0]):
+        return True
+    return 7 <= digits <= 15 and not _is_date(match[0]) and _is_named(passage.folded, *match.span())
+
+
+def _is_named(folded: str, start: int, end: int) -> bool:
+    """Does a word beside the number say that one can call it?"""
+    before = folded[max(0, start - _CONTEXT) : start]
+    if not _CALL_WORDS.isdisjoint(_words().findall(before)) or _own_number().search(before):
+        return True
+    return _said_after().match(folded, end) is not None
 
 
 def _is_trunk_shape(number: str) -> bool:
-    """Is it grouped as in Britain, Germany and their neighbours: an area code with 0 and one to three groups of three or more?"""
+    """Is it grouped as in Britain, Germany and their neighbours: an area code with 0, then groups of three or more?"""
     groups = re.findall(r"\d+", number)
+    if len(groups) == 2 and [len(group) for group in groups] == [2, 8]:
+        return True
     return 2 <= len(groups) <= 4 and 3 <= len(groups[0]) <= 5 and all(len(group) >= 3 for group in groups)
+
+
+def _is_date(number: str) -> bool:
+    return _date().match(number) is not None
 
 
 @lru_cache(maxsize=1)
@@ -102,29 +117,41 @@ def _domain() -> re.Pattern[str]:
 def _spoken_email() -> re.Pattern[str]:
     at = r"(?:\s?[\[({<]\s?at\s?[\])}>]\s?|\sat\s)"
     dot = r"(?:\s?[\[({<]\s?dot\s?[\])}>]\s?|\sdot\s|\.)"
-    return re.compile(
-        rf"(?<![\w.])[a-z0-9][\w.+-]{{0,63}}(?:\sdot\s[\w+-]{{1,63}}){{0,2}}{at}[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"
-        rf"(?:\s?[\[({{<]\s?dot\s?[\])}}>]\s?|\sdot\s)(?:{_SPOKEN_TOP})\b"
-    )
+    spoken_dot = r"(?:\s?[\[({<]\s?dot\s?[\])}>]\s?|\sdot\s)"
+    local = r"(?<![\w.])[a-z0-9][\w.+-]{0,63}(?:\sdot\s[\w+-]{1,63}){0,2}"
+    domain = rf"(?!the\b|an?\b|this\b|that\b|my\b|your\b)[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"
+    return re.compile(rf"{local}{at}{domain}{spoken_dot}(?:{_SPOKEN_TOP})\b")
 
 
 @lru_cache(maxsize=1)
 def _phone() -> re.Pattern[str]:
-    gap = r"[ .\-/]?"
+    extension = r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
+    apart = r"(?<![\w.+])(?<!\d[-.])"
+    done = r"(?!\w)(?![-.]\d)"
     return re.compile(
-        rf"(?<![\w.])(?P<plus>\+\d(?:[ .\-/]{{0,2}}[()]?[ .\-/]{{0,1}}[()]?\d){{6,14}})(?![\d])"
-        rf"|(?<![\w.+])(?P<zeros>00[1-9](?:[ .\-/]\d{{1,5}}|\d){{6,14}})(?!\d)"
-        rf"|(?<![\w.+])(?<!\d[-.])(?P<us>(?:1[ .-]?)?(?:\([2-9]\d\d\)[ .-]?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{{4}})(?![\w])(?![-.]\d)"
-        rf"|(?<![\w.+])(?<!\d[-.])(?P<pairs>0[1-9](?:[ .-]\d\d){{4}})(?!\w)(?![-.]\d)"
-        rf"|(?<![\w.+])(?<!\d[-.])(?P<trunk>\(?0\d(?:[ \-/]?[()]?{gap[:-1]}?\d){{7,11}})(?!\w)(?![-.]\d)"
-        rf"|(?<![\w.+])(?<!\d[-.])(?P<short>\d{{3}}[ .-]?\d{{4}}|\d{{4}}[ .-]\d{{4}})(?!\w)(?![-.]\d)"
-        rf"|(?<![\w.+])(?<!\d[-.])(?P<bare>\(?[1-9]\d(?:{gap}[()]?\d){{7,10}})(?!\w)(?![-.]\d)"
+        r"(?<![\w.])(?P<plus>\+\d(?:[ .\-/]{0,2}[()]?[ .\-/]?[()]?\d){6,14})(?!\d)"
+        r"|(?<![\w.+])(?P<zeros>00[1-9](?:[ .\-/]\d{1,5}|\d){6,14})(?!\d)"
+        rf"|{apart}(?P<us>(?:1[ .-]?)?(?:\([2-9]\d\d\)[ .-]?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{{4}}{extension}){done}"
+        rf"|{apart}(?P<pairs>0[1-9](?:[ .-]\d\d){{4}}){done}"
+        rf"|{apart}(?P<trunk>\(?0\d(?:[ \-/]?[()]?[ .\-/]?\d){{7,11}}){done}"
+        rf"|{apart}(?P<bare>\(?\d(?:[ .\-/]{{0,2}}[()]?[ .\-/]?\d){{6,14}}{extension}){done}"
     )
 
 
 @lru_cache(maxsize=1)
+def _said_after() -> re.Pattern[str]:
+    return re.compile(r"[ (,-]{1,3}(?:office|fax|mobile|cell|phone|tel|landline|ext)\b")
+
+
+@lru_cache(maxsize=1)
+def _date() -> re.Pattern[str]:
+    year, part = r"(?:19|20)\d\d", r"\d{1,2}"
+    return re.compile(rf"(?:{year}[-./ ]{part}[-./ ]{part}|{part}[-./]{part}[-./]{year}|{year}\s?-\s?{year})(?!\d)")
+
+
+@lru_cache(maxsize=1)
 def _own_number() -> re.Pattern[str]:
-    return re.compile(r"\b(?:my|his|her|their|our|'s)\s(?:\w+\s)?(?:number|no|nr)\b")
+    return re.compile(r"\b(?:my|his|her|their|our)\s(?:(?:new|old|home|work|office|direct)\s)?(?:number|no|nr)\b")
 
 
 @lru_cache(maxsize=1)

@@ -68,8 +68,10 @@ def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
         for code in _markers()[word]:
             votes[code] = votes.get(code, 0) + 1
     code, most = max(votes.items(), key=lambda vote: vote[1])
-    if most > known or (most == 1 and known == 0):
+    if most > known:
         return code
+    if most == known and words <= _FEW_WORDS:
+        return UNKNOWN
     # Three small words of one language in a row make a sentence of it; a title in a short request has one or two.
     return UNKNOWN if most >= 3 and most * 5 > words else ""
 
@@ -77,15 +79,18 @@ def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
 def _script(text: str) -> str:
     """Return the language of a script other than Latin; unknown for a mixture; nothing for stray letters."""
     counts: dict[str, int] = {}
-    strange = 0
-    for char in text:
-        if char > "\u024f" and char.isalpha():
-            strange += 1
-            for first, last, code in _SCRIPTS:
-                if first <= char <= last:
-                    counts[code] = counts.get(code, 0) + 1
-                    break
-    latin = sum(map(str.isalpha, text)) - strange
+    latin = strange = 0
+    for char in set(text):
+        if not char.isalpha():
+            continue
+        times = text.count(char)
+        if char <= "\u024f":
+            latin += times
+            continue
+        strange += times
+        code = next((code for first, last, code in _SCRIPTS if first <= char <= last), None)
+        if code:
+            counts[code] = counts.get(code, 0) + times
     if strange < _FEW_LETTERS and strange <= latin:
         return ""
     if "ja" in counts:

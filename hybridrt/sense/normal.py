@@ -26,6 +26,8 @@ _PLAIN = str.maketrans(
 )
 # Cyrillic and Greek letters that look like Latin ones. They are folded only inside a word that also has Latin letters.
 _LOOKALIKE = str.maketrans("аеорсухіјѕԁһӏАВЕКМНОРСТУХІЈЅοαΑΒΕΖΗΙΚΜΝΟΡΤΥΧν", "aeopcyxijsdhlABEKMHOPCTYXIJSoaABEZHIKMNOPTYXv")  # noqa: RUF001
+# A few characters stand for whole sentences (a benediction of 18 letters). Text made of them must not grow.
+_LONGEST_FOLD = 6
 _ASCII = frozenset(map(chr, range(128)))
 
 
@@ -94,6 +96,8 @@ def _fold(char: str) -> str:
     if (plain := char.translate(_PLAIN)) != char:
         return plain
     fold = unicodedata.normalize("NFKC", char)
+    if len(fold) > _LONGEST_FOLD:
+        return " "
     return "".join(str(unicodedata.decimal(c, c)) for c in fold) if fold != char or char.isdecimal() else char
 
 

@@ -56,12 +56,24 @@ class Payment:
 def _cards(passage: Passage) -> Iterator[Hit]:
     for start, end in passage.numbers:
         for match in _card().finditer(passage.text, start, min(len(passage.text), end + 2)):
-            first, last = match.span(1)
-            number = "".join(filter(str.isdigit, match[1]))
-            if not 12 <= len(number) <= 19 or not is_luhn(number) or len(set(number)) < 2:
-                continue
-            if _is_issued(number) or (number[0] in "56" and _is_named(passage, first)):
-                yield Hit(first, last, "credit_card", 1.0, "card", "luhn")
+            first = match.start()
+            for size in _sizes(match):
+                number = "".join(filter(str.isdigit, match[1][:size]))
+                if not 12 <= len(number) <= 19 or len(set(number)) == 1 or not is_luhn(number):
+                    continue
+                if _is_issued(number) or _is_named(passage, first):
+                    yield Hit(first, first + size, "credit_card", 1.0, "card", "luhn")
+                    break
+
+
+def _sizes(match: re.Match[str]) -> Iterator[int]:
+    """Return how many characters of a candidate may be the card: what follows a card may be a number of its own."""
+    size = len(match[1])
+    yield size
+    if match["groups"]:
+        yield size - len(match["more"] or "")
+    elif match["apart"]:
+        yield from range(2 * 19 - 1, 2 * 12, -2)
 
 
 def _is_issued(number: str) -> bool:
@@ -99,12 +111,14 @@ def _ibans(passage: Passage) -> Iterator[Hit]:
 
 @lru_cache(maxsize=1)
 def _card() -> re.Pattern[str]:
-    # Grouped as cards are printed, or single digits apart, or without gaps. The lookahead lets candidates overlap.
+    # Grouped as cards are printed, or without gaps, or every digit apart. The lookahead lets candidates overlap.
     gap = r"[ \-.]{1,2}"
     return re.compile(
-        rf"(?<![\w])(?<!\d[.\-])(?=(\d{{4}}{gap}\d{{4}}{gap}\d{{4}}{gap}\d{{4}}(?:{gap}\d{{1,3}})?(?!\d)"
+        rf"(?<!\w)(?<!\d[.\-])(?=("
+        rf"(?P<groups>\d{{4}}{gap}\d{{4}}{gap}\d{{4}}{gap}\d{{4}}(?!\d)(?P<more>{gap}\d{{1,3}}(?!\d))?)"
         rf"|\d{{4}}{gap}\d{{6}}{gap}\d{{4,5}}(?!\d)"
-        rf"|\d{{12,19}}(?!\w)|\d(?:[ \-.]\d){{11,18}}(?![ \-.]?\d)))"
+        rf"|\d{{12,19}}(?!\w)"
+        rf"|(?P<apart>\d(?:[ \-.]\d){{11,29}}(?!\d))))"
     )
 
 

@@ -31,17 +31,20 @@ def main(data: Path, out: Path) -> None:
     for word in CHAT:
         where[word] = {str(n) for n in range(SOURCES)}
     words = sorted(
-        w for w, s in where.items() if len(s) >= SOURCES and prompts[w] >= PROMPTS and (len(w) > 1 or w in "ai") and not FOREIGN & {w}
+        w for w, s in where.items() if len(s) >= SOURCES and prompts[w] >= PROMPTS and (len(w) > 2 or w in SHORT) and not FOREIGN & {w}
     )
     out.write_text("\n".join([*words, ""]), encoding="ascii")
     print(len(words), "words")
 
 
+# The words of one or two letters; all others of that size are symbols, or words of another language.
+SHORT = wordset("a i am an as at be by do go he hi if in is it me my no of oh ok on or so to tv uk um up us vs we ya yo pm ai dr mr ms pi")
+
 # Words of other languages that titles and quotations carry into English prompts.
 FOREIGN = wordset(
     "el la los las les der das und il le que en von dos des du de del di da una un le et je est mi tu su sie ist mit auf por para con "
     "como y amor vie sur "
-    "och het een van ne na og te ta nu om si ya"
+    "ciao casa dia och het een van ne na og te ta nu om si ya"
 )
 
 # What people say to an assistant and seldom write in a question.

@@ -1,0 +1,40 @@
+"""No text makes a scan take more than its share of time."""
+
+import time
+
+import pytest
+
+from hybridrt.sense.complexity import score
+from hybridrt.sense.injection import has_known_form
+from hybridrt.sense.language import language_of
+from hybridrt.sense.passage import prepare
+from tests.sense.kit import DETECTORS
+
+UNITS = (
+    "a", "1", "1 ", "1.", "1-", "(1", "+1", "@", "a@", "a.", "a@a.", "0", "4111 ", "4111111111111111 ", "DE89 ", "password ", "password=", "password is ",
+    "password for my ", "pin for a b ", "token ", "secret_key_", "key for a b ", "bearer ", "login a ", "-----BEGIN PRIVATE KEY-----", "eyJa.", "https://a:",
+    "sk-ant-", "i have had ", "my mother ", "my my ", "i am am cancer ", "i have hiv ", "cancer ", "John Smith has cancer ", "my knee ", "45 year old male pain ",
+    "passport number ", "AB 12", "A", "\u200b", "é1", "\u04301", "\ufdfa", "ignore all ", "reveal your ", "seed word ", "a dot ", "a at a dot ", "%B4111111111111^",
+    "--password ", "cvv ", "account number ", "\n", " ", ".", "{", "\x00", "\u202e", "x1 ", "call (1",
+)  # fmt: skip
+
+
+def seconds(text):
+    began = time.process_time()
+    passage = prepare(text)
+    for detector in DETECTORS.values():
+        for _ in detector.scan(passage):
+            pass
+    score(passage, language_of(passage))
+    has_known_form(passage)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("unit", UNITS)
+def test_twice_the_text_takes_about_twice_the_time(unit):
+    seconds(unit * 50)
+    short, long = unit * (4_000 // len(unit)), unit * (16_000 // len(unit))
+    quick = min(seconds(short) for _ in range(3))
+    slow = min(seconds(long) for _ in range(3))
+    # Four times the text. Quadratic work would take sixteen times as long; half of that is well above the noise.
+    assert slow < 8 * quick + 0.01

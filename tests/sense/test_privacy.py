@@ -1,0 +1,287 @@
+"""The verdict over a request: what is present, absent and unknown; slices; failures."""
+
+import asyncio
+import time
+from dataclasses import astuple
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybridrt.deadline import Deadline
+from hybridrt.request import make_request
+from hybridrt.sense import Hit, Senses, covered_labels
+from hybridrt.sense.meaning import LEVELS, MEANINGS
+from hybridrt.sense.senses import shipped_detectors
+
+SENSES = Senses()
+PIXEL = b"\x89PNG\r\n\x1a\n" + b"\x00" * 8
+SAMPLE = "Mail jane@example.com, card 4929 1234 5678 9015, ssn 123-45-6789, my password is hunter2, and I have diabetes."
+
+
+async def privacy(prompt, senses=SENSES, deadline=None, **options):
+    return (await senses.sense(make_request(prompt, options), deadline)).privacy
+
+
+def test_the_table_speaks_of_known_levels_and_every_covered_label_has_a_finding_that_means_it():
+    assert {meaning.level for meaning in MEANINGS.values()} <= set(LEVELS)
+    assert {meaning.data for meaning in MEANINGS.values()} == covered_labels()
+    assert all(meaning.mask.startswith("[") and meaning.mask.endswith("]") for meaning in MEANINGS.values())
+
+
+@pytest.mark.parametrize(
+    ("prompt", "level", "label"),
+    [
+        ("mail jane@example.com", "internal", "contact"),
+        ("ssn 123-45-6789", "confidential", "government_id"),
+        ("card 4929 1234 5678 9015", "confidential", "payment_card"),
+        ("my password is hunter2", "confidential", "credential"),
+        ("I have diabetes", "special", "health"),
+    ],
+)
+async def test_a_finding_sets_its_label_and_at_least_its_level(prompt, level, label):
+    found = await privacy(prompt)
+    assert found.sensitivity == level
+    assert {name for name, presence in found.labels.items() if presence == "present"} == {label}
+
+
+async def test_the_highest_level_of_all_findings_counts():
+    assert (await privacy(SAMPLE)).sensitivity == "special"
+
+
+@pytest.mark.parametrize(
+    "prompt", ["Ich habe eine Frage zum Wetter", "¿Dónde está la biblioteca?", "我想问一个问题", "Как дела сегодня?", "ho il cancro"]
+)
+async def test_another_language_leaves_what_is_said_in_words_unknown(prompt):
+    found = await privacy(prompt)
+    assert found.sensitivity == "unknown"
+    assert {name for name, presence in found.labels.items() if presence == "unknown"} == {"health", "credential"}
+
+
+async def test_another_language_does_not_hide_a_number():
+    found = await privacy("Meine Karte ist 4929 1234 5678 9015, danke")
+    assert found.labels["payment_card"] == "present"
+    assert found.sensitivity == "unknown"
+
+
+async def test_one_foreign_paragraph_in_a_long_text_is_enough():
+    text = "This is an ordinary sentence about the weather in spring. " * 200
+    assert (await privacy(text)).sensitivity == "public"
+    assert (await privacy(text + "Mi hija tiene una enfermedad grave y no sé qué hacer con ella ahora. " * 60)).sensitivity == "unknown"
+
+
+async def test_a_picture_leaves_everything_unknown_that_was_not_found():
+    found = await privacy("What is this? Mail jane@example.com", image=PIXEL)
+    assert found.sensitivity == "unknown"
+    assert found.labels["contact"] == "present"
+    assert {presence for name, presence in found.labels.items() if name != "contact"} == {"unknown"}
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [{"role": "system", "content": "Reply to jane@example.com"}, {"role": "user", "content": "hello"}],
+        [{"role": "user", "content": "jane@example.com"}, {"role": "assistant", "content": "ok"}, {"role": "user", "content": "thanks"}],
+        [{"role": "user", "content": "go"}, {"role": "tool", "content": "from: jane@example.com", "tool_call_id": "1"}],
+        [
+            {"role": "user", "content": "go"},
+            {"role": "assistant", "content": None, "tool_calls": [{"name": "send", "arguments": {"to": [{"who": "jane@example.com"}]}}]},
+        ],
+        [
+            {"role": "user", "content": "go"},
+            {
+                "role": "assistant",
+                "content": None,
+                "tool_calls": [{"name": "send", "arguments": {"jane@example.com": True, "n": {"jane@example.com": "x"}}}],
+            },
+        ],
+    ],
+)
+async def test_every_message_is_read(messages):
+    assert (await privacy(messages)).labels["contact"] == "present"
+
+
+async def test_tools_schemas_and_stop_strings_are_read():
+    tool = {"name": "t", "description": "mail jane@example.com", "parameters": {"type": "object", "properties": {}}}
+    inner = {"name": "t", "description": "", "parameters": {"type": "object", "properties": {"a": {"description": "jane@example.com"}}}}
+    schema = {"type": "object", "title": "x", "description": "for jane@example.com"}
+    for options in ({"tools": [tool]}, {"tools": [inner]}, {"output": schema}, {"stop": ["jane@example.com"]}):
+        assert (await privacy("hello", **options)).labels["contact"] == "present"
+
+
+async def test_the_key_of_a_tool_argument_says_what_its_value_is():
+    messages = [
+        {"role": "user", "content": "go"},
+        {"role": "assistant", "content": None, "tool_calls": [{"name": "login", "arguments": {"password": "hunter2", "ssn": 123456789}}]},
+    ]
+    found = await privacy(messages)
+    assert (found.labels["credential"], found.labels["government_id"]) == ("present", "present")
+
+
+# Slices
+
+FILLER = "The quick brown fox asks how the weather will be on Monday. "
+PARTS = (
+    "jane@example.com",
+    "4929 1234 5678 9015",
+    "123-45-6789",
+    "I have diabetes.",
+    "my password is hunter2",
+    "+44 20 7946 0958",
+    "DE89 3704 0044 0532 0130 00",
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    pieces=st.lists(st.tuples(st.integers(0, 700), st.sampled_from(PARTS)), max_size=8),
+    slice_chars=st.integers(50, 900),
+)
+def test_slices_find_what_the_whole_finds(pieces, slice_chars):
+    text = "".join((FILLER * 12)[:size] + f". So: {part} . " for size, part in pieces) + FILLER
+    whole = asyncio.run(privacy(text, Senses(slice_chars=len(text) + 1)))
+    sliced = asyncio.run(privacy(text, Senses(slice_chars=slice_chars)))
+    assert sorted(map(astuple, sliced.findings)) == sorted(map(astuple, whole.findings))
+    assert sliced.labels == whole.labels
+
+
+@pytest.mark.parametrize("at", [2_000, 2_990, 3_000, 3_500])
+async def test_a_private_key_across_a_border_is_one_finding(at):
+    key = (
+        "-----BEGIN PRIVATE KEY-----\n"
+        + "\n".join(["MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA4x9Zq7Lw1mT0"] * 28)
+        + "\n-----END PRIVATE KEY-----"
+    )
+    text = (FILLER * 80)[:at] + "\n" + key + "\n" + FILLER * 100
+    found = [finding for finding in (await privacy(text)).findings if finding.label == "private_key"]
+    assert [text[finding.start : finding.end] for finding in found] == [key]
+
+
+async def test_the_last_words_of_a_very_long_text_are_read_and_the_loop_goes_on_meanwhile():
+    turns = 0
+
+    async def count():
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    counter = asyncio.create_task(count())
+    found = await privacy(FILLER * 3_000 + "jane@example.com")
+    counter.cancel()
+    assert found.labels["contact"] == "present"
+    assert turns >= 50
+
+
+@pytest.mark.parametrize("text", ["a" * 300_000, "1" * 300_000, "\x00" * 100_000, "\u202e" * 100_000, "4 " * 100_000, "@" * 100_000])
+async def test_a_single_endless_line_ends_with_a_verdict(text):
+    assert (await privacy(text)).failed == ()
+
+
+# Failures: each shipped detector is broken in each way in turn.
+
+
+class Raising:
+    language_bound = False
+
+    def __init__(self, inner):
+        self.name, self.covers = inner.name, inner.covers
+
+    def scan(self, passage):
+        raise ZeroDivisionError
+        yield
+
+
+class RaisingAfterAHit(Raising):
+    def __init__(self, inner):
+        super().__init__(inner)
+        self._inner = inner
+
+    def scan(self, passage):
+        yield from self._inner.scan(passage)
+        raise RuntimeError
+
+
+class Slow(Raising):
+    def __init__(self, inner):
+        super().__init__(inner)
+        self._inner = inner
+
+    def scan(self, passage):
+        time.sleep(0.03)
+        return self._inner.scan(passage)
+
+
+def broken(kind, name):
+    return Senses([kind(detector) if detector.name == name else detector for detector in shipped_detectors()])
+
+
+NAMES = [detector.name for detector in shipped_detectors()]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("prompt", ["What is the capital of France?", SAMPLE])
+async def test_a_detector_that_raises_leaves_its_labels_and_the_sensitivity_unknown(name, prompt):
+    senses = broken(Raising, name)
+    found = await privacy(prompt, senses)
+    assert found.failed == (name,)
+    assert found.sensitivity == "unknown"
+    covers = next(detector.covers for detector in senses.detectors if detector.name == name)
+    assert {found.labels[label] for label in covers} == {"unknown"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_what_a_detector_found_before_it_raised_stays_found(name):
+    found = await privacy(SAMPLE, broken(RaisingAfterAHit, name))
+    assert found.failed == (name,)
+    assert found.sensitivity == "unknown"
+    assert {finding.label for finding in found.findings} >= {"email", "credit_card", "us_ssn", "password", "health"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_detector_that_passes_the_deadline_leaves_its_labels_unknown(name):
+    senses = broken(Slow, name)
+    found = await privacy("What is the capital of France?", senses, Deadline.start(0.02))
+    assert name in found.failed
+    assert found.sensitivity == "unknown"
+    covers = next(detector.covers for detector in senses.detectors if detector.name == name)
+    assert {found.labels[label] for label in covers} == {"unknown"}
+
+
+async def test_a_scan_cut_short_by_the_deadline_leaves_every_label_unknown_that_was_not_found():
+    deadline = Deadline.start(0.0)
+    found = await privacy("What is the capital of France?", SENSES, deadline)
+    assert found.failed == tuple(NAMES)
+    assert set(found.labels.values()) == {"unknown"}
+    assert found.sensitivity == "unknown"
+
+
+async def test_a_detector_may_not_speak_of_labels_it_does_not_cover():
+    class Meddling(Raising):
+        def scan(self, passage):
+            yield Hit(0, 1, "health", 1.0, "x")
+
+    found = await privacy("hello", broken(Meddling, "contact"))
+    assert found.failed == ("contact",)
+
+
+async def test_a_third_partys_detector_is_one_like_ours():
+    class Badge:
+        name = "badge"
+        covers = frozenset({"employee"})
+        language_bound = False
+
+        def scan(self, passage):
+            at = passage.text.find("EMP-")
+            if at >= 0:
+                yield Hit(at, at + 8, "badge", 1.0, "badge")
+
+    meanings = {**MEANINGS, "badge": type(MEANINGS["email"])("employee", "internal", "[BADGE]")}
+    senses = Senses([*shipped_detectors(), Badge()], meanings=meanings)
+    assert senses.covered_labels() == covered_labels() | {"employee"}
+    assert (await privacy("ask EMP-1234", senses)).labels["employee"] == "present"
+    assert (await privacy("ask nobody", senses)).labels["employee"] == "absent"
+
+
+async def test_without_detectors_nothing_is_known():
+    assert (await privacy("hello", Senses([]))).sensitivity == "unknown"
