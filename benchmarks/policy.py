@@ -68,8 +68,7 @@ def forty_rules() -> str:
     rules += [f"effect: require, when: {{data: [{labels}]}}, must: {{trains_on_data: false}}" for labels in (CODE, PEOPLE, RECORDS, LEGAL)]
     rules += [f"effect: require, when: {{data: [{labels}]}}, must: {{retention_days: {{at_most: 0}}}}" for labels in (CODE, SPECIAL)]
     rules += [
-        "effect: require, when: {any: [{sensitivity: [special]}, {purpose: [treatment]}], unless: {consent: [explicit]}}, "
-        "must: {region: [eu]}",
+        "effect: require, when: {any: [{sensitivity: special}, {purpose: treatment}], unless: {consent: explicit}}, must: {region: eu}",
         "effect: forbid, when: {deadline: [interactive], sensitivity: [special]}, to: {region: [us]}",
         "effect: forbid, when: {modality: [image, audio], sensitivity: {at_least: confidential}}, to: {kind: cloud}",
         "effect: forbid, when: {purpose: [unspecified], sensitivity: {at_least: confidential}}, to: {kind: cloud}",

@@ -228,7 +228,7 @@ def _weights(policy: Policy, day: date) -> Iterator[Remark]:
                 entry, "dead_routing", f"no request comes to the routing entry `{entry.routing.rule}`", "an earlier entry takes them all"
             )
     for recipient in policy.recipients:
-        if recipient.id in found.unreachable:
+        if recipient.id in found.unreachable and recipient.file == policy.files[-1]:
             message = f"no request can reach `{recipient.id}` as its facts stand"
             yield _at(recipient, "unreachable_recipient", message, "state its facts, permit it, or remove it")
     if found.dead_zone is not None:
