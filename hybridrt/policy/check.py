@@ -216,9 +216,11 @@ def _unexercised(policy: Policy) -> Iterator[Remark]:
 
 def _weights(policy: Policy, day: date) -> Iterator[Remark]:
     found = weigh(policy, day)
-    for rule in found.dead:
+    # An inherited rule that this file makes superfluous cannot be removed here, and is needed where it stands.
+    own = _own(policy)
+    for rule in (rule for rule in found.dead if rule in own):
         yield _at(rule, "dead_rule", f"the rule `{rule.id}` never acts: no request or no recipient is left for it", "remove it")
-    for rule in found.shadowed:
+    for rule in (rule for rule in found.shadowed if rule in own):
         yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` changes nothing: other rules already say all of it", "remove it")
     for entry in policy.routing:
         if entry.routing.rule in found.dead_routes:
@@ -226,7 +228,7 @@ def _weights(policy: Policy, day: date) -> Iterator[Remark]:
                 entry, "dead_routing", f"no request comes to the routing entry `{entry.routing.rule}`", "an earlier entry takes them all"
             )
     for recipient in policy.recipients:
-        if recipient.id in found.unreachable:
+        if recipient.id in found.unreachable and recipient.file == policy.files[-1]:
             message = f"no request can reach `{recipient.id}` as its facts stand"
             yield _at(recipient, "unreachable_recipient", message, "state its facts, permit it, or remove it")
     if found.dead_zone is not None:

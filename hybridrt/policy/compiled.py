@@ -97,6 +97,7 @@ class Compiled:
     __slots__ = (
         "_absent",
         "_atoms",
+        "_duties",
         "_fields",
         "_labels",
         "_owed",
@@ -107,6 +108,7 @@ class Compiled:
         "_routes",
         "_routings",
         "_rows_on",
+        "_standing",
     )
 
     def __init__(self, policy: Policy) -> None:
@@ -130,7 +132,18 @@ class Compiled:
         self._fields = tuple(_field_tables(written, policy.vocabulary))
         self._atoms, self._labels = _label_tables(written)
         self._absent = _data_masks(self._atoms, len(written), 0, 0)
-        self._owing = self._bits_of(rule for rule in policy.rules if rule.effect is Effect.OBLIGE)
+        bits = [(self._bits_of(rule), rule) for rule in policy.rules]
+        self._duties = [(mask, rule) for mask, rule in bits if rule.effect is Effect.OBLIGE]
+        self._owing = _joined(mask for mask, _ in self._duties)
+        # For each recipient the rules that permit it and those that stop it: facts, so they are asked once.
+        self._standing = [
+            (
+                recipient,
+                [(mask, rule) for mask, rule in bits if rule.permits(recipient)],
+                [(mask, rule) for mask, rule in bits if rule.stops(recipient)],
+            )
+            for recipient in policy.recipients
+        ]
         # Bounded memories of pure functions: which duties fire together, who lives on a day, what was said about a class.
         self._owed = lru_cache(maxsize=REMEMBERED)(self._join_duties)
         self._reasons_of = lru_cache(maxsize=REMEMBERED)(self._reasons)
@@ -164,36 +177,43 @@ class Compiled:
         return _data_masks(self._atoms, len(self._owners) + len(self._routings), has, has | maybe) if has | maybe else self._absent
 
     def _join_duties(self, bits: int) -> Mapping[str, Any]:
-        return join_all(rule.do for rule in self._rules_of(bits))
+        return join_all(rule.do for mask, rule in self._duties if bits & mask)
 
     def _rows(self, today: date) -> tuple[tuple[str, int, int], ...]:
         """List the recipients that live on a day, with the alternatives that permit and that stop each."""
         closed = self._policy.closed_reason(today)
         rows = []
-        for recipient in self._policy.recipients:
+        for recipient, permits, stops in self._standing:
             if not recipient.is_local and (closed or recipient.lapsed(today)):
                 continue
-            permits = 1 if recipient.is_local else self._bits_of(rule for rule in self._policy.rules if rule.permits(recipient))
-            rows.append((recipient.id, permits, self._bits_of(rule for rule in self._policy.rules if rule.stops(recipient))))
+            permitting = 1 if recipient.is_local else _joined(bits for bits, _ in permits)
+            rows.append((recipient.id, permitting, _joined(bits for bits, _ in stops)))
         return tuple(rows)
 
-    def _bits_of(self, rules: Iterable[Rule]) -> int:
-        wanted = {rule.id for rule in rules}
-        return sum(1 << bit for bit, rule in enumerate(self._owners) if rule is not None and rule.id in wanted)
-
-    def _rules_of(self, bits: int) -> list[Rule]:
-        """List the rules that have an alternative among the bits, in the order of the file."""
-        found = {rule.id: rule for bit, rule in enumerate(self._owners) if rule is not None and bits >> bit & 1}
-        return list(found.values())
+    def _bits_of(self, rule: Rule) -> int:
+        return sum(1 << bit for bit, owner in enumerate(self._owners) if owner is rule)
 
     def _reasons(self, yes: int, may: int, today: date) -> Reasons:
-        sure, acting = self._rules_of(yes), self._rules_of(may)
         closed = self._policy.closed_reason(today)
-        return Reasons.of(
-            tuple(standing(recipient, sure, acting, closed, today) for recipient in self._policy.recipients),
-            tuple(rule.id for rule in acting if rule.effect is Effect.OBLIGE),
-            (rule.id for rule in self._policy.rules),
-        )
+        standings = [
+            standing(
+                recipient,
+                tuple([rule.id for bits, rule in permits if yes & bits]),
+                [rule for bits, rule in stops if may & bits],
+                closed,
+                today,
+            )
+            for recipient, permits, stops in self._standing
+        ]
+        duties = tuple(rule.id for bits, rule in self._duties if may & bits)
+        return Reasons.of(tuple(standings), duties, (rule.id for rule in self._policy.rules))
+
+
+def _joined(many: Iterable[int]) -> int:
+    result = 0
+    for one in many:
+        result |= one
+    return result
 
 
 def _field_tables(written: list[Alternative], vocabulary: Vocabulary) -> Iterator[tuple[str, dict[str, tuple[int, int]], tuple[int, int]]]:

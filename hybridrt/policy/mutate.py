@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hybridrt.policy.condition import All, Condition, Either, Has, Is, Not
+from hybridrt.policy.diff import is_same
 from hybridrt.policy.obligation import DUTIES, LEAST, MOST, NARROWEST, STRICTEST, UNION
 from hybridrt.policy.policy import Policy
 from hybridrt.policy.prove import Status, prove, space_of
@@ -63,17 +64,23 @@ def _share(changes: list[Change]) -> float:
 def mutate(policy: Policy, today: date) -> Score:
     """Spoil the rules of this file one by one. Those it inherits are spoilt where they are written."""
     own = [rule for rule in policy.rules if rule.file == policy.files[-1]]
-    changes = [Change(rule.id, "deleted", is_deletion=True, was_noticed=_is_noticed(policy, rule, None, today)) for rule in own]
+    changes = [Change(rule.id, "deleted", is_deletion=True, was_noticed=_is_noticed(_spoilt(policy, rule, None), today)) for rule in own]
     if space_of(policy).size <= MAX_CLASSES_TO_WEAKEN:
         for rule in own:
             for what, weaker in weaken(rule, policy.vocabulary):
-                changes.append(Change(rule.id, what, is_deletion=False, was_noticed=_is_noticed(policy, rule, weaker, today)))
+                spoilt = _spoilt(policy, rule, weaker)
+                # A change after which every class is decided as before cannot be noticed, and need not be.
+                if not is_same(policy, spoilt, today):
+                    changes.append(Change(rule.id, what, is_deletion=False, was_noticed=_is_noticed(spoilt, today)))
     return Score(tuple(changes))
 
 
-def _is_noticed(policy: Policy, rule: Rule, weaker: Rule | None, today: date) -> bool:
+def _spoilt(policy: Policy, rule: Rule, weaker: Rule | None) -> Policy:
     rules = tuple(weaker if one is rule and weaker is not None else one for one in policy.rules if one is not rule or weaker is not None)
-    spoilt = replace(policy, rules=rules)
+    return replace(policy, rules=rules)
+
+
+def _is_noticed(spoilt: Policy, today: date) -> bool:
     if not all(trial.passed for trial in run_tests(spoilt, today)):
         return True
     return any(verdict.status is not Status.PROVED for verdict in prove(spoilt, today))

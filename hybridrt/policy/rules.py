@@ -7,7 +7,7 @@ this one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
@@ -93,7 +93,16 @@ def decide(policy: Policy, facts: Facts, today: date) -> Ruling:
     acting = [rule for rule in policy.rules if answers[rule.id] is not False]
     sure = [rule for rule in policy.rules if answers[rule.id] is True]
     closed = policy.closed_reason(today)
-    standings = tuple(standing(recipient, sure, acting, closed, today) for recipient in policy.recipients)
+    standings = tuple(
+        standing(
+            recipient,
+            tuple(rule.id for rule in sure if rule.permits(recipient)),
+            [rule for rule in acting if rule.stops(recipient)],
+            closed,
+            today,
+        )
+        for recipient in policy.recipients
+    )
     duties = [rule for rule in acting if rule.effect is Effect.OBLIGE]
     reasons = Reasons.of(standings, tuple(rule.id for rule in duties), (rule.id for rule in policy.rules))
     return Ruling(
@@ -104,17 +113,15 @@ def decide(policy: Policy, facts: Facts, today: date) -> Ruling:
     )
 
 
-def standing(recipient: Recipient, sure: Iterable[Rule], acting: Iterable[Rule], closed: str | None, today: date) -> Standing:
-    """Say where one recipient stands, from the rules that hold surely and the rules that act."""
-    permitted_by = tuple(rule.id for rule in sure if rule.permits(recipient))
-    stopping = [rule for rule in acting if rule.stops(recipient)]
+def standing(recipient: Recipient, permits: tuple[str, ...], stops: Sequence[Rule], closed: str | None, today: date) -> Standing:
+    """Say where one recipient stands, from the rules that surely permit it and those that stop it."""
     shut = "" if recipient.is_local else closed or recipient.lapsed(today) or ""
     return Standing(
         recipient.id,
-        may_receive=(recipient.is_local or bool(permitted_by)) and not stopping and not shut,
-        permitted_by=permitted_by,
-        stopped_by=tuple(rule.id for rule in stopping),
-        forbidden_by=tuple(rule.id for rule in stopping if rule.effect is Effect.FORBID),
+        may_receive=(recipient.is_local or bool(permits)) and not stops and not shut,
+        permitted_by=permits,
+        stopped_by=tuple(rule.id for rule in stops),
+        forbidden_by=tuple(rule.id for rule in stops if rule.effect is Effect.FORBID),
         closed=shut,
     )
 

@@ -227,15 +227,16 @@ class Slice:
     def where(self, field: str, values: Iterable[str]) -> int:
         """Give the classes in which a field has one of the values."""
         states = {state for value in values if (state := self.space.representative(field, value))}
-        return self._states(field, states)
+        return self.states(field, states)
 
     def _any(self, labels: Iterable[str], states: Sequence[str]) -> int:
         found = 0
         for variable in {self.space.variable_of(label) for label in labels}:
-            found |= self._states(variable.name, {state for state in states if state in variable.states})
+            found |= self.states(variable.name, {state for state in states if state in variable.states})
         return found
 
-    def _states(self, name: str, states: set[str]) -> int:
+    def states(self, name: str, states: Iterable[str]) -> int:
+        """Give the classes in which a variable has one of the states."""
         if name in self._fixed:
             return self.space.every if self._fixed[name] in states else 0
         found = 0
