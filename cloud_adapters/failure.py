@@ -11,10 +11,10 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from cloud_adapters.shape import wrong
 from hybridrt.errors import (
     ContextOverflowError,
     CredentialsError,
-    ProtocolError,
     RateLimitedError,
     RedirectError,
     RefusedError,
@@ -35,30 +35,30 @@ _REJECTED = frozenset({"invalid_request_error", "model_not_found", "not_found_er
 _SECONDS = re.compile(r"-?\d{1,400}(\.\d{1,400})?", re.ASCII)
 
 
-def failure(head: ReplyHead, error: Mapping[str, Any] | None = None, *, target: str = "") -> TargetError:
+def failure(head: ReplyHead, error: Mapping[str, Any] | None = None, *, target: str) -> TargetError:
     """Say what a reply with this status, and this error object where there is one, means."""
     status = head.status
     if 300 <= status < 400:
-        return RedirectError(f"the service answered {status}, a redirect, which is never followed", status=status, target=target)
+        return RedirectError(f"`{target}` answered {status}, a redirect, which is never followed", status=status, target=target)
     if status in (401, 403):
-        return CredentialsError(f"the service answered {status}: the key was refused", target=target, sent=True, hint=_KEY_HINT)
+        return CredentialsError(f"`{target}` refused the key ({status})", target=target, sent=True, hint=_KEY_HINT)
     if 400 <= status < 500 and error and (known := _from_body(error, target)):
         return known
     if status == 429:
         return _rate_limited(error, retry_after_s(head), target)
     if status >= 500 or status in (408, 409, 425):
-        return UnavailableError(
-            f"the service answered {status}", status=status, retry_after_s=retry_after_s(head), target=target, sent=True
-        )
+        return UnavailableError(f"`{target}` answered {status}", status=status, retry_after_s=retry_after_s(head), target=target, sent=True)
     if 400 <= status < 500:
-        return RejectedError(f"the service answered {status}", status=status, target=target, hint=_REJECTED_HINTS.get(status, ""))
-    return ProtocolError(f"the service answered {status}, which this wire does not know", target=target, sent=True)
+        return RejectedError(
+            f"`{target}` calls the request wrong ({status})", status=status, target=target, hint=_REJECTED_HINTS.get(status, "")
+        )
+    return wrong(target, f"answered {status}, which this wire does not know")
 
 
-def failure_in_answer(error: object, head: ReplyHead, *, target: str = "") -> TargetError:
+def failure_in_answer(error: object, head: ReplyHead, *, target: str) -> TargetError:
     """Say what an error object inside a reply of status 200 means."""
     if not isinstance(error, Mapping):
-        return UnavailableError("the service reported an error instead of an answer", target=target, sent=True)
+        return UnavailableError(f"`{target}` reported an error instead of an answer", target=target, sent=True)
     if known := _from_body(error, target):
         return known
     codes = _codes(error)
@@ -68,10 +68,15 @@ def failure_in_answer(error: object, head: ReplyHead, *, target: str = "") -> Ta
     if codes & _RATE:
         return _rate_limited(error, retry_after_s(head), target)
     if codes & _KEY:
-        return CredentialsError("the key was refused", target=target, sent=True, hint=_KEY_HINT)
+        return CredentialsError(f"`{target}` refused the key", target=target, sent=True, hint=_KEY_HINT)
     if codes & _REJECTED:
-        return RejectedError("the service calls the request wrong", status=400, target=target)
-    return UnavailableError("the service reported an error instead of an answer", target=target, sent=True)
+        return RejectedError(f"`{target}` calls the request wrong", status=400, target=target)
+    return UnavailableError(f"`{target}` reported an error instead of an answer", target=target, sent=True)
+
+
+def refused(target: str) -> RefusedError:
+    """The error for a refusal, by the model or by the service around it; the words of the refusal stay where they are."""
+    return RefusedError(f"`{target}` declined to answer", target=target, sent=True)
 
 
 def retry_after_s(head: ReplyHead) -> float | None:
@@ -117,7 +122,7 @@ _REJECTED_HINTS = {
 def _rate_limited(error: Mapping[str, Any] | None, retry_s: float | None, target: str) -> RateLimitedError:
     spent = bool(error) and "insufficient_quota" in _codes(error or {})
     hint = "the quota of this key is used up; waiting does not help" if spent else ""
-    return RateLimitedError("the service asks for fewer requests", retry_after_s=retry_s, target=target, hint=hint)
+    return RateLimitedError(f"`{target}` asks for fewer requests", retry_after_s=retry_s, target=target, hint=hint)
 
 
 def _codes(error: Mapping[str, Any]) -> frozenset[str]:
@@ -134,13 +139,13 @@ def _from_body(error: Mapping[str, Any], target: str) -> TargetError | None:
     says_too_long = isinstance(message, str) and "maximum context length" in message
     if codes & _TOO_LONG or says_too_long:
         return ContextOverflowError(
-            "the request does not fit the window of the model",
+            f"the request does not fit the window of `{target}`",
             needed=_count(error.get("n_prompt_tokens")),
             window=_count(error.get("n_ctx")),
             target=target,
         )
     if codes & _REFUSED:
-        return RefusedError("the service declined to answer", target=target, sent=True)
+        return refused(target)
     return None
 
 

@@ -15,16 +15,16 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NoReturn
 
-from cloud_adapters.failure import failure_in_answer
+from cloud_adapters.failure import failure_in_answer, refused
 from cloud_adapters.json_schema import closed
 from cloud_adapters.json_text import NotJsonError, parse
 from cloud_adapters.reply import is_success, media_type, read_json, request_id
 from cloud_adapters.request import json_body, json_request, key_header
-from cloud_adapters.shape import list_of, object_of, text_of
+from cloud_adapters.shape import list_of, object_of, text_of, wrong
 from cloud_adapters.sse import EventLines
 from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
-from hybridrt.errors import BrokenStream, ProtocolError, RefusedError, TargetError, UnavailableError
+from hybridrt.errors import BrokenStream, ProtocolError, TargetError, UnavailableError
 from hybridrt.event import Event, Finish, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Output, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
@@ -219,15 +219,15 @@ class ChatStream:
             return
         if self._finish is None:
             if not self._lines.has_begun:
-                raise ProtocolError("the reply is empty", target=self._target, sent=True)
-            raise BrokenStream("the stream ended before the answer did", delivered=self._delivered, target=self._target)
+                raise wrong(self._target, "sent an empty reply")
+            raise BrokenStream(f"`{self._target}` ended the stream before the answer", delivered=self._delivered, target=self._target)
         yield from self._tail()
 
     def _event(self, name: bytes, payload: bytes) -> Iterable[Event]:
         if payload[:6] == b"[DONE]":
             # Some services say that they are done and not why; after an answer that is an end.
             if self._finish is None and not self._delivered and not self._calls:
-                raise BrokenStream("the stream ended without an answer", delivered=0, target=self._target)
+                raise BrokenStream(f"`{self._target}` ended the stream without an answer", delivered=0, target=self._target)
             return self._tail()
         try:
             chunk = parse(payload)
@@ -273,7 +273,7 @@ class ChatStream:
         if pieces := delta.get("tool_calls"):
             self._calls.add(pieces)
         if delta.get("refusal"):
-            raise _refused(self._target)
+            raise refused(self._target)
 
     def _tail(self) -> list[Event]:
         self._ended = True
@@ -281,11 +281,13 @@ class ChatStream:
 
     def _failed(self, error: object) -> NoReturn:
         if self._delivered:
-            raise BrokenStream("the service reported an error in the middle of the answer", delivered=self._delivered, target=self._target)
+            raise BrokenStream(
+                f"`{self._target}` reported an error in the middle of the answer", delivered=self._delivered, target=self._target
+            )
         raise failure_in_answer(error, self._head, target=self._target)
 
     def _wrong(self) -> NoReturn:
-        raise ProtocolError("an event of the stream is not what this wire speaks", target=self._target, sent=True)
+        raise wrong(self._target, "sent an event that is not what this wire speaks")
 
 
 def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
@@ -294,7 +296,7 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     choice = object_of(list_of(reply["choices"], target)[0], target)
     message = object_of(choice["message"], target)
     if message.get("refusal"):
-        raise _refused(target)
+        raise refused(target)
     finish = _finish(choice.get("finish_reason") or "stop", target)
     if thought := text_of(message.get("reasoning_content") or message.get("reasoning"), target):
         yield Reasoning(thought)
@@ -322,7 +324,7 @@ def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
         elif kind == "text":
             yield Text(text_of(part.get("text"), target))
         else:
-            raise ProtocolError("the answer has a part that is neither text nor thought", target=target, sent=True)
+            raise wrong(target, "sent a part that is neither text nor thought")
 
 
 def _closing(calls: ToolCalls, usage: Usage | None, finish: str) -> list[Event]:
@@ -337,16 +339,12 @@ def _closing(calls: ToolCalls, usage: Usage | None, finish: str) -> list[Event]:
 
 def _finish(reason: object, target: str) -> str:
     if reason == "content_filter":
-        raise _refused(target)
+        raise refused(target)
     if reason in ("error", "abort", "insufficient_system_resource"):
-        raise UnavailableError("the service gave up in the middle of the answer", target=target, sent=True)
+        raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
     if not isinstance(reason, str) or reason not in _FINISHES:
-        raise ProtocolError("the answer ended for a reason that this wire does not know", target=target, sent=True)
+        raise wrong(target, "ended the answer for a reason that this wire does not know")
     return _FINISHES[reason]
-
-
-def _refused(target: str) -> RefusedError:
-    return RefusedError("the model or the service declined to answer", target=target, sent=True)
 
 
 def _usage(said: object) -> Usage | None:

@@ -8,6 +8,7 @@ from typing import Any, NoReturn
 
 from cloud_adapters.failure import failure
 from cloud_adapters.json_text import NotJsonError, parse
+from cloud_adapters.shape import wrong
 from hybridrt.backend import Call
 from hybridrt.errors import ProtocolError, TargetError
 from hybridrt.event import Event, Text
@@ -41,7 +42,7 @@ def wrong_media_type(head: ReplyHead, target: str) -> ProtocolError:
     """Say that something came that is no answer."""
     is_page = media_type(head) in ("text/html", "application/xhtml+xml")
     error = ProtocolError(
-        "a web page came instead of an answer" if is_page else "the reply is neither JSON nor a stream of events",
+        f"`{target}` sent a web page" if is_page else f"`{target}` sent neither JSON nor a stream of events",
         target=target,
         sent=True,
         hint="a network that asks for a sign-in does this; otherwise check the endpoint" if is_page else "check the endpoint",
@@ -107,7 +108,7 @@ class JsonReply:
         """Collect; an answer in one piece has no events before its end."""
         self._body += data
         if len(self._body) > MAX_ANSWER_BYTES:
-            raise ProtocolError(f"the answer is longer than {MAX_ANSWER_BYTES} bytes", target=self._target, sent=True)
+            raise wrong(self._target, f"sent more than {MAX_ANSWER_BYTES} bytes")
         return iter(())
 
     def end(self) -> Iterator[Event]:
@@ -121,14 +122,14 @@ class JsonReply:
 
     def _events(self) -> tuple[Event, ...]:
         if not self._body:
-            raise ProtocolError("the reply is empty", target=self._target, sent=True)
+            raise wrong(self._target, "sent an empty reply")
         try:
             events = tuple(self._read(parse(self._body)))
             if all(isinstance(event.text, str) for event in events if isinstance(event, Text)):
                 return events
         except (NotJsonError, LookupError, TypeError, AttributeError, ValueError):
             pass  # they carry the reply; what is raised instead does not
-        raise ProtocolError("the reply is not what this wire speaks", target=self._target, sent=True)
+        raise wrong(self._target)
 
 
 def read_json(call: Call, head: ReplyHead, read: Callable[[Any], Iterable[Event]]) -> FailedReply | JsonReply:

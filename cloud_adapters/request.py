@@ -32,7 +32,9 @@ def json_body(call: Call, value: Any) -> bytes:
     try:
         return write(value)
     except NotJsonError:
-        raise TargetError("the request cannot be written as JSON", target=call.target.id, hint="check the arguments of tools") from None
+        raise TargetError(
+            f"the request to `{call.target.id}` cannot be written as JSON", target=call.target.id, hint="check the arguments of tools"
+        ) from None
 
 
 def refuse_unsaid(call: Call, *said: str) -> None:
@@ -54,7 +56,7 @@ def refuse_unsaid(call: Call, *said: str) -> None:
     }
     unsaid = [option for option, is_asked in asked.items() if is_asked and option not in said]
     if unsaid:
-        raise TargetError(f"this wire has no `{unsaid[0]}`", target=call.target.id)
+        raise TargetError(f"the wire of `{call.target.id}` has no `{unsaid[0]}`", target=call.target.id)
 
 
 def key_header(call: Call, key: str | None, name: str = "authorization", prefix: str = "Bearer ") -> Headers:
@@ -66,5 +68,9 @@ def key_header(call: Call, key: str | None, name: str = "authorization", prefix:
     if not key:
         return ()
     if not key.isascii() or not key.isprintable() or " " in key:
-        raise CredentialsError("the key holds characters that no header carries", target=call.target.id, hint="check for line ends in it")
+        raise CredentialsError(
+            f"the key of `{call.target.id}` holds characters that no header carries",
+            target=call.target.id,
+            hint="check for line ends in it",
+        )
     return ((name, prefix + key),)

@@ -13,22 +13,23 @@ def text_of(value: object, target: str) -> str:
         return ""
     if isinstance(value, str):
         return value
-    raise _wrong(target)
+    raise wrong(target)
 
 
 def object_of(value: object, target: str) -> dict[str, Any]:
     """A JSON object."""
     if isinstance(value, dict):
         return value
-    raise _wrong(target)
+    raise wrong(target)
 
 
 def list_of(value: object, target: str) -> list[Any]:
     """A JSON array."""
     if isinstance(value, list):
         return value
-    raise _wrong(target)
+    raise wrong(target)
 
 
-def _wrong(target: str) -> ProtocolError:
-    return ProtocolError("the reply is not what this wire speaks", target=target, sent=True)
+def wrong(target: str, what: str = "sent a reply that is not what this wire speaks") -> ProtocolError:
+    """The error for a reply that breaks its wire; `what` is ours and never of the reply."""
+    return ProtocolError(f"`{target}` {what}", target=target, sent=True)

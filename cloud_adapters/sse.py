@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from hybridrt.errors import ProtocolError
+from cloud_adapters.shape import wrong
 
 # The longest answer a model writes today (128k tokens) is about half a megabyte; one event holds a token of it, or at
 # most one whole tool call. Above this somebody is filling the memory.
@@ -50,7 +50,7 @@ class EventLines:
         for block in complete.split(b"\n\n"):
             self.seen += 1
             if self.seen > MAX_EVENTS:
-                raise ProtocolError(f"the stream has more than {MAX_EVENTS} events", target=self._target, sent=True)
+                raise wrong(self._target, f"sent more than {MAX_EVENTS} events")
             self._check_size(len(block))
             if block[:6] == b"data: " and b"\n" not in block:
                 yield b"", block[6:]
@@ -70,7 +70,7 @@ class EventLines:
 
     def _check_size(self, size: int) -> None:
         if size > MAX_EVENT_BYTES:
-            raise ProtocolError(f"an event is longer than {MAX_EVENT_BYTES} bytes", target=self._target, sent=True)
+            raise wrong(self._target, f"sent an event of more than {MAX_EVENT_BYTES} bytes")
 
     def _with_plain_line_ends(self, data: bytes) -> bytes:
         if self._after_cr and data:
@@ -95,5 +95,5 @@ class EventLines:
             elif field == b"error":  # llama-server's way to say that it failed in the middle
                 name, lines = b"error", [value]
             elif field not in (b"", b"id", b"retry") or (line and not colon):
-                raise ProtocolError("the reply is no stream of events", target=self._target, sent=True)
+                raise wrong(self._target, "sent a reply that is no stream of events")
         return (name, b"\n".join(lines)) if lines else None

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from cloud_adapters.json_text import MAX_DEPTH, NotJsonError, is_deeper, parse_exactly
-from cloud_adapters.shape import list_of, object_of, text_of
-from hybridrt.errors import ProtocolError
+from cloud_adapters.shape import list_of, object_of, text_of, wrong
 from hybridrt.event import ToolCall
 
 # More parallel calls than this is a model in a loop.
@@ -54,7 +53,7 @@ class ToolCalls:
             if arguments is not None and slot.name:
                 calls.append(ToolCall(slot.name, arguments, slot.id))
             elif not cut:
-                raise ProtocolError("the model called a tool with arguments that are no JSON object", target=self._target, sent=True)
+                raise wrong(self._target, "called a tool without a name or with arguments that are no JSON object")
         return calls
 
     def _slot(self, piece: dict[str, Any]) -> _Slot:
@@ -67,7 +66,7 @@ class ToolCalls:
         if index is None and last is not None and (not id_ or id_ == last.id):
             return last
         if len(self._slots) >= MAX_TOOL_CALLS:
-            raise ProtocolError(f"the model called more than {MAX_TOOL_CALLS} tools at once", target=self._target, sent=True)
+            raise wrong(self._target, f"called more than {MAX_TOOL_CALLS} tools at once")
         position = index if isinstance(index, int) else len(self._slots)
         slot = _Slot(position)
         self._slots.append(slot)

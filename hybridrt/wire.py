@@ -37,7 +37,10 @@ class Decoder(Protocol):
     """Turns the bytes of one reply into events, however they are cut."""
 
     def feed(self, data: bytes) -> Iterable[Event]:
-        """Return the events completed by these bytes. Raise `TargetError` when the reply is an error or not this wire."""
+        """Return the events completed by these bytes. Raise `TargetError` when the reply is an error or not this wire.
+
+        It may be lazy: the caller goes through all of them before the next call, and the error may come after some.
+        """
         ...
 
     def end(self) -> Iterable[Event]:

@@ -217,6 +217,15 @@ def test_nothing_and_garbage_are_protocol_errors(media, body, stream):
     assert type(reply(200, body=body, headers={"content-type": media}, stream=stream)) is ProtocolError
 
 
+@pytest.mark.parametrize("value", [None, True, 1, "", "kumquat", [], ["kumquat"], {}, {"code": "kumquat"}, {"code": ["kumquat"]}], ids=repr)
+@pytest.mark.parametrize("field", ["code", "type", "message", "innererror", "n_ctx", "status"])
+def test_any_value_in_an_error_is_an_error(field, value):
+    assert type(reply(400, {field: value})) is RejectedError
+    _, fault = read(OpenAIChat(), a_call(), SSE, [event({"error": {"x": 1, field: value}})])
+    assert type(fault) is UnavailableError
+    assert WORD.encode() not in shown(fault)
+
+
 @pytest.mark.parametrize("status", [200, 400])
 def test_no_error_carries_the_parser_s_own(status):
     # A JSONDecodeError holds the whole document, and error reporters walk the chain.

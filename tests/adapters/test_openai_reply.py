@@ -405,6 +405,51 @@ def test_any_value_in_a_tool_call_is_read_or_a_target_error(value):
         assert error is None or isinstance(error, TargetError)
 
 
+FIELDS = [
+    *("choices", "delta", "message", "content", "tool_calls", "index", "id", "function", "name", "arguments", "finish_reason", "usage"),
+    *("error", "code", "type", "refusal", "reasoning", "object", "thinking", "text", "prompt_tokens", "prompt_tokens_details"),
+]
+LEAVES = [*VALUES[:8], 2**70, "stop", "length", "content_filter", '{"a": 1}', "text", "thinking", 429, "context_length_exceeded"]
+
+
+def any_value(chance, depth=0):
+    kind = chance.random()
+    if depth > 5 or kind < 0.45:
+        return chance.choice(LEAVES)
+    if kind < 0.75:
+        return {chance.choice(FIELDS): any_value(chance, depth + 1) for _ in range(chance.randint(0, 4))}
+    return [any_value(chance, depth + 1) for _ in range(chance.randint(0, 3))]
+
+
+def any_chunk(chance):
+    choice = {"index": 0, "delta": {"content": "a"}, "finish_reason": None}
+    chunk = {"choices": [choice]}
+    for _ in range(chance.randint(0, 3)):
+        holder = chance.choice([chunk, choice, choice["delta"] if isinstance(choice.get("delta"), dict) else choice])
+        holder[chance.choice(FIELDS)] = any_value(chance)
+    return chunk
+
+
+def test_replies_of_any_shape_give_well_formed_events_or_target_errors():
+    chance = random.Random(7)
+    finished = 0
+    for _ in range(3000):
+        tail = chance.choice([b"", DONE, delta("stop") + DONE])
+        data = b"".join(event(any_chunk(chance)) for _ in range(chance.randint(1, 4))) + tail
+        at = chance.randrange(len(data) + 1)
+        outcome = stream(data)
+        assert plain(stream(data[:at], data[at:])) == plain(outcome)
+        events, error = outcome
+        assert error is None or isinstance(error, TargetError)
+        for each in events:
+            assert not isinstance(each, Text | Reasoning) or type(each.text) is str
+            assert not isinstance(each, ToolCall) or (type(each.name), type(each.id), type(each.arguments)) == (str, str, dict)
+        if error is None:
+            assert [isinstance(each, Finish) for each in events].index(True) == len(events) - 1
+            finished += 1
+    assert finished > 300
+
+
 def test_whole_answers_that_are_something_else_are_protocol_errors():
     for value in (b"", b"null", b"[]", b"{}", b'{"choices": []}', b'{"choices": [null]}', b"OK", b"\xff\xfe", b'{"choices": [{}]}'):
         assert type(answer(value)[1]) is ProtocolError

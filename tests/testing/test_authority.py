@@ -2,10 +2,15 @@
 
 import asyncio
 import ssl
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from hybridrt.testing import LoopbackProvider, TestAuthority
+
+ROOT = Path(__file__).parents[2]
 
 
 async def fetch(provider, tls, name):
@@ -67,3 +72,14 @@ async def test_a_detour_leads_hosts_to_providers(authority):
         detour = authority.detour({"api.openai.com": provider})
         assert detour.hosts == {"api.openai.com": ("127.0.0.1", provider.port)}
         assert detour.ca_pem.startswith(b"-----BEGIN CERTIFICATE-----")
+
+
+def test_without_cryptography_the_extra_is_named():
+    code = (
+        "import sys; sys.modules['cryptography'] = None\n"
+        "from hybridrt.errors import MissingExtraError\n"
+        "try:\n    from hybridrt.testing import TestAuthority\n"
+        "except MissingExtraError as error:\n    print(error.extra, '|', error.hint)"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert shown.stdout == 'signed | pip install "hybridrt[signed]"\n'
