@@ -153,9 +153,19 @@ def _as_template_sees(message: Message, defuse: Callable[[Any], Any]) -> dict[st
 def _compile(source: str) -> Any:
     try:
         from jinja2.exceptions import SecurityError, TemplateSyntaxError
+        from jinja2.ext import Extension
         from jinja2.sandbox import ImmutableSandboxedEnvironment
     except ImportError:
         raise MissingExtraError("a chat template", extra="local") from None
+
+    class Generation(Extension):
+        """Templates mark for training what the model said, with `{% generation %}`; for a prompt the mark means nothing."""
+
+        tags = frozenset({"generation"})
+
+        def parse(self, parser: Any) -> Any:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
 
     class Sandbox(ImmutableSandboxedEnvironment):
         intercepted_binops = frozenset({"*", "**"})
@@ -168,7 +178,7 @@ def _compile(source: str) -> Any:
             return super().call_binop(context, operator, left, right)
 
     # What the templates in model files are written against.
-    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"], autoescape=False)
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", Generation], autoescape=False)
     environment.filters["tojson"] = _to_json
     environment.globals.update(raise_exception=_refuse, strftime_now=_now)
     try:
