@@ -78,7 +78,7 @@ def show_life(process: "subprocess.Popen[bytes]") -> None:
 
 def doing() -> str:
     """The last thing pip said, in a few words."""
-    lines = [line.strip() for line in LOG.read_text(errors="replace").splitlines() if line.strip()]
+    lines = [line.strip() for line in LOG.read_text(errors="replace").splitlines() if line.strip() and not line.startswith("WARNING")]
     last = lines[-1] if lines else "starting"
     if "Building wheel for llama" in last or "still running" in last:
         return "compiling llama.cpp"
