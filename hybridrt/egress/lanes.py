@@ -61,24 +61,22 @@ class Lanes:
         return self._taken
 
     async def take(self, until: float) -> Lane:
-        """Return a lane that can be written to, the one used last where there is one.
+        """Return a lane, the one used last where there is one. It was ready a moment ago; look again before writing.
 
         Raises:
             TimeoutError: no lane became free in time.
             Busy: too many wait already.
             OSError: a new connection could not be opened.
         """
-        if self._taken >= self._most or self._queue:
-            lane = await self._turn(until)
-        else:
+        lane: Lane | None = None
+        if self._taken < self._most:
+            # Nobody waits: a slot that comes back while somebody does is handed over and never becomes free.
             self._taken += 1
-            lane = None
-        if lane is None:
-            lane = self._pop()
-        if lane is not None and lane.is_ready:
-            return lane
+        else:
+            lane = await self._turn(until)
+        lane = lane or self._pop()
         if lane is not None:
-            lane.abort()
+            return lane
         try:
             return await self._connect(until)
         except BaseException:
@@ -86,7 +84,7 @@ class Lanes:
             raise
 
     def put(self, lane: Lane) -> None:
-        """Give a lane back that finished its exchange."""
+        """Give a lane back: for the next request, unless its exchange was left in the middle."""
         if not lane.renew():
             self.drop(lane)
             return

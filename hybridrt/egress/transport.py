@@ -135,13 +135,9 @@ class Reply:
 
     def close(self) -> None:
         """Give the lane back: for the next request when the body was read to its end, else to the operating system."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        if self._is_whole:
+        if not self._is_closed:
+            self._is_closed = True
             self._lanes.put(self._lane)
-        else:
-            self._lanes.drop(self._lane)
 
 
 class Transport:

@@ -103,9 +103,9 @@ class Server:
 
     @classmethod
     @contextlib.asynccontextmanager
-    async def run(cls, answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Server]:
+    async def run(cls, answer: Answer, tls: ssl.SSLContext | None = None, ear_type: type[Ear] = Ear) -> AsyncIterator[Server]:
         server = cls(answer)
-        listener = await asyncio.get_running_loop().create_server(lambda: Ear(server), "127.0.0.1", 0, ssl=tls, backlog=1024)
+        listener = await asyncio.get_running_loop().create_server(lambda: ear_type(server), "127.0.0.1", 0, ssl=tls, backlog=1024)
         server.port = listener.sockets[0].getsockname()[1]
         try:
             yield server

@@ -14,7 +14,17 @@ import pytest
 from hybridrt.backend import Call
 from hybridrt.egress.recipient import Recipient
 from hybridrt.egress.status import retry_after_s
-from hybridrt.errors import BrokenStream, LateError, LeakStopped, LedgerError, PermitError, RateLimitedError, TargetError, UnavailableError
+from hybridrt.errors import (
+    BrokenStream,
+    CredentialsError,
+    LateError,
+    LeakStopped,
+    LedgerError,
+    PermitError,
+    RateLimitedError,
+    TargetError,
+    UnavailableError,
+)
 from hybridrt.event import Text
 from hybridrt.wire import HttpRequest
 from tests.egress.support import CANARY, LineAdapter, LineDecoder, Rig, Server, chunked, fixed, near, over, reply, rig, said, streamed
@@ -170,6 +180,25 @@ async def test_row_54_with_everything_down_there_are_at_most_two_sends():
         assert caught.value.retry_after_s == 0.0
         assert len(server.requests) == 2
         assert caught.value.__context__ is None
+
+
+async def test_row_38_a_huge_wait_is_left_to_others_even_without_a_deadline():
+    async with over(fixed(reply(429, retry_after="3600"), GOOD)) as (server, rig):
+        async with asyncio.timeout(10):
+            with pytest.raises(RateLimitedError) as caught:
+                await rig.ask(rig.call(deadline_s=None))
+        assert caught.value.retry_after_s == 3600.0
+        assert len(server.requests) == 1
+
+
+async def test_row_37_a_refused_key_is_a_refused_key_whatever_the_adapter_says():
+    for status in (401, 403):
+        async with over(
+            fixed(reply(status, b"x"), GOOD), adapter=breaking("feed", UnavailableError("try me again", retry_after_s=0.0))
+        ) as (server, rig):
+            with pytest.raises(CredentialsError):
+                await rig.ask()
+            assert len(server.requests) == 1
 
 
 async def test_further_attempts_can_be_switched_off():
