@@ -119,9 +119,11 @@ class Lane(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             TimeoutError: the head did not come in time.
             CutError: the connection ended.
             NotHttpError: what came is not HTTP.
-            StaleError: bytes of an earlier reply were left over; nothing was written.
+            StaleError: it was lost since, or bytes of an earlier reply were left over; nothing was written.
             BadRequestError: it is no valid request; nothing was written.
         """
+        if not self._is_fresh and not self.is_ready:
+            raise StaleError
         untimely = NotHttpError if self._is_fresh else StaleError
         self._is_fresh, self._until, self._spend = False, until, spend
         url = httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=path.encode("ascii"))

@@ -27,7 +27,7 @@ class NotHttpError(Exception):
 
 
 class StaleError(Exception):
-    """A reply lay ready before anything was asked: what was left over from the exchange before. Nothing was sent."""
+    """A connection that served before cannot serve again: it is gone, or a reply lay ready before anything was asked."""
 
 
 class BadRequestError(Exception):
