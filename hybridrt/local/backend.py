@@ -93,7 +93,9 @@ class LocalBackend:
             engine.cancel(ticket)
 
     async def count(self, messages: Sequence[Message], tools: Sequence[Tool] = (), output: Output | None = None) -> TokenCount:
-        """Return the exact number of prompt tokens, counted by the model's own tokenizer off the event loop.
+        """Return the number of prompt tokens, counted by the model's own tokenizer off the event loop.
+
+        It is exact for every conversation that may fit the window; of one that is far too long it is an upper bound.
 
         Raises:
             TargetError: the conversation cannot be said to this model.
@@ -101,7 +103,7 @@ class LocalBackend:
         if output is not None:
             to_grammar(output.schema)  # a form adds no token to the prompt, but one that cannot be kept is refused here already
         _, model = await self._opened()
-        return TokenCount(await asyncio.to_thread(model.count, messages, tools), "exact")
+        return await asyncio.to_thread(model.count, messages, tools)
 
     async def target_facts(self) -> TargetFacts:
         """Return name, window and digest; loads the model and reads its file once.

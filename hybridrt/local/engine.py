@@ -25,6 +25,7 @@ from hybridrt.local.detokenize import StopText, Utf8
 from hybridrt.local.form import read_answer
 from hybridrt.request import Message, Output, Tool
 from hybridrt.sealed import Sealed
+from hybridrt.signals import TokenCount
 
 # Before anything was measured: the order of magnitude of a short answer.
 _FIRST_GUESS_S = 1.0
@@ -110,8 +111,8 @@ class Model(Protocol):
         """Return the tokens of a conversation; may raise `ContextOverflowError` early when it cannot fit into `room`."""
         ...
 
-    def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
-        """Return the number of tokens of a conversation. From any thread."""
+    def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> TokenCount:
+        """Return the number of tokens of a conversation, and how it was obtained. From any thread."""
         ...
 
     def sampling(self, job: Job) -> AbstractContextManager[Sampler]:

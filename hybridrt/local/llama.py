@@ -13,7 +13,7 @@ import secrets
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from hybridrt.errors import ContextOverflowError, MissingExtraError, ModelFileEr
 from hybridrt.local.backend import LocalBackend
 from hybridrt.local.engine import Flag, Job
 from hybridrt.local.gguf import GgufFacts, read_facts
-from hybridrt.local.template import ChatTemplate, Special, to_tokens
-from hybridrt.request import Message, Tool
+from hybridrt.local.template import ChatTemplate, Special, slices, to_tokens
+from hybridrt.request import Message, Text, Tool
+from hybridrt.signals import TokenCount
 
 # The keys and values of the whole window are allocated at the start; 8,192 tokens of a 1B model are some 250 MB.
 _DEFAULT_WINDOW = 8192
@@ -33,8 +34,10 @@ _CHUNK = 256
 _QUEUE_LIMIT = 8
 # Below this size the weights stay in the cache of one core, and a second thread costs more in waiting than it computes.
 _TINY_BYTES = 20_000_000
-# Up to here counting takes milliseconds and an overflow is told with the exact number; beyond, a bound that already decides is enough.
-_COUNTED_CHARACTERS = 100_000
+# Up to here a conversation is always counted exactly, in some milliseconds. Beyond, a bound may already decide that it is too
+# long: llama.cpp takes half a minute for a megabyte of characters that are not in a SentencePiece vocabulary.
+_COUNTED_CHARACTERS = 32_000
+_SLICE_CHARACTERS = 8_000
 # With a temperature above zero, tokens less likely than this share of the likeliest one are left out: the tail of a small model is noise.
 _MIN_P = 0.05
 
@@ -156,28 +159,43 @@ class _Model:
     # ---- text to tokens
 
     def encode(self, messages: Sequence[Message], tools: Sequence[Tool], room: int) -> list[int]:
-        """Return the tokens of a conversation; text that cannot fit is refused before it is tokenized."""
+        """Return the tokens of a conversation; text far beyond `room` is refused before it is tokenized as a whole."""
         characters = sum(len(message.text) for message in messages)
         # No token covers more bytes than the longest one, and a character has at least one byte.
-        least = -(-characters // self._longest_token_bytes)
-        if characters > _COUNTED_CHARACTERS and least > room:
-            raise ContextOverflowError(
-                f"at least {least + self.window - room} tokens are needed and the window holds {self.window}",
-                needed=least + self.window - room,
-                window=self.window,
-            )
-        tokens = to_tokens(self._template.render(messages, tools), self._tokenize)
+        self._check_room(characters, -(-characters // self._longest_token_bytes), room)
+        pieces = self._template.render(messages, tools)
+        if characters > _COUNTED_CHARACTERS:
+            counted = 0
+            for run in slices(pieces, _SLICE_CHARACTERS):
+                counted += len(self._tokenize(run))
+                # A cut costs a token or two at its edge, never half of a slice.
+                self._check_room(characters, counted // 2, room)
+        tokens = to_tokens(pieces, self._tokenize)
         if self._bos >= 0 and tokens[:1] != [self._bos]:
             tokens.insert(0, self._bos)
         return tokens
 
-    def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
-        """Return the number of tokens of a conversation."""
-        return len(self.encode(messages, tools, sys.maxsize))
+    def _check_room(self, characters: int, least: int, room: int) -> None:
+        if characters > _COUNTED_CHARACTERS and least > room:
+            needed = least + self.window - room
+            raise ContextOverflowError(
+                f"at least {needed} tokens are needed and the window holds {self.window}", needed=needed, window=self.window
+            )
+
+    def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> TokenCount:
+        """Return the number of tokens of a conversation: exact where it may fit, an upper bound where it is far too long."""
+        try:
+            return TokenCount(len(self.encode(messages, tools, self.window)), "exact")
+        except ContextOverflowError:
+            # What the template adds stands beside the beginnings of the texts too; of the texts themselves a byte is at most a
+            # token, or two where an imitated special token is cut and the tokenizer puts a blank before each part.
+            begun = [replace(message, parts=(Text(message.text[:100]),)) for message in messages]
+            size = sum(len(message.text.encode()) for message in messages)
+            return TokenCount(len(self.encode(begun, tools, sys.maxsize)) + 2 * size, "upper_bound")
 
     def _tokenize(self, text: str) -> list[int]:
         data = text.encode()
-        # Byte fallback makes at most one token of a byte, and a prefixed space up to three more.
+        # Byte fallback makes at most one token of a byte, and a blank put in front up to three.
         room = len(data) + 4
         tokens = (self.c.llama_token * room)()
         with self._readers.reading():

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -161,7 +161,7 @@ def _compile(source: str) -> Any:
     class Generation(Extension):
         """Templates mark for training what the model said, with `{% generation %}`; for a prompt the mark means nothing."""
 
-        tags = frozenset({"generation"})
+        tags = {"generation"}  # noqa: RUF012 - jinja's own form
 
         def parse(self, parser: Any) -> Any:
             next(parser.stream)
@@ -204,10 +204,15 @@ def _now(form: str) -> str:
     return datetime.now().astimezone().strftime(form)
 
 
-Tokenize = Callable[[str], list[int]]
+def slices(pieces: Sequence[Piece], characters: int) -> Iterator[str]:
+    """Yield the plain text in runs of at most so many characters."""
+    for piece in pieces:
+        if isinstance(piece, Plain):
+            for at in range(0, len(piece.text), characters):
+                yield piece.text[at : at + characters]
 
 
-def to_tokens(pieces: Sequence[Piece], tokenize: Tokenize) -> list[int]:
+def to_tokens(pieces: Sequence[Piece], tokenize: Callable[[str], list[int]]) -> list[int]:
     """Return the ids of the pieces; `tokenize` turns plain text into ids and never into special ones."""
     tokens: list[int] = []
     for piece in pieces:

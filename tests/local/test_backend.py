@@ -13,6 +13,7 @@ from hybridrt.event import Text
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaBackend
 from hybridrt.request import Image, Message, Tool
+from hybridrt.signals import TokenCount
 from tests.local.conftest import make_call, say, user
 
 LONG = "word " * 700
@@ -85,6 +86,31 @@ async def test_a_count_is_exact(backend) -> None:
         said = await say(backend, prompt + "!", max_output_tokens=1)
         assert count.kind == "exact"
         assert count.value == said.usage.input_tokens
+
+
+@pytest.mark.parametrize("word", ["x", "hello world ", "<|user|>", "é", "\0"])
+async def test_the_count_of_a_text_far_too_long_is_a_bound_on_the_right_side_of_the_window(backend, word: str) -> None:
+    for characters, kind in ((30_000, "exact"), (200_000, "upper_bound")):
+        text = (word * characters)[:characters]
+        count = await backend.count(user(text))
+        assert count.kind == kind
+        assert count.value > 2048
+        assert count.value >= len(text.encode()) + 4  # with this vocabulary a byte is a token
+
+
+async def test_a_text_for_a_large_window_is_counted_in_slices_first(models) -> None:
+    from training.placeholder_llm import Shape, write
+
+    path = models / "wide.gguf"
+    write(path, Shape(width=32, layers=1, heads=1, feed_forward=32, window=70_000))
+    backend = LlamaBackend(path, window=70_000)
+    assert (await backend.count(user("x" * 60_000))) == TokenCount(60_004, "exact")
+    assert (await backend.count(user("x" * 80_000))) == TokenCount(80_004, "exact")
+    assert (await backend.count(user("x" * 300_000))).kind == "upper_bound"
+    with pytest.raises(ContextOverflowError) as failed:
+        await say(backend, "x" * 300_000)
+    assert 70_000 < failed.value.needed <= 300_005
+    await backend.close()
 
 
 async def test_a_cancelled_prefill_frees_the_slot(worker) -> None:

@@ -15,6 +15,7 @@ from hybridrt.event import Finish, Text
 from hybridrt.local.backend import LocalBackend
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaBackend, _Model
+from hybridrt.signals import TokenCount
 from tests.local.conftest import make_call, say, user
 
 
@@ -81,7 +82,7 @@ class Tape:
         return list(messages[-1].text.encode())
 
     def count(self, messages, tools):
-        return len(self.encode(messages, tools, 0))
+        return TokenCount(len(self.encode(messages, tools, 0)), "exact")
 
     @contextlib.contextmanager
     def sampling(self, job):
