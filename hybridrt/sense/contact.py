@@ -27,6 +27,12 @@ _CALL_WORDS = wordset(
 _CONTEXT = 48
 
 
+# Around a number: not the tail of a word, a decimal or a version; perhaps an extension; and not the head of one.
+_APART = r"(?<![\w.+])(?<!\d[-.])"
+_EXTENSION = r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
+_DONE = r"(?!\w)(?![-.]\d)"
+
+
 class Contact:
     """Finds e-mail addresses and telephone numbers, written as people and programs write them."""
 
@@ -57,30 +63,24 @@ def _emails(text: str) -> Iterator[Hit]:
 
 
 def _phones(passage: Passage) -> Iterator[Hit]:
+    """Yield numbers that their form tells, then numbers that a word beside them tells."""
     text = passage.text
-    done = 0
+    told: list[tuple[int, int]] = []
     for start, end in passage.numbers:
-        at, stop = max(done, start - 2), min(len(text), end + 9)
-        while match := _phone().search(text, at, stop):
+        for match in _formed_phone().finditer(text, max(0, start - 2), min(len(text), end + 9)):
             kind = match.lastgroup or ""
-            if _is_phone(kind, match, passage):
-                at = done = match.end()
+            if kind != "trunk" or _is_trunk_shape(match[0]):
+                told.append(match.span())
                 yield Hit(*match.span(), "phone", 0.9 if kind in ("plus", "us") else 0.7, f"phone-{kind}")
-            else:
-                at = match.start() + 1
-
-
-def _is_phone(kind: str, match: re.Match[str], passage: Passage) -> bool:
-    digits = sum(map(str.isdigit, match[0]))
-    if kind == "plus":
-        return 8 <= digits <= 15
-    if kind == "zeros":
-        return 10 <= digits <= 17
-    if kind in ("us", "pairs"):
-        return True
-    if kind == "trunk" and 9 <= digits <= 12 and _is_trunk_shape(match[0]):
-        return True
-    return 7 <= digits <= 15 and not _is_date(match[0]) and _is_named(passage.folded, *match.span())
+    if _CALL_WORDS.isdisjoint(passage.vocabulary) and "number" not in passage.vocabulary:
+        return
+    for start, end in passage.numbers:
+        for match in _any_phone().finditer(text, max(0, start - 2), min(len(text), end + 9)):
+            first, last = match.span()
+            if any(first < stop and begin < last for begin, stop in told) or _date().match(match[0]):
+                continue
+            if _is_named(passage.folded, first, last):
+                yield Hit(first, last, "phone", 0.7, "phone-named")
 
 
 def _is_named(folded: str, start: int, end: int) -> bool:
@@ -97,10 +97,6 @@ def _is_trunk_shape(number: str) -> bool:
     if len(groups) == 2 and [len(group) for group in groups] == [2, 8]:
         return True
     return 2 <= len(groups) <= 4 and 3 <= len(groups[0]) <= 5 and all(len(group) >= 3 for group in groups)
-
-
-def _is_date(number: str) -> bool:
-    return _date().match(number) is not None
 
 
 @lru_cache(maxsize=1)
@@ -124,18 +120,19 @@ def _spoken_email() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
-def _phone() -> re.Pattern[str]:
-    extension = r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
-    apart = r"(?<![\w.+])(?<!\d[-.])"
-    done = r"(?!\w)(?![-.]\d)"
+def _formed_phone() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![\w.])(?P<plus>\+\d(?:[ .\-/]{0,2}[()]?[ .\-/]?[()]?\d){6,14})(?!\d)"
-        r"|(?<![\w.+])(?P<zeros>00[1-9](?:[ .\-/]\d{1,5}|\d){6,14})(?!\d)"
-        rf"|{apart}(?P<us>(?:1[ .-]?)?(?:\([2-9]\d\d\)[ .-]?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{{4}}{extension}){done}"
-        rf"|{apart}(?P<pairs>0[1-9](?:[ .-]\d\d){{4}}){done}"
-        rf"|{apart}(?P<trunk>\(?0\d(?:[ \-/]?[()]?[ .\-/]?\d){{7,11}}){done}"
-        rf"|{apart}(?P<bare>\(?\d(?:[ .\-/]{{0,2}}[()]?[ .\-/]?\d){{6,14}}{extension}){done}"
+        r"(?<![\w.])(?P<plus>\+\d(?:[ .\-/]{0,2}[()]?[ .\-/]?[()]?\d){7,14})(?!\d)"
+        r"|(?<![\w.+])(?P<zeros>00[1-9](?:[ .\-/]?\d){7,14})(?!\d)"
+        rf"|{_APART}(?P<us>(?:1[ .-]?)?(?:\([2-9]\d\d\)[ .-]?|[2-9]\d\d[ .-])[2-9]\d\d[ .-]\d{{4}}{_EXTENSION}){_DONE}"
+        rf"|{_APART}(?P<pairs>\(?0[1-9](?:[ .-]\d\d){{4}}){_DONE}"
+        rf"|{_APART}(?P<trunk>\(?0\d(?:[ \-/]?[()]?[ .\-/]?\d){{7,10}}){_DONE}"
     )
+
+
+@lru_cache(maxsize=1)
+def _any_phone() -> re.Pattern[str]:
+    return re.compile(rf"{_APART}[+(]?\d(?:[ .\-/]{{0,2}}[()]?[ .\-/]?\d){{6,14}}{_EXTENSION}{_DONE}")
 
 
 @lru_cache(maxsize=1)

@@ -24,15 +24,20 @@ _RELATIVE = (
     r"|boyfriend|fianc[eé]e?|sons?|"
     r"daughters?|child|children|kids?|baby|toddler|newborn|infant|twins?|brothers?|sisters?|siblings?|ma|pa|nana|granny|granddad|aunt"
     r"|auntie|uncle|cousin|niece|"
-    r"nephew|friend|bestie|roommate|flatmate|colleague|co-?worker|boss|manager|employee|neighbou?r|teacher|student|girl|boy|ex"
-    r"|family)(?:-in-law)?"
+    r"nephew|friend|bestie|roommate|flatmate|colleague|co-?worker|boss|manager|employee|neighbou?r|teacher|student|girl|boy|ex|gf|bf"
+    r"|hubby|[\w-]+[\s-](?:year|month|week)s?[\s-]old|family)(?:-in-law)?"
 )
 # A person, by the word the person is found by; everything about somebody's health begins at one of these. The blank (or
 # mark) before the word is part of the pattern: starting from it is several times faster than from every word boundary.
-_CUE = r"[^a-z0-9](i|im|ive|he|she|we|my|our|his|her|their|me|him|us|pt|mr|mrs|ms|miss|patient|of\s(?:mine|ours))\b"
+_CUE = (
+    r"[^a-z0-9](i|im|ive|he|she|we|my|our|his|her|their|me|him|us|pt|mr|mrs|ms|miss|patient|of\s(?:mine|ours)|as"
+    r"|mom|mum|mommy|dad|daddy|grandma|grandpa|granny|nana|hubby|wifey|(?<=[.!?\n]\s)(?:been|got|was|just|recently|diagnosed)"
+    r"|(?<=\A\s)(?:been|got|was|just|recently|diagnosed))\b"
+)
 _WHO = (
     rf"(?:(?:i|im|ive|he|she|we|pt|of\s(?:mine|ours))\b(?:'ve|'m|'d|'s|'re)?"
     rf"|(?:my|our|his|her|their)\s(?:[\w'-]+\s){{0,2}}(?:{_RELATIVE}|patient|pt|client|resident)\b(?:'s)?"
+    r"|(?:mom|mum|mommy|dad|daddy|grandma|grandpa|granny|nana|hubby|wifey)\b(?:'s)?|as\s(?:someone|somebody|a\sperson)\b"
     rf"|(?<!\ba\s)(?<!\bevery\s)(?<!\beach\s)(?<!\bany\s)patient\b(?:'s)?|(?:mr|mrs|ms|miss)\b\.?\s\w+)"
 )
 # Words that may stand between a person and the verb, and that do not begin another clause.
@@ -168,6 +173,8 @@ class _Reader:
                 match = pattern.match(self._folded, cue_start, start)
                 if match and not _animal().search(match[0]) and (kind != "body" or _hurts().match(self._folded, end)):
                     return rule
+        if kind in _NAMEABLE and _in_my_body().match(self._folded, end):
+            return "in-own-body"
         if self._is_exam:
             return ""
         if kind in _NAMEABLE and self._is_named(start):
@@ -237,16 +244,18 @@ def _patterns() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
     body = re.compile(rf"(?:my|our|his|her)(?:\s{_RELATIVE}'s)?\s(?:(?:left|right|upper|lower|whole)\s){{0,2}}\Z")
     own = re.compile(rf"(?:my|our|his|her|(?:my|our|his|her)\s(?:[\w-]+\s)?{_RELATIVE}'s|patient's)\s(?:(?!{_AWAY}\b)[\w'-]+\s){{0,3}}\Z")
     takes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?\s?{_TAKES}{_GAP}\Z")
+    unsaid = re.compile(rf"(?:just\s|recently\s)?(?:been|got|was|diagnosed)(?:\s(?:been|diagnosed|with|as|told|on)){{0,3}}{_GAP}\Z")
+    as_a = re.compile(r"as\s(?:an?|the)\s(?:\w+\s){0,2}\Z")
     is_ = re.compile(rf"{_WHO}(?:\s(?:who|also|just|now))?{_IS}\s\Z")
     event = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s[\w']+){{0,2}}?\s\Z")
     harm = re.compile(r"(?:i|im|ive)\b.{0,80}\Z")
     put_on = re.compile(r"(?:me|him|her|us)\son\s(?:\S+\s){0,3}\Z|i\b.{0,80}\s(?:while|since|after|before)\s(?:taking|on)\s\Z")
     return {
-        "condition": (("person-has", gets), ("own", own)),
+        "condition": (("person-has", gets), ("own", own), ("unsaid-person", unsaid)),
         "symptom": (("person-has", gets), ("own", own)),
         "procedure": (("person-has", gets),),
         "drug": (("person-takes", takes), ("put-on", put_on)),
-        "state": (("person-is", is_),),
+        "state": (("person-is", is_), ("as-a", as_a), ("unsaid-person", unsaid)),
         "event": (("event", event),),
         "harm": (("self-harm", harm),),
         "own": (("own", own),),
@@ -274,7 +283,7 @@ def _other_noun() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _stop() -> re.Pattern[str]:
-    return re.compile(r"[.!?](?=[\s\"')]|$)|[\n;]")
+    return re.compile(r"[.!?](?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?=[\s\"')]|$)|[\n;]")
 
 
 @lru_cache(maxsize=1)
@@ -294,6 +303,13 @@ def _note() -> re.Pattern[str]:
         r"\b(?:pt|hx|pmh|pmhx|hpi|dx|rx|prn|bid|tid|qd|qhs|nkda|chief complaint|discharge summary|admitting diagnosis)\b|\b[hcs]/[op]\b"
         r"|\b\d{1,3}[\s-]?(?:y/?o|yo|yr|year)s?(?:[\s-]?old)?\s(?:[\w-]+\s){0,3}(?:male|female|man|woman|boy|girl|m|f|gentleman|lady)\b"
         r"|\b(?:diagnosis|assessment|impression|medications?|allergies|prescription)\s?:|\b(?:patient|mrn|dob)\s?(?:name|id)?\s?:"
+    )
+
+
+@lru_cache(maxsize=1)
+def _in_my_body() -> re.Pattern[str]:
+    return re.compile(
+        r"(?:\s\w+){0,2}\s(?:in|on|under|behind|all\sover)\s(?:my|our)\s(?!opinion|mind|view|book|class|code|app|app's|country|city|area)"
     )
 
 

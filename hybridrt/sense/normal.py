@@ -55,20 +55,23 @@ def normalise(text: str) -> tuple[str, Offsets | None]:
         return text, None
     offsets = None
     folds = {char: _fold(char) for char in set(text) - _ASCII}
-    if all(len(fold) == 1 for fold in folds.values()):
-        for char, fold in folds.items():
-            if char != fold:
-                text = text.replace(char, fold)
+    odd = {char: fold for char, fold in folds.items() if char != fold}
+    if all(len(fold) == 1 for fold in odd.values()):
+        for char, fold in odd.items():
+            text = text.replace(char, fold)
     else:
-        text, offsets = _rebuild(text, folds)
-    return _latin_words(text), offsets
+        text, offsets = _rebuild(text, odd)
+    # Greek and Cyrillic lie side by side in Unicode.
+    if any("\u0370" <= char <= "\u052f" for char in folds):
+        text = _mixed_word().sub(lambda word: word[0].translate(_LOOKALIKE), text)
+    return text, offsets
 
 
 def _rebuild(text: str, folds: dict[str, str]) -> tuple[str, Offsets]:
     pieces: list[str] = []
     normal, original = [0], [0]
     done = length = 0
-    for match in _uneven("".join(char for char, fold in folds.items() if char != fold)).finditer(text):
+    for match in _any_of("".join(folds)).finditer(text):
         at = match.start()
         fold = folds[text[at]]
         pieces += (text[done:at], fold)
@@ -84,7 +87,7 @@ def _rebuild(text: str, folds: dict[str, str]) -> tuple[str, Offsets]:
     return "".join(pieces), Offsets(normal, original)
 
 
-def _uneven(chars: str) -> re.Pattern[str]:
+def _any_of(chars: str) -> re.Pattern[str]:
     return re.compile(f"[{re.escape(chars)}]")
 
 
@@ -99,11 +102,6 @@ def _fold(char: str) -> str:
     if len(fold) > _LONGEST_FOLD:
         return " "
     return "".join(str(unicodedata.decimal(c, c)) for c in fold) if fold != char or char.isdecimal() else char
-
-
-def _latin_words(text: str) -> str:
-    mixed = _mixed_word()
-    return mixed.sub(lambda word: word[0].translate(_LOOKALIKE), text) if mixed.search(text) else text
 
 
 @lru_cache(maxsize=1)

@@ -53,12 +53,8 @@ def prepare(given: str) -> Passage:
         words = tuple(_word().findall(folded))
         digits = len(text.encode("utf-8", "replace").translate(None, _NOT_DIGITS))
     numbers = tuple(m.span() for m in _number().finditer(text)) if digits >= _FEWEST_DIGITS else ()
-    long = tuple(filter(_is_long, text.split()))
+    long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN])
     return Passage(text, folded, words, frozenset(words), digits, numbers, long, offsets)
-
-
-def _is_long(token: str) -> bool:
-    return len(token) >= LONG_TOKEN
 
 
 @lru_cache(maxsize=1)

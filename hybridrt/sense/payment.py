@@ -24,6 +24,8 @@ _IBAN_LENGTHS = {
         "SE:24 SI:19 SK:24 SM:27 ST:25 SV:28 TL:23 TN:24 TR:26 UA:29 VA:22 VG:24 XK:20"
     )
 }
+# What the numbers of the schemes below begin with.
+_FIRST_DIGITS = "23456"
 _CARD_WORDS = wordset("card cards visa mastercard amex maestro debit credit cc pan discover")
 _ACCOUNT_WORDS = wordset("account acct routing aba iban bsb sort kontonummer a/c")
 _CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security")
@@ -55,32 +57,34 @@ class Payment:
 
 def _cards(passage: Passage) -> Iterator[Hit]:
     for start, end in passage.numbers:
+        is_named = _is_named(passage, start)
         for match in _card().finditer(passage.text, start, min(len(passage.text), end + 2)):
             first = match.start()
-            for size in _sizes(match):
-                number = "".join(filter(str.isdigit, match[1][:size]))
-                if not 12 <= len(number) <= 19 or len(set(number)) == 1 or not is_luhn(number):
-                    continue
-                if _is_issued(number) or _is_named(passage, first):
+            if not is_named and passage.text[first] not in _FIRST_DIGITS:
+                continue
+            for size, number in _candidates(match):
+                if (is_named or _is_issued(number)) and 12 <= len(number) <= 19 and len(set(number)) > 1 and is_luhn(number):
                     yield Hit(first, first + size, "credit_card", 1.0, "card", "luhn")
                     break
 
 
-def _sizes(match: re.Match[str]) -> Iterator[int]:
-    """Return how many characters of a candidate may be the card: what follows a card may be a number of its own."""
+def _candidates(match: re.Match[str]) -> tuple[tuple[int, str], ...]:
+    """Return how many characters may be the card, and their digits: what follows a card may be a number of its own."""
     size = len(match[1])
-    yield size
-    if match["groups"]:
-        yield size - len(match["more"] or "")
-    elif match["apart"]:
-        yield from range(2 * 19 - 1, 2 * 12, -2)
+    if match["apart"]:
+        digits = match[1][::2]
+        return ((size, digits), (31, digits[:16]), (29, digits[:15]))
+    digits = "".join(filter(str.isdigit, match[1]))
+    more = match["more"]
+    return ((size, digits), (size - len(more), digits[:16])) if more else ((size, digits),)
 
 
 def _is_issued(number: str) -> bool:
     """Does a card scheme give out numbers with this beginning in this length?"""
-    size, two, four = len(number), int(number[:2]), int(number[:4])
+    size = len(number)
     if number[0] == "4":
         return size in (16, 19)
+    two, four = int(number[:2]), int(number[:4])
     if 51 <= two <= 55 or 2221 <= four <= 2720:
         return size == 16
     if two in (34, 37):
@@ -112,13 +116,14 @@ def _ibans(passage: Passage) -> Iterator[Hit]:
 @lru_cache(maxsize=1)
 def _card() -> re.Pattern[str]:
     # Grouped as cards are printed, or without gaps, or every digit apart. The lookahead lets candidates overlap.
+    # More than two dozen digits apart are a table.
     gap = r"[ \-.]{1,2}"
     return re.compile(
         rf"(?<!\w)(?<!\d[.\-])(?=("
         rf"(?P<groups>\d{{4}}{gap}\d{{4}}{gap}\d{{4}}{gap}\d{{4}}(?!\d)(?P<more>{gap}\d{{1,3}}(?!\d))?)"
         rf"|\d{{4}}{gap}\d{{6}}{gap}\d{{4,5}}(?!\d)"
         rf"|\d{{12,19}}(?!\w)"
-        rf"|(?P<apart>\d(?:[ \-.]\d){{11,29}}(?!\d))))"
+        rf"|(?P<apart>\d(?:[ \-.]\d){{11,23}}(?![ \-.]?\d))))"
     )
 
 

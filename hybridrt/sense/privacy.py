@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -123,6 +124,9 @@ class Scan:
 
     def verdict(self, *, has_images: bool) -> Verdict:
         """Say what the scan showed; for pictures there is no detector, so with one of them nothing is absent for sure."""
+        if not (self.findings or self.failed or has_images) and self.detectors and self.languages <= COVERED:
+            covered = frozenset().union(*[detector.covers for detector in self.detectors])
+            return Verdict(_nothing_found(covered), _shared(self.languages), self.has_injection)
         labels: dict[str, Presence] = {}
         for detector in self.detectors:
             is_sure = not has_images and detector.name not in self.failed and (self.languages <= COVERED or not detector.language_bound)
@@ -146,6 +150,11 @@ class Scan:
             tuple(self.failed),
         )
         return Verdict(privacy, _shared(self.languages), self.has_injection)
+
+
+@lru_cache(maxsize=8)  # one per set of detectors; nearly every request ends here
+def _nothing_found(covered: frozenset[str]) -> Privacy:
+    return Privacy(LEVELS[0], MappingProxyType(dict.fromkeys(sorted(covered), Presence.ABSENT)))
 
 
 def _shared(languages: set[str]) -> str:
