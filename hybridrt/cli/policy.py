@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from datetime import date
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,6 +16,7 @@ from hybridrt.errors import PolicyError
 
 if TYPE_CHECKING:
     from hybridrt.policy.check import Check
+    from hybridrt.policy.corpus import Comparison
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -141,3 +143,192 @@ def decide(file: str, requests: Any, *, as_of: date | None, as_json: bool) -> No
         click.echo(f"{row.id}: may reach {', '.join(line['may_reach']) or 'nobody'}")
         click.echo(f"    decided by {', '.join(line['decided_by']) or 'no rule'}; owes {duties or 'nothing'}")
     sys.exit(1 if failed else 0)
+
+
+@policy.command(name="try")
+@click.argument("corpus", type=click.File(encoding="utf-8", errors="replace"))
+@click.option("--policy", "file", required=True, help="The policy to try.")
+@click.option("--against", help="The policy it is compared with.")
+@_AS_OF
+@_AS_JSON
+@_loudly
+def try_(corpus: Any, *, file: str, against: str | None, as_of: date | None, as_json: bool) -> None:
+    """Decide every request in CORPUS (lines of JSON) under a policy, and say what it moves."""
+    from hybridrt.policy import load
+    from hybridrt.policy.corpus import compare, read_rows
+    from hybridrt.policy.trial import widest_day
+
+    new = load(file)
+    old = load(against) if against else None
+    words = new.vocabulary if old is None else new.vocabulary.together(old.vocabulary)
+    days = as_of or widest_day(new), as_of or widest_day(old or new)
+    result = compare(read_rows(corpus, words, corpus.name), new, old, days)
+    if as_json:
+        click.echo(json.dumps(result.as_dict()))
+    else:
+        _say_comparison(result, is_compared=old is not None)
+    sys.exit(1 if result.errors else 0)
+
+
+def _say_comparison(result: Comparison, *, is_compared: bool) -> None:
+    click.echo(f"{'outcome':<10}{'requests':>10}" + (f"{'before':>10}" if is_compared else ""))
+    for outcome in ("leaves", "stays", "refused"):
+        before = f"{result.before[outcome]:>10,}" if is_compared else ""
+        click.echo(f"{outcome:<10}{result.outcomes[outcome]:>10,}{before}")
+    share = result.unknown / result.requests if result.requests else 0
+    click.echo(f"unknown in {share:.1%} of {result.requests:,} requests")
+    if is_compared:
+        click.echo(f"moved to the device   {len(result.to_local):,}  {_some(result.to_local)}".rstrip())
+        color = "red" if result.to_cloud else None
+        click.secho(f"moved off the device  {len(result.to_cloud):,}  {_some(result.to_cloud)}".rstrip(), fg=color)
+        click.echo(f"may reach more {result.wider:,}, fewer {result.narrower:,}; duties changed for {result.duties:,}")
+    for name, count in result.rules.most_common(10):
+        click.echo(f"  {count:>8,}  {name}")
+    for error in result.errors[:10]:
+        click.echo(f"{error}: {error.hint}", err=True)
+
+
+def _some(names: list[str | int]) -> str:
+    return ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
+
+
+@policy.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--no-new-egress", is_flag=True, help="End with 2 when NEW lets anything more leave.")
+@_AS_OF
+@_AS_JSON
+@_loudly
+def diff(old: str, new: str, *, no_new_egress: bool, as_of: date | None, as_json: bool) -> None:
+    """Say what NEW changes in meaning: who may reach whom, and what is owed."""
+    from hybridrt.policy import load
+    from hybridrt.policy.diff import diff as compare
+    from hybridrt.policy.space import TooLargeError
+
+    before, after = load(old), load(new)
+    try:
+        found = compare(before, after, (as_of, as_of) if as_of else None)
+    except TooLargeError:
+        raise PolicyError("the two policies together have more classes than can be walked", file=new, code="too_large") from None
+    if as_json:
+        click.echo(json.dumps(found.as_dict()))
+    else:
+        click.echo(f"{before.name} {before.version} -> {after.name} {after.version}")
+        for head, changes, verb in (
+            ("WIDENS", found.widens, "may now reach"),
+            ("TIGHTENS", found.tightens, "no longer reaches"),
+            ("DUTIES", found.duties, ""),
+        ):
+            for change in changes:
+                changed = ", ".join(change.recipients) or change.duty
+                click.echo(f"{head:<10}{change.requests or 'every request'}")
+                click.echo(f"{'':<10}-> {verb} {changed}")
+        click.echo(f"UNCHANGED {found.unchanged:,} of {found.total:,} request classes")
+        for note in found.notes:
+            click.echo(f"NOTE      {note}")
+        if found.widens:
+            click.echo("needs two approvers, because it widens")
+    sys.exit(2 if found.widens and no_new_egress else 0)
+
+
+@policy.command()
+@click.argument("file")
+@click.argument("request_json", metavar="REQUEST")
+@_AS_OF
+@_AS_JSON
+@_loudly
+def explain(file: str, request_json: str, *, as_of: date | None, as_json: bool) -> None:
+    """Explain the decision about REQUEST, such as '{"sensitivity": "special", "data": ["health"]}'."""
+    from hybridrt.policy import load
+    from hybridrt.policy.corpus import read_one
+    from hybridrt.policy.explain import explain as explain_request
+    from hybridrt.policy.trial import widest_day
+
+    loaded = load(file)
+    found = explain_request(loaded, read_one(request_json, loaded.vocabulary), as_of or widest_day(loaded))
+    click.echo(json.dumps(found.as_dict()) if as_json else found.text())
+
+
+@policy.command()
+@click.argument("file")
+@_AS_OF
+@_loudly
+def report(file: str, *, as_of: date | None) -> None:
+    """Write one page for the auditor, in Markdown."""
+    from hybridrt.policy import load
+    from hybridrt.policy.check import check as check_file
+    from hybridrt.policy.report import report as write
+
+    today = date.today()  # noqa: DTZ011 - contracts end by the local calendar
+    found = check_file(file, today=today, as_of=as_of, covered=_covered())
+    click.echo(write(load(file), found, today))
+
+
+@policy.command()
+@click.argument("file")
+@click.option("--format", "form", type=click.Choice(["csv", "markdown"]), default="markdown")
+@_AS_OF
+@_loudly
+def ropa(file: str, *, form: str, as_of: date | None) -> None:
+    """Write the record of processing activities (GDPR Art. 30)."""
+    from hybridrt.policy import load
+    from hybridrt.policy.report import as_csv, as_markdown
+    from hybridrt.policy.report import ropa as rows_of
+    from hybridrt.policy.trial import widest_day
+
+    loaded = load(file)
+    rows = rows_of(loaded, as_of or widest_day(loaded))
+    click.echo(as_csv(rows) if form == "csv" else as_markdown(loaded, rows), nl=False)
+
+
+@policy.command()
+@click.argument("file")
+@click.option("--to", "target", type=click.Choice(["cedar"]), required=True)
+@click.option("--entities", is_flag=True, help="Write the recipients as Cedar entities instead of the rules.")
+@_AS_OF
+@_loudly
+def export(file: str, *, target: str, entities: bool, as_of: date | None) -> None:
+    """Write FILE in another language, so that its claims can be proved there again."""
+    from hybridrt.policy import cedar, load
+    from hybridrt.policy.trial import widest_day
+
+    del target  # there is one so far
+    loaded = load(file)
+    day = as_of or widest_day(loaded)
+    click.echo(json.dumps(cedar.entities(loaded, day), indent=1) if entities else cedar.export(loaded, day), nl=entities)
+
+
+@policy.command()
+@click.argument("output", type=click.Path(path_type=Path), required=False)
+@click.option("--for", "file", help="Include the words that this policy adds.")
+@_loudly
+def schema(output: Path | None, *, file: str | None) -> None:
+    """Write the JSON Schema for editors to OUTPUT, or print it."""
+    from hybridrt.policy import load
+    from hybridrt.policy.schema import schema as make
+    from hybridrt.policy.start import write_schema
+
+    if output is None:
+        click.echo(json.dumps(make() if file is None else make(load(file).vocabulary), indent=1))
+    else:
+        write_schema(output, file)
+        click.echo(f"wrote {output}")
+
+
+@policy.command()
+@click.argument("pack", required=False)
+@click.argument("folder", type=click.Path(path_type=Path), required=False)
+@_loudly
+def init(pack: str | None, folder: Path | None) -> None:
+    """Copy PACK and what it extends into FOLDER for you to fill in. Without arguments, list the packs."""
+    from hybridrt.policy import load
+    from hybridrt.policy.start import copy_pack, packs
+
+    if pack is None:
+        for name in packs():
+            loaded = load(name)
+            click.echo(f"{name:<18}{len(loaded.rules):>3} rules, {len(loaded.recipients):>2} recipients")
+        return
+    for path in copy_pack(pack, folder or Path()):
+        click.echo(f"wrote {path}")
+    click.echo(f"next: state your contracts, then `hybridrt policy check {(folder or Path()) / f'{pack}.yaml'}`")

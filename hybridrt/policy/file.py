@@ -45,7 +45,7 @@ _BASE_ONLY: Mapping[str, str] = MappingProxyType(
 )
 _RULE_KEYS = ("id", "effect", "when", "to", "must", "do", "because", "cites")
 # Which keys each effect takes, the needed ones first.
-_EFFECT_KEYS: Mapping[Effect, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
+EFFECT_KEYS: Mapping[Effect, tuple[tuple[str, ...], tuple[str, ...]]] = MappingProxyType(
     {
         Effect.PERMIT: (("to",), ()),
         Effect.FORBID: (("to",), ()),
@@ -251,7 +251,7 @@ def _rule(node: Node, reader: Reader, recipients: Mapping[str, Recipient]) -> Ru
             hint = "write `when: always` where it holds for every request" if needed == "when" else "see the language on one page"
             node.fail(f"a rule needs `{needed}`", code="missing_key", hint=hint)
     effect = Effect(pairs["effect"].word("`effect`", tuple(Effect)))
-    needed_keys, optional = _EFFECT_KEYS[effect]
+    needed_keys, optional = EFFECT_KEYS[effect]
     for key in needed_keys:
         if key not in pairs:
             node.fail(f"a rule that says `{effect}` needs `{key}`", code="missing_key", hint="such as `to: {kind: off_device}`")
