@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 
 from hybridrt.errors import CredentialsError, RateLimitedError, RejectedError, TargetError, UnavailableError
 from hybridrt.wire import ReplyHead
@@ -40,6 +39,8 @@ def retry_after_s(headers: Mapping[str, str], now: float) -> float | None:
         return None
     if (wait_s := _number(text)) is not None:
         return wait_s
+    from email.utils import parsedate_to_datetime  # most replies need no date, and `email` is half of this import
+
     try:
         when = parsedate_to_datetime(text)
         return max(0.0, (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp() - now)

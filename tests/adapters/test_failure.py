@@ -37,6 +37,10 @@ def reply(status, error=None, headers=None, body=None, *, stream=True):
 
 
 BY_STATUS = [
+    (300, None, RedirectError),
+    (399, None, RedirectError),
+    (499, None, RejectedError),
+    (199, None, ProtocolError),
     (301, None, RedirectError),
     (302, None, RedirectError),
     (307, None, RedirectError),
@@ -74,6 +78,8 @@ BY_STATUS = [
 def test_every_status_has_its_error(status, error, kind):
     fault = reply(status, error)
     assert type(fault) is kind
+    # The bytes of the request are with the provider; only a full or a too small one says that it did not begin.
+    assert fault.sent is not isinstance(fault, RateLimitedError | ContextOverflowError)
     if hasattr(fault, "status"):
         assert fault.status == status
 
@@ -144,6 +150,20 @@ def test_an_error_body_without_end_is_not_waited_for():
     assert len(list(pieces)) > 1000 - MAX_ERROR_BYTES // 1024 - 5
 
 
+def test_an_error_that_comes_in_pieces_is_read_whole():
+    body = json.dumps([{"error": {"message": WORD, "code": "context_length_exceeded"}}, {"error": {}}]).encode()
+    pieces = [body[at : at + 7] for at in range(0, len(body), 7)]
+    _, fault = read(OpenAIChat(), a_call(), ReplyHead(400, {"content-type": "application/json"}), pieces)
+    assert type(fault) is ContextOverflowError
+
+
+@pytest.mark.parametrize("status", [302, 500, 503])
+def test_where_the_body_says_nothing_more_it_is_not_waited_for(status):
+    pieces = iter([b"x"] * 10)
+    read(OpenAIChat(), a_call(), ReplyHead(status, {}), pieces)
+    assert len(list(pieces)) == 9
+
+
 def test_a_refused_key_is_known_before_the_body():
     _, fault = read(OpenAIChat(), a_call(), ReplyHead(401, {}), (b"x" for _ in iter(int, 1)))
     assert type(fault) is CredentialsError
@@ -153,6 +173,7 @@ IN_STREAM = [
     ({"code": "rate_limit_exceeded"}, RateLimitedError),
     ({"code": 429}, RateLimitedError),
     ({"code": 502}, UnavailableError),
+    ({"code": 429, "status": 502}, RateLimitedError),
     ({"code": 400}, RejectedError),
     ({"code": "context_length_exceeded"}, ContextOverflowError),
     ({"code": "content_filter"}, RefusedError),
@@ -177,6 +198,7 @@ def test_an_error_inside_a_good_status_is_typed(error, kind):
         events, fault = read(OpenAIChat(), a_call(), head, pieces)
         assert events == ()
         assert type(fault) is kind
+        assert fault.sent is not isinstance(fault, RateLimitedError | ContextOverflowError)
         assert WORD.encode() not in shown(fault)
 
 
@@ -207,7 +229,10 @@ def test_an_error_after_the_first_words_is_a_broken_stream():
     "media", ["text/html", "text/html; charset=utf-8", "text/plain", "image/png", "application/octet-stream", "kumquat/x"]
 )
 def test_another_media_type_is_no_answer(media, stream):
-    assert type(reply(200, body=b"<html>kumquat</html>", headers={"content-type": media}, stream=stream)) is ProtocolError
+    fault = reply(200, body=b"<html>kumquat</html>", headers={"content-type": media}, stream=stream)
+    assert type(fault) is ProtocolError
+    assert ("a web page" in str(fault)) is media.startswith("text/html")
+    assert ("sign-in" in fault.hint) is media.startswith("text/html")
 
 
 @pytest.mark.parametrize("stream", [True, False])

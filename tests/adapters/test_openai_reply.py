@@ -94,6 +94,8 @@ def test_random_cuts_of_random_streams_give_identical_events(*, text, reasoning,
 @pytest.mark.parametrize(
     "failing",
     [
+        b'event: error\r\ndata: {"message": "x", "code": 429}\r\n\r\n',
+        b'event: error\rdata: {"message": "x", "code": 429}\r\r',
         delta(content="Hel") + event({"error": {"message": "x"}}),
         delta(content="Hel") + event(b"{nonsense") + delta(content="lo"),
         delta(content="Hel") + delta("content_filter"),

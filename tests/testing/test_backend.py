@@ -62,6 +62,7 @@ async def test_an_answer_that_is_given_up_is_counted():
     await anext(stream)
     await stream.aclose()
     assert backend.cancelled == 2
+    assert not backend.is_closed
     await backend.close()
     assert backend.is_closed
 
@@ -77,5 +78,6 @@ def test_a_memory_ledger_keeps_copies_and_fails_when_told():
     ledger.append({"what": "attempt"})
     assert ledger.records == [{"what": "decision"}, {"what": "attempt"}]
     assert ledger.durable == [True, False]
+    assert not ledger.is_closed
     ledger.close()
     assert ledger.is_closed

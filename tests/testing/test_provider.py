@@ -67,6 +67,39 @@ async def test_it_records_every_byte_and_every_request_on_one_connection():
         assert provider.received.count(b"kumquat") == 3
 
 
+async def test_a_large_request_is_recorded_whole():
+    text = "word " * 400_000
+    async with LoopbackProvider() as provider, client() as http:
+        await http.post(provider.endpoint + "/x", json={"text": text})
+        assert provider.requests[0].json == {"text": text}
+
+
+async def test_waiting_ends_when_what_was_waited_for_is_there():
+    async with LoopbackProvider() as provider:
+        waiting = asyncio.create_task(provider.until(lambda: provider.requests))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        await post(provider)
+        async with asyncio.timeout(2):
+            await waiting
+
+
+async def test_a_connection_knows_who_closed_it():
+    async with LoopbackProvider() as provider:
+        async with client() as http:
+            await http.post(provider.endpoint + "/x", json={})
+            assert not provider.connections[0].is_closed_by_client
+        async with asyncio.timeout(2):
+            await provider.until(lambda: provider.connections[0].is_closed_by_client)
+
+
+async def test_after_the_end_nobody_answers():
+    async with LoopbackProvider() as provider:
+        pass
+    with pytest.raises(OSError, match=r"."):
+        await asyncio.open_connection(provider.host, provider.port)
+
+
 async def test_a_chunked_request_is_put_together():
     async def pieces():
         yield b'{"a":'
