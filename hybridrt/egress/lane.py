@@ -18,6 +18,8 @@ import httpcore2
 
 from hybridrt.egress.lanes import BadRequestError, CutError, NotHttpError, StaleError
 
+# What the engine takes for the head of a reply; real ones stay below 8 KiB.
+MAX_HEAD_BYTES = httpcore2.AsyncHTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE
 # A reader that lags behind stops the sender here, so that a slow consumer costs no memory.
 MAX_UNREAD_BYTES = 256 * 1024
 

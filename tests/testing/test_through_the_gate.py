@@ -67,7 +67,7 @@ async def ask(provider, authority, *, budget_s=5.0, stream=True):
     try:
         with gate.clear("d1", frozenset({"acme"}), deadline):
             async for event in backend.answer(call):
-                events.append(event)  # noqa: PERF401 - those before an error are kept
+                events.append(event)
     except TargetError as caught:
         error = caught
     finally:
