@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from cloud_adapters.shape import wrong
@@ -102,6 +101,8 @@ def _clamped(seconds: float) -> float:
 def _moment(text: str) -> float | None:
     if not 6 <= len(text) <= 64:
         return None
+    from email.utils import parsedate_to_datetime  # seldom needed, and it brings `socket` along
+
     try:
         at = parsedate_to_datetime(text)
         return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()

@@ -64,8 +64,7 @@ class FailedReply:
     def feed(self, data: bytes) -> Iterator[Event]:
         """Wait for the whole error, where it can matter; raise at once otherwise."""
         self._body += data
-        # Only below 500 does a body refine the status, and it is not worth waiting for more than this of it.
-        if not 400 <= self._head.status < 500 or len(self._body) > MAX_ERROR_BYTES:
+        if not _body_matters(self._head.status) or len(self._body) > MAX_ERROR_BYTES:
             self._fail()
         return iter(())
 
@@ -77,6 +76,11 @@ class FailedReply:
         error = failure(self._head, error_object(self._body[:MAX_ERROR_BYTES]), target=self._target)
         error.request_id = request_id(self._head)
         raise error
+
+
+def _body_matters(status: int) -> bool:
+    """Can the body refine what the status says?"""
+    return 400 <= status < 500 and status not in (401, 403)
 
 
 def error_object(body: bytes | bytearray) -> Mapping[str, Any] | None:
@@ -127,7 +131,7 @@ class JsonReply:
             events = tuple(self._read(parse(self._body)))
             if all(isinstance(event.text, str) for event in events if isinstance(event, Text)):
                 return events
-        except (NotJsonError, LookupError, TypeError, AttributeError, ValueError):
+        except (NotJsonError, LookupError, TypeError, AttributeError, ValueError, RecursionError):
             pass  # they carry the reply; what is raised instead does not
         raise wrong(self._target)
 

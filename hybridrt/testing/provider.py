@@ -38,7 +38,8 @@ class LoopbackProvider:
             ...
             provider.requests[0].json["messages"]
 
-    With `tls` (from `TestAuthority.server_tls()`) it speaks HTTPS.
+    With `tls` (from `TestAuthority.server_tls()`) it speaks HTTPS. An error in a script of yours closes the connection and
+    is raised when the provider ends.
     """
 
     host = "127.0.0.1"
@@ -49,6 +50,7 @@ class LoopbackProvider:
         self._tls = tls
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self._failures: list[Exception] = []
         self.port = 0
         self.requests: list[Received] = []
         self.connections: list[Connection] = []
@@ -89,6 +91,8 @@ class LoopbackProvider:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._server is not None:
             await self._server.wait_closed()
+        if self._failures:
+            raise self._failures[0]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -101,6 +105,8 @@ class LoopbackProvider:
             await _Exchange(self, connection, reader, writer).run()
         except (ConnectionError, ssl.SSLError, TimeoutError):
             connection.is_closed_by_client = True
+        except Exception as error:  # noqa: BLE001 - a script's own mistake is raised at the end of the provider, where a test sees it
+            self._failures.append(error)
         except asyncio.CancelledError:
             pass  # the provider is closing; a task of a server that ends cancelled is reported as an error by asyncio
         finally:

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cloud_adapters import sse
+from cloud_adapters import openai_chat, sse
 from cloud_adapters.openai_chat import OpenAIChat, OpenAICompatible
 from cloud_adapters.tool_calls import MAX_TOOL_CALLS
+from hybridrt import event as event_nouns
 from hybridrt.errors import BrokenStream, ProtocolError, RefusedError, TargetError, UnavailableError
 from hybridrt.event import Finish, Reasoning, Text, ToolCall, Usage
 from hybridrt.testing import adapter_contract, openai_chat_samples
@@ -138,6 +139,7 @@ FORMS = {
     "no index": event({"choices": [{"delta": {"content": "ok"}}]}) + delta("stop") + DONE,
     "an empty finish": event({"choices": [{"delta": {"content": "ok"}, "finish_reason": ""}]}) + delta("stop") + DONE,
     "a filter result first": event({"choices": [], "prompt_filter_results": [{}]}) + delta(content="ok") + delta("stop") + DONE,
+    "mixed line ends": delta(content="o") + b": ping\r\n\r\n" + delta(content="k") + delta("stop").replace(b"\n", b"\r\n") + DONE,
     "parts": delta(content=[{"type": "text", "text": "o"}, {"type": "text", "text": "k"}]) + delta("stop") + DONE,
 }
 
@@ -148,6 +150,8 @@ def test_every_form_of_stream_that_services_send_is_read(data):
     assert error is None
     assert "".join(event.text for event in events if isinstance(event, Text)) == "ok"
     assert isinstance(events[-1], Finish)
+    for at in range(len(data)):
+        assert plain(stream(data[:at], data[at:])) == plain((events, None))
 
 
 @pytest.mark.parametrize("name", ["reasoning", "reasoning_content"])
@@ -164,6 +168,16 @@ def test_thoughts_in_parts_are_kept_apart_too():
 
 
 FINISHES = {"stop": "stop", "eos": "stop", "length": "length", "max_tokens": "length", "tool_calls": "tool_calls"}
+
+
+def test_every_end_that_is_read_is_one_of_ours():
+    assert set(openai_chat._FINISHES.values()) <= set(event_nouns.FINISHES)
+
+
+def test_the_first_of_several_answers_is_the_one():
+    two = message(content="ok")
+    two["choices"].append({"index": 1, "message": {"content": "other"}, "finish_reason": "stop"})
+    assert [each.text for each in answer(two)[0] if isinstance(each, Text)] == ["ok"]
 
 
 @pytest.mark.parametrize(("said", "meant"), FINISHES.items())

@@ -41,6 +41,11 @@ class NoStop(OpenAIChat):
         return super().body(replace(call, stop=()))
 
 
+class Crashes(OpenAIChat):
+    def body(self, call):
+        return super().body(call) if call.seed is None else {}["seed"]
+
+
 class WordsInHeader(OpenAIChat):
     def build(self, call, key):
         request = super().build(call, key)
@@ -67,7 +72,7 @@ class KeyInBody(OpenAIChat):
 
 class KeyAlways(OpenAIChat):
     def build(self, call, key):
-        return super().build(call, key or "sk-contract-0123456789")
+        return super().build(call, str(key))
 
 
 class Elsewhere(OpenAIChat):
@@ -233,6 +238,7 @@ BROKEN = {
     Impure: "is pure",
     Mute: "holds the words",
     LastTurnOnly: "the words of every turn",
+    Crashes: "`seed` is said or refused: it raised KeyError",
     NoTools: "`tools` is said or refused",
     NoStop: "`stop` is said or refused",
     WordsInHeader: "do not depend on the words",

@@ -93,6 +93,14 @@ async def test_a_connection_knows_who_closed_it():
             await provider.until(lambda: provider.connections[0].is_closed_by_client)
 
 
+async def test_a_mistake_in_a_script_comes_out_at_the_end():
+    provider = await LoopbackProvider(lambda _: 1 / 0).__aenter__()
+    with pytest.raises(httpx2.RemoteProtocolError):
+        await post(provider)
+    with pytest.raises(ZeroDivisionError):
+        await provider.__aexit__()
+
+
 async def test_after_the_end_nobody_answers():
     async with LoopbackProvider() as provider:
         pass
