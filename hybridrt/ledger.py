@@ -52,6 +52,9 @@ class Ledger:
         # A line that a crash tore stays as it is; the next one begins on its own line.
         self._is_torn = not _ends_a_line(path)
 
+    def __str__(self) -> str:
+        return str(self._path)
+
     @classmethod
     def open(cls, path: str | os.PathLike[str], clock: Callable[[], float] = time.time) -> Ledger:
         """Open or begin a ledger; missing directories are made.

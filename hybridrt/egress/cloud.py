@@ -10,7 +10,6 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TypeVar
 
 from hybridrt.backend import Call
@@ -20,7 +19,7 @@ from hybridrt.egress.status import retry_after_s, status_fault
 from hybridrt.egress.transport import Reply, Transport
 from hybridrt.errors import BrokenStream, Busy, HybridrtError, LateError, ProtocolError, TargetError, UnavailableError
 from hybridrt.event import Event, Finish, Text
-from hybridrt.sealed import Sealed
+from hybridrt.key import Key
 from hybridrt.target import Target
 from hybridrt.wire import Adapter, HttpRequest
 
@@ -34,13 +33,6 @@ MOST_WAIT_S = 8.0
 LINGER_S = 0.25
 # An error says what it has to say in its first bytes; the rest is a page for people.
 MAX_ERROR_BYTES = 64 * 1024
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Key(Sealed):
-    """The key of one recipient. It never shows."""
-
-    value: str
 
 
 class _Told:

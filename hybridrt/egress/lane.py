@@ -1,41 +1,54 @@
-"""HTTP/1.1 on one connection, one exchange at a time, over h11's state machine.
+"""One connection: httpx2's HTTP/1.1 engine over a stream of our own.
 
-A lane opens nothing and closes at once: `abort` awaits nothing, so no cancellation can interrupt it. A request is made into
-bytes first and written in one step, so that no `await` stands between the permit and the wire. Nothing here logs, and no
-future ever carries content: asyncio prints the results of futures in debug mode.
+The engine (`httpcore2`, the layer of httpx2 that speaks to connections) frames requests and replies. The stream below it is
+ours for one reason: a request is gathered there and handed to the socket in the very step in which its permit is spent, with
+nothing awaited between the two. `abort` awaits nothing either, so no cancellation can interrupt it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
 
-import h11
+import httpcore2
 
-# Real reply heads stay below 8 KiB; 64 is what large gateways accept. Also bounds a chunk header.
-MAX_HEAD_BYTES = 64 * 1024
+from hybridrt.egress.lanes import BadRequestError, CutError, NotHttpError, StaleError
+
+# What the engine takes for the head of a reply; real ones stay below 8 KiB.
+MAX_HEAD_BYTES = httpcore2.AsyncHTTP11Connection.MAX_INCOMPLETE_EVENT_SIZE
 # A reader that lags behind stops the sender here, so that a slow consumer costs no memory.
 MAX_UNREAD_BYTES = 256 * 1024
 
 Headers = Sequence[tuple[bytes, bytes]]
 
+# The engine logs the heads of replies at DEBUG, and a provider may echo words of a request there. What it logs for others
+# who use it in this process stays as it was.
+_in_lane: ContextVar[bool] = ContextVar("_in_lane", default=False)
+logging.getLogger("httpcore2.http11").addFilter(lambda _record: not _in_lane.get())
 
-class CutError(Exception):
-    """The other side ended the connection before its reply was complete."""
 
+class Lane(asyncio.Protocol, httpcore2.AsyncNetworkStream):
+    """One connection, one exchange at a time. `on_lost` is called once, when it is gone."""
 
-class Lane(asyncio.Protocol):
-    """One connection. `on_lost` is called once, when it is gone."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, origin: tuple[bytes, bytes, int]) -> None:
         self._loop = loop
         self._transport: asyncio.Transport | None = None
         self._unread = bytearray()
+        self._unwritten = bytearray()
         self._waiter: asyncio.Future[None] | None = None
         self._is_ended = False
-        self._is_ended_said = False
         self._is_paused = False
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
+        self._is_fresh = True
+        self._until = 0.0
+        self._spend: Callable[[int], None] | None = None
+        self._scheme, self._host, self._port = origin
+        self._http = httpcore2.AsyncHTTP11Connection(httpcore2.Origin(*origin), self)
+        self._reply: httpcore2.Response | None = None
+        self._body: AsyncIterator[bytes] | None = None
         self.on_lost: Callable[[Lane], None] | None = None
         self.idle_since = 0.0
 
@@ -59,7 +72,7 @@ class Lane(asyncio.Protocol):
         self._wake()
         return False
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002  asyncio names it
+    def connection_lost(self, exc: Exception | None) -> None:
         """Remember that it is gone."""
         self._is_ended = True
         self._transport = None
@@ -67,45 +80,70 @@ class Lane(asyncio.Protocol):
         if self.on_lost is not None:
             self.on_lost(self)
 
+    # --- what the engine calls ---
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - the engine's name
+        """Gather; what was gathered goes out when the engine turns to reading."""
+        self._unwritten += buffer
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - the engine's name
+        """Return what came, waiting until the moment set for this exchange; empty at the end of the connection."""
+        self._send()
+        if not self._unread and not self._is_ended:
+            await self._wait()
+        data = bytes(self._unread[:max_bytes])
+        del self._unread[:max_bytes]
+        if self._is_paused and not self._unread and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+        return data
+
+    async def aclose(self) -> None:
+        """Drop the connection."""
+        self.abort()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Tell the engine nothing: whether this connection is alive is asked of the lane."""
+
     # --- what an exchange does ---
 
     @property
     def is_ready(self) -> bool:
         """Can the next request be written?"""
-        return not self._is_ended and not self._unread and self._transport is not None and self._http.states == _READY
+        return not self._is_ended and not self._unread and self._transport is not None and (self._is_fresh or self._http.is_idle())
 
-    def compose(self, method: str, path: str, headers: Headers, body: bytes) -> bytes:
-        """Turn a request into bytes.
-
-        Raises:
-            h11.LocalProtocolError: it is no valid request.
-        """
-        head = h11.Request(method=method, target=path, headers=list(headers))
-        pieces = (self._http.send(head), self._http.send(h11.Data(data=body)), self._http.send(h11.EndOfMessage()))
-        return b"".join(piece for piece in pieces if piece)
-
-    def write(self, data: bytes) -> None:
-        """Hand bytes to the socket, now."""
-        if self._transport is None:
-            raise CutError
-        self._transport.write(data)
-
-    async def head(self, until: float) -> h11.Response:
-        """Wait for the status and headers of the reply.
+    async def send(
+        self, method: str, path: str, headers: Headers, body: bytes, *, spend: Callable[[int], None], until: float
+    ) -> httpcore2.Response:
+        """Send a request and wait for the head of its reply. `spend` is called with its size in the step that writes it.
 
         Raises:
-            TimeoutError: they did not come in time.
+            TimeoutError: the head did not come in time.
             CutError: the connection ended.
-            h11.RemoteProtocolError: what came is not HTTP.
+            NotHttpError: what came is not HTTP.
+            StaleError: it was lost since, or bytes of an earlier reply were left over; nothing was written.
+            BadRequestError: it is no valid request; nothing was written.
         """
-        while True:
-            event = self._http.next_event()
-            if event is h11.NEED_DATA:
-                await self._feed(until)
-            elif isinstance(event, h11.Response):
-                return event
-            elif not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
-                raise h11.RemoteProtocolError("another protocol was switched to")
+        if not self._is_fresh and not self.is_ready:
+            raise StaleError
+        untimely = NotHttpError if self._is_fresh else StaleError
+        self._is_fresh, self._until, self._spend = False, until, spend
+        url = httpcore2.URL(scheme=self._scheme, host=self._host, port=self._port, target=path.encode("ascii"))
+        try:
+            with _unlogged():
+                reply = await self._http.handle_async_request(httpcore2.Request(method, url, headers=headers, content=body))
+        except httpcore2.LocalProtocolError:
+            raise BadRequestError from None
+        except httpcore2.RemoteProtocolError:
+            if self._spend is not None:
+                raise untimely from None
+            raise (CutError if self._is_ended and not self._unread else NotHttpError) from None
+        if self._spend is not None:
+            raise untimely
+        if reply.status < 200:
+            raise NotHttpError
+        self._reply, self._body = reply, aiter(reply.stream)
+        return reply
 
     async def data(self, until: float) -> bytes:
         """Return what has come of the body, waiting only when nothing has; empty at its end.
@@ -113,58 +151,48 @@ class Lane(asyncio.Protocol):
         Raises:
             TimeoutError: nothing came in time.
             CutError: the connection ended before the body did.
-            h11.RemoteProtocolError: what came is not HTTP.
+            NotHttpError: what came is not HTTP.
         """
-        pieces: list[bytes] = []
-        while self._http.their_state in _IN_BODY:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError:
-                if pieces:  # these first; h11 raises again when it is asked again
-                    break
-                if self._is_ended_said:
-                    raise CutError from None
-                raise
-            if isinstance(event, h11.Data):
-                pieces.append(event.data)
-            elif event is h11.NEED_DATA:
-                if pieces:
-                    break
-                await self._feed(until)
-        return b"".join(pieces)
+        if self._body is None or self._reply is None:
+            return b""
+        self._until = until
+        try:
+            with _unlogged():
+                return await anext(self._body)
+        except StopAsyncIteration:
+            with _unlogged():
+                await self._reply.aclose()
+            self._body = None
+            return b""
+        except httpcore2.RemoteProtocolError:
+            raise (CutError if self._is_ended and not self._unread else NotHttpError) from None
 
     def renew(self) -> bool:
         """Make ready for the next request; false when this connection must not carry one."""
-        if self._transport is None or self._http.states != _DONE or self._transport.get_write_buffer_size():
-            return False
-        self._http.start_next_cycle()
-        return self.is_ready and not self._http.trailing_data[0]
+        self._reply = self._body = None
+        return self.is_ready and self._transport is not None and not self._transport.get_write_buffer_size()
 
     def abort(self) -> None:
         """Drop the connection and whatever of it is not yet written. Awaits nothing and may be called twice."""
+        self._unwritten.clear()
         if self._transport is not None:
             self._transport.abort()
 
-    async def _feed(self, until: float) -> None:
-        if not self._unread and not self._is_ended:
-            await self._wait(until)
-        if self._unread:
-            self._http.receive_data(bytes(self._unread))
-            self._unread.clear()
-            if self._is_paused and self._transport is not None:
-                self._is_paused = False
-                self._transport.resume_reading()
-        elif self._is_ended_said or self._http.their_state is h11.SEND_RESPONSE:
+    def _send(self) -> None:
+        if not self._unwritten:
+            return
+        if self._transport is None or self._spend is None:
             raise CutError
-        else:
-            self._is_ended_said = True
-            self._http.receive_data(b"")
+        data, self._unwritten = bytes(self._unwritten), bytearray()
+        spend, self._spend = self._spend, None
+        spend(len(data))
+        self._transport.write(data)
 
-    async def _wait(self, until: float) -> None:
-        if self._loop.time() >= until:
+    async def _wait(self) -> None:
+        if self._loop.time() >= self._until:
             raise TimeoutError
         waiter = self._waiter = self._loop.create_future()
-        timer = self._loop.call_at(until, self._wake)
+        timer = self._loop.call_at(self._until, self._wake)
         try:
             await waiter
         finally:
@@ -178,6 +206,11 @@ class Lane(asyncio.Protocol):
             self._waiter.set_result(None)
 
 
-_IN_BODY = (h11.SEND_BODY, h11.ERROR)
-_READY = {h11.CLIENT: h11.IDLE, h11.SERVER: h11.IDLE}
-_DONE = {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
+@contextmanager
+def _unlogged() -> Iterator[None]:
+    _in_lane.set(True)
+    try:
+        yield
+    finally:
+        # Not `reset`: a coroutine that is given up may end in another context than it began in.
+        _in_lane.set(False)

@@ -9,11 +9,32 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
-from hybridrt.egress.lane import Lane
 from hybridrt.errors import Busy
 
-Connect = Callable[[float], Awaitable[Lane]]
+if TYPE_CHECKING:
+    # The engine below a lane takes some 50 ms to import, and a router that never leaves the device needs none.
+    from hybridrt.egress.lane import Lane
+
+
+class CutError(Exception):
+    """The other side ended the connection before its reply was complete."""
+
+
+class NotHttpError(Exception):
+    """What came is not HTTP."""
+
+
+class StaleError(Exception):
+    """A connection that served before cannot serve again: it is gone, or a reply lay ready before anything was asked."""
+
+
+class BadRequestError(Exception):
+    """What was to be sent is not HTTP; nothing was."""
+
+
+Connect = Callable[[float], Awaitable["Lane"]]
 
 
 class Lanes:

@@ -58,6 +58,8 @@ class Recipient:
         Raises:
             ProtocolError: the path would leave the endpoint or is no path.
         """
+        if below and "://" not in below and not below.startswith("/"):
+            below = f"/{below}"
         if not _PATH.fullmatch(below) or below.startswith("//") or _DOTS.search(below.partition("?")[0]):
             raise ProtocolError("the adapter made a path that does not stay below the endpoint", target=self.id)
         return self.base_path + below

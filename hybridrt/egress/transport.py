@@ -12,21 +12,21 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
-
-import h11
+from typing import TYPE_CHECKING, Self
 
 from hybridrt.deadline import Deadline
 from hybridrt.egress.address import refusal
 from hybridrt.egress.gate import Gate, Permit
-from hybridrt.egress.lane import CutError, Lane
-from hybridrt.egress.lanes import Lanes
+from hybridrt.egress.lanes import BadRequestError, CutError, Lanes, NotHttpError, StaleError
 from hybridrt.egress.recipient import Recipient
 from hybridrt.errors import BrokenStream, ClosedError, LateError, ProtocolError, RedirectError, TargetError, UnavailableError
 from hybridrt.wire import HttpRequest, ReplyHead
+
+if TYPE_CHECKING:
+    from hybridrt.egress.lane import Lane
 
 # These frame the message or name its receiver, which is the transport's business alone; cookies would link requests.
 _OURS = frozenset(
@@ -120,7 +120,7 @@ class Reply:
         fault: TargetError
         try:
             data = await self._lane.data(self._span.within(self._span.limits.between_chunks_s))
-        except (TimeoutError, CutError, h11.RemoteProtocolError) as error:
+        except (TimeoutError, CutError, NotHttpError) as error:
             fault = _body_fault(error, self._span)
         else:
             self._received += len(data)
@@ -166,33 +166,40 @@ class Transport:
         span = _Span(recipient, deadline, self._limits)
         path, headers = recipient.path(request.path), _headers(recipient, request)
         lanes = self._lanes_of(recipient, span.loop)
-        lane = await self._take(lanes, span)
-        is_sent = False
-        fault: TargetError
-        try:
-            if not lane.is_ready:
-                raise CutError
-            data = lane.compose(request.method, path, headers, request.body)
-            if span.loop.time() >= span.until:
-                raise TimeoutError
-            self._gate.spend(permit, recipient, request, len(data))
-            is_sent = True
-            lane.write(data)
-            response = await lane.head(span.within(self._limits.first_byte_s))
-            head = ReplyHead(response.status_code, _reply_headers(response))
-            _check_head(head, recipient)
-            return Reply(head, lane, lanes, span)
-        except TargetError as error:
-            lanes.drop(lane)
-            fault = error
-        except (TimeoutError, CutError, h11.RemoteProtocolError, h11.LocalProtocolError) as error:
-            lanes.drop(lane)
-            fault = _head_fault(error, span, is_sent=is_sent)
-        except BaseException:
-            lanes.drop(lane)
-            raise
-        # Raised outside the handler: errors of the libraries below quote headers, keys among them.
-        raise fault
+        while True:
+            lane = await self._take(lanes, span)
+            is_sent = False
+            fault: TargetError
+
+            def spend(bytes_out: int) -> None:
+                nonlocal is_sent
+                if span.loop.time() >= span.until:
+                    raise TimeoutError
+                self._gate.spend(permit, recipient, request, bytes_out)
+                is_sent = True
+
+            try:
+                response = await lane.send(
+                    request.method, path, headers, request.body, spend=spend, until=span.within(self._limits.first_byte_s)
+                )
+                head = ReplyHead(response.status, _reply_headers(response.headers))
+                _check_head(head, recipient)
+                return Reply(head, lane, lanes, span)
+            except StaleError:
+                # What an earlier exchange left behind must not pass for the answer to this one. Nothing was sent; another lane.
+                lanes.drop(lane)
+                continue
+            except TargetError as error:
+                lanes.drop(lane)
+                fault = error
+            except (TimeoutError, CutError, NotHttpError, BadRequestError) as error:
+                lanes.drop(lane)
+                fault = _head_fault(error, span, is_sent=is_sent)
+            except BaseException:
+                lanes.drop(lane)
+                raise
+            # Raised outside the handler: errors of the libraries below quote headers, keys among them.
+            raise fault
 
     async def close(self) -> None:
         """Close all idle connections, and busy ones as they end. Raises nothing and takes three turns of the loop."""
@@ -260,11 +267,14 @@ class Transport:
         raise UnavailableError(f"`{recipient.id}` did not accept a connection within {self._limits.connect_s:g} s", target=recipient.id)
 
     async def _open(self, recipient: Recipient, place: tuple[str, int], context: ssl.SSLContext | None, until: float) -> Lane:
+        from hybridrt.egress.lane import Lane
+
         loop = asyncio.get_running_loop()
+        origin = (b"https" if recipient.is_tls else b"http", recipient.host.encode("ascii"), recipient.port)
         async with asyncio.timeout_at(until):
             # asyncio sets TCP_NODELAY itself; the host is a literal address here and is not resolved again.
             _, lane = await loop.create_connection(
-                lambda: Lane(loop), *place, ssl=context, server_hostname=recipient.host if context is not None else None
+                lambda: Lane(loop, origin), *place, ssl=context, server_hostname=recipient.host if context is not None else None
             )
         return lane
 
@@ -339,10 +349,10 @@ def _headers(recipient: Recipient, request: HttpRequest) -> list[tuple[bytes, by
     return headers
 
 
-def _reply_headers(response: h11.Response) -> dict[str, str]:
+def _reply_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for raw_name, raw_value in response.headers:
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+    for raw_name, raw_value in raw:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
         headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return headers
 
@@ -378,7 +388,7 @@ def _head_fault(error: Exception, span: _Span, *, is_sent: bool) -> TargetError:
     if isinstance(error, CutError):
         wait_s = None if is_sent else 0.0
         return UnavailableError(f"`{target}` ended the connection before it answered", target=target, sent=is_sent, retry_after_s=wait_s)
-    if isinstance(error, h11.LocalProtocolError):
+    if isinstance(error, BadRequestError):
         return ProtocolError(f"the adapter of `{target}` made a request that is not valid HTTP", target=target)
     return ProtocolError(f"the reply of `{target}` is not HTTP", target=target, sent=True)
 

@@ -36,7 +36,7 @@ def cancelling(coroutine: Coroutine[Any, Any, Any], at: int) -> Generator[Any, A
             asyncio.current_task().cancel()
         try:
             answer, problem = (yield waited), None
-        except BaseException as error:  # noqa: BLE001  handed on to the coroutine, whatever it is
+        except BaseException as error:
             answer, problem = None, error
 
 

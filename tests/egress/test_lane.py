@@ -6,14 +6,15 @@ import asyncio
 import itertools
 from typing import Any
 
-import h11
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridrt.egress.lane import MAX_UNREAD_BYTES, CutError, Lane
+from hybridrt.egress.lane import MAX_UNREAD_BYTES, Lane
+from hybridrt.egress.lanes import CutError, NotHttpError, StaleError
 
 SEND = ("POST", "/v1/answer", [(b"host", b"x"), (b"content-length", b"2")], b"{}")
+ORIGIN = (b"http", b"x", 80)
 BODY = "wörds and more words".encode() * 20
 
 
@@ -52,11 +53,12 @@ def chunks(body: bytes, size: int) -> bytes:
 async def exchange(pieces: list[bytes], *, ends: bool = False) -> tuple[int, bytes, bool]:
     """Send one request, hear these pieces, and return the status, the body and whether the lane can be used again."""
     loop = asyncio.get_running_loop()
-    lane = Lane(loop)
+    lane = Lane(loop, ORIGIN)
     wire = Wire(lane)
-    lane.write(lane.compose(*SEND))
 
     async def speak() -> None:
+        while not wire.written:
+            await asyncio.sleep(0)
         for piece in pieces:
             lane.data_received(piece)
             await asyncio.sleep(0)
@@ -66,14 +68,19 @@ async def exchange(pieces: list[bytes], *, ends: bool = False) -> tuple[int, byt
     speaking = asyncio.create_task(speak())
     until = loop.time() + 0.2
     try:
-        head = await lane.head(until)
+        head = await ask(lane, until)
         body = b""
         while data := await lane.data(until):
             body += data
-        return head.status_code, body, lane.renew()
+        return head.status, body, lane.renew()
     finally:
         await speaking
         wire.abort()
+
+
+def ask(lane: Lane, until: float):
+    """Send the request, under a permit that is good."""
+    return lane.send(*SEND, spend=lambda _size: None, until=until)
 
 
 def cut(data: bytes, places: list[int]) -> list[bytes]:
@@ -100,24 +107,33 @@ def test_noise_in_a_reply_is_one_of_three_errors_or_another_body(at, noise, plac
     whole[at : at + len(noise)] = noise
     try:
         status, body, _ = asyncio.run(exchange(cut(bytes(whole), places), ends=True))
-    except (CutError, TimeoutError, h11.RemoteProtocolError):
+    except (CutError, TimeoutError, NotHttpError):
         return
     assert 100 <= status <= 999
     assert len(body) <= len(whole)
 
 
+async def asked(lane: Lane, wire: Wire):
+    """A request that is on the wire, and the task that waits for its reply."""
+    waiting = asyncio.create_task(ask(lane, asyncio.get_running_loop().time() + 1))
+    before = len(wire.written)
+    while len(wire.written) == before:
+        await asyncio.sleep(0)
+    return waiting
+
+
 async def test_a_lane_is_ready_again_only_after_a_whole_exchange():
-    lane = Lane(asyncio.get_running_loop())
+    lane = Lane(asyncio.get_running_loop(), ORIGIN)
     assert not lane.is_ready
     wire = Wire(lane)
     assert lane.is_ready
-    lane.write(lane.compose(*SEND))
+    waiting = await asked(lane, wire)
     assert not lane.is_ready
     assert not lane.renew()
     lane.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+    await waiting
     until = asyncio.get_running_loop().time() + 1
-    await lane.head(until)
-    assert not lane.renew(), "the body was not read"
+    assert not lane.is_ready, "the body was not read"
     assert await lane.data(until) == b"{}"
     assert await lane.data(until) == b""
     wire.unwritten = 1
@@ -127,31 +143,72 @@ async def test_a_lane_is_ready_again_only_after_a_whole_exchange():
     assert lane.is_ready
     wire.abort()
     assert not lane.is_ready
-    with pytest.raises(CutError):
-        lane.write(b"x")
+    with pytest.raises(StaleError):
+        await ask(lane, until)
+
+
+async def test_a_request_is_written_in_one_piece_in_the_step_in_which_its_permit_is_spent():
+    lane = Lane(asyncio.get_running_loop(), ORIGIN)
+    wire = Wire(lane)
+    seen: list[tuple[int, bytes]] = []
+    waiting = asyncio.create_task(
+        lane.send(*SEND, spend=lambda size: seen.append((size, bytes(wire.written))), until=asyncio.get_running_loop().time() + 1)
+    )
+    while not wire.written:
+        await asyncio.sleep(0)
+    assert seen == [(len(wire.written), b"")], "nothing was on the wire when the permit was spent, and all of it after"
+    waiting.cancel()
+
+
+async def test_a_permit_that_is_refused_leaves_the_wire_empty():
+    lane = Lane(asyncio.get_running_loop(), ORIGIN)
+    wire = Wire(lane)
+
+    def refuse(_size: int) -> None:
+        raise PermissionError
+
+    with pytest.raises(PermissionError):
+        await lane.send(*SEND, spend=refuse, until=asyncio.get_running_loop().time() + 1)
+    assert not wire.written
+
+
+async def test_a_reply_that_lay_ready_before_the_request_is_not_its_answer():
+    lane = Lane(asyncio.get_running_loop(), ORIGIN)
+    wire = Wire(lane)
+    waiting = await asked(lane, wire)
+    whole = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
+    lane.data_received(whole + whole)
+    await waiting
+    until = asyncio.get_running_loop().time() + 1
+    while await lane.data(until):
+        pass
+    lane.renew()
+    written = bytes(wire.written)
+    with pytest.raises(StaleError):
+        await ask(lane, until)
+    assert bytes(wire.written) == written, "and nothing was sent"
 
 
 async def test_reading_stops_while_nobody_takes_and_goes_on_when_somebody_does():
-    lane = Lane(asyncio.get_running_loop())
+    lane = Lane(asyncio.get_running_loop(), ORIGIN)
     wire = Wire(lane)
-    lane.write(lane.compose(*SEND))
+    waiting = await asked(lane, wire)
     size = MAX_UNREAD_BYTES + 10
     lane.data_received(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % size)
+    await waiting
     until = asyncio.get_running_loop().time() + 1
-    await lane.head(until)
     lane.data_received(b"x" * (size - 1))
     assert wire.is_paused
-    assert len(await lane.data(until)) == size - 1
+    taken = 0
+    while taken < size - 1:
+        taken += len(await lane.data(until))
     assert not wire.is_paused
 
 
 async def test_no_future_carries_content():
     """asyncio prints the results of futures in its debug lines."""
-    lane = Lane(asyncio.get_running_loop())
-    Wire(lane)
-    lane.write(lane.compose(*SEND))
-    waiting = asyncio.create_task(lane.head(asyncio.get_running_loop().time() + 1))
-    await asyncio.sleep(0)
+    lane = Lane(asyncio.get_running_loop(), ORIGIN)
+    waiting = await asked(lane, Wire(lane))
     future = lane._waiter
     lane.data_received(b"HTTP/1.1 200 OK\r\nx-echo: canary\r\ncontent-length: 0\r\n\r\n")
     assert future.result() is None
