@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import types
 from collections.abc import AsyncIterator, Coroutine, Generator
@@ -175,7 +176,7 @@ async def test_e11_a_task_that_outlives_its_clearance_can_send_nothing():
         with pytest.raises(Exception, match="no clearance"):
             await leaked
         await asyncio.sleep(0.01)
-        assert server.heard == b""
+        assert await server.settled() == b""
 
 
 async def test_e11_a_task_whose_clearance_ends_while_it_connects_sends_nothing():
@@ -187,7 +188,7 @@ async def test_e11_a_task_whose_clearance_ends_while_it_connects_sends_nothing()
             assert rig.lines.kinds() == ["attempt"]
         with pytest.raises(Exception, match="revoked"):
             await leaked
-        assert server.heard == b""
+        assert await server.settled() == b""
         assert rig.lines.kinds() == ["attempt", "attempt_ended"]
         assert rig.lanes()[0] == 0
 
@@ -221,6 +222,22 @@ async def test_a_caller_who_stops_listening_closes_the_connection_and_the_record
         assert rig.lanes() == (0, 0)
         await asyncio.sleep(0.02)
         assert server.open == 0
+
+
+async def test_a_caller_who_walks_away_leaves_no_task_behind():
+    """The generators of the engine are finished by the loop; nothing of them stays, and nothing is said about it."""
+    async with over(streamed("a", "b", "c", pause_s=0.005)) as (_, rig):
+        call = rig.call()
+        before = asyncio.all_tasks()
+        with rig.gate.clear("d1", frozenset({"near-server"}), call.deadline):
+            events = rig.backend.answer(call)
+            await anext(events)
+            del events  # without closing it
+            gc.collect()
+            await asyncio.sleep(0.01)
+        assert rig.lanes() == (0, 0)
+        assert {task for task in asyncio.all_tasks() - before if "Ear" not in repr(task) and "answer" not in repr(task)} == set()
+        assert rig.lines[-1]["outcome"] == "cancelled"
 
 
 async def test_after_a_storm_of_cancellations_every_request_succeeds():
