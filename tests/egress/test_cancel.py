@@ -17,6 +17,7 @@ from hybridrt.egress.gate import Clearance, Gate, Permit
 from hybridrt.egress.recipient import Recipient
 from hybridrt.egress.transport import Detour, Limits, Reply, Transport
 from hybridrt.errors import TargetError
+from hybridrt.event import Finish
 from hybridrt.target import Place
 from hybridrt.wire import HttpRequest
 from tests.egress.support import Ear, Rig, Server, authority, fixed, near, over, reply, rig, said, streamed
@@ -283,6 +284,30 @@ async def test_those_who_wait_for_a_connection_are_served_in_order():
         await asyncio.gather(*(ask(rig, number) for number in range(20)))
         assert [sorted(order[at : at + 2]) for at in range(0, 20, 2)] == [[at, at + 1] for at in range(0, 20, 2)]
         assert len(server.ears) == 2
+
+
+async def test_a_connection_that_ends_on_its_way_to_whoever_waits_is_replaced():
+    async with over(streamed("x", pause_s=0.002), limits=Limits(lanes=1)) as (server, rig):
+        call = rig.call()
+
+        async def answer_and_end_the_connection() -> None:
+            with rig.gate.clear("d1", frozenset({"near-server"}), call.deadline):
+                async for event in rig.backend.answer(call):
+                    if isinstance(event, Finish):
+                        # The lane is handed over; before its new owner runs, asyncio says that the other side is done.
+                        turn.result().eof_received()
+
+        first = asyncio.create_task(answer_and_end_the_connection())
+        await asyncio.sleep(0)
+        second = asyncio.create_task(rig.ask(rig.call(decision_id="d2")))
+        await asyncio.sleep(0.001)
+        (lanes,) = rig.transport._lanes.values()
+        (turn,) = lanes._queue
+        await first
+        assert await second == "x"
+        assert len(server.ears) == 2
+        assert [line["attempt"] for line in rig.lines if line["kind"] == "attempt" and line["decision"] == "d2"] == [1]
+        assert rig.lanes() == (0, 1), "the slot was given back once"
 
 
 async def test_a_failed_exchange_hands_its_slot_to_whoever_waits():
