@@ -101,6 +101,14 @@ class Server:
     def open(self) -> int:
         return sum(ear.is_open for ear in self.ears)
 
+    async def settled(self) -> bytes:
+        """What was heard once nothing more comes: bytes that were handed to a socket need a moment to arrive."""
+        heard = -1
+        while heard != len(self.heard):
+            heard = len(self.heard)
+            await asyncio.sleep(0.01)
+        return self.heard
+
     @classmethod
     @contextlib.asynccontextmanager
     async def run(cls, answer: Answer, tls: ssl.SSLContext | None = None, ear_type: type[Ear] = Ear) -> AsyncIterator[Server]:

@@ -32,9 +32,9 @@ from tests.egress.support import CANARY, LineAdapter, LineDecoder, Rig, Server, 
 GOOD = reply(body=said("good"))
 
 
-def unpermitted_bytes(server: Server, rig: Rig) -> int:
+async def unpermitted_bytes(server: Server, rig: Rig) -> int:
     """How many bytes a recipient heard that no attempt of the ledger accounts for."""
-    return len(server.heard) - sum(line["bytes_out"] for line in rig.lines if line["kind"] == "attempt_ended")
+    return len(await server.settled()) - sum(line["bytes_out"] for line in rig.lines if line["kind"] == "attempt_ended")
 
 
 def sends(rig: Rig) -> list[int]:
@@ -48,8 +48,9 @@ async def test_e1_every_byte_heard_belongs_to_an_attempt():
         for number in range(4):
             with contextlib.suppress(UnavailableError):
                 await rig.ask(rig.call(decision_id=f"d{number}"))
+        await server.settled()
         assert len(server.requests) == 6
-        assert unpermitted_bytes(server, rig) == 0
+        assert await unpermitted_bytes(server, rig) == 0
 
 
 async def test_e1_an_adapter_that_sends_by_itself_is_seen_on_the_wire():
@@ -64,7 +65,7 @@ async def test_e1_an_adapter_that_sends_by_itself_is_seen_on_the_wire():
     async with Server.run(fixed(GOOD)) as server, rig(near(server.port), adapter=Rogue()) as made:
         # The adapter blocks, so it and the server need loops of their own.
         assert await asyncio.to_thread(asyncio.run, _ask_and_close(made)) == "good"
-        assert unpermitted_bytes(server, made) > 0
+        assert await unpermitted_bytes(server, made) > 0
 
 
 async def _ask_and_close(rig: Rig) -> str:
@@ -96,6 +97,7 @@ async def test_e1_what_the_gate_refuses_never_connects(why):
             rig.lines.is_broken = True
             with pytest.raises(LedgerError):
                 await rig.ask()
+        await server.settled()
         assert server.ears == []
 
 
@@ -120,6 +122,7 @@ async def test_e2_a_retry_that_reuses_its_permit_sends_nothing():
             first.close()
             with pytest.raises(PermitError, match="already spent"):
                 await rig.transport.exchange(permit, Recipient.of(rig.target), request, call.deadline)
+        await server.settled()
         assert len(server.requests) == 1
         assert rig.lanes()[0] == 0
 
@@ -135,7 +138,7 @@ async def test_e2_a_permit_for_other_bytes_or_another_host_sends_nothing(what):
             to = Recipient.of(near(other.port)) if what == "recipient" else Recipient.of(rig.target)
             with pytest.raises(PermitError):
                 await rig.transport.exchange(permit, to, sent, call.deadline)
-        assert server.heard + other.heard == b""
+        assert await server.settled() + await other.settled() == b""
 
 
 @pytest.mark.parametrize(
@@ -167,10 +170,11 @@ async def test_rows_37_to_39_only_what_cannot_have_been_worked_on_is_sent_again_
             answer = await rig.ask(rig.call(deadline_s=2.0))
         except TargetError:
             answer = ""
+        await server.settled()
         assert len(server.requests) == sent
         assert (answer == "good") == (sent == 2)
         assert sends(rig) == list(range(1, sent + 1))
-        assert unpermitted_bytes(server, rig) == 0
+        assert await unpermitted_bytes(server, rig) == 0
 
 
 async def test_row_54_with_everything_down_there_are_at_most_two_sends():
@@ -178,6 +182,7 @@ async def test_row_54_with_everything_down_there_are_at_most_two_sends():
         with pytest.raises(RateLimitedError) as caught:
             await rig.ask()
         assert caught.value.retry_after_s == 0.0
+        await server.settled()
         assert len(server.requests) == 2
         assert caught.value.__context__ is None
 
@@ -188,6 +193,7 @@ async def test_row_38_a_huge_wait_is_left_to_others_even_without_a_deadline():
             with pytest.raises(RateLimitedError) as caught:
                 await rig.ask(rig.call(deadline_s=None))
         assert caught.value.retry_after_s == 3600.0
+        await server.settled()
         assert len(server.requests) == 1
 
 
@@ -198,6 +204,7 @@ async def test_row_37_a_refused_key_is_a_refused_key_whatever_the_adapter_says()
         ) as (server, rig):
             with pytest.raises(CredentialsError):
                 await rig.ask()
+            await server.settled()
             assert len(server.requests) == 1
 
 
@@ -205,6 +212,7 @@ async def test_further_attempts_can_be_switched_off():
     async with over(fixed(reply(429, retry_after="0"), GOOD), further=0) as (server, rig):
         with pytest.raises(RateLimitedError):
             await rig.ask()
+        await server.settled()
         assert len(server.requests) == 1
 
 
@@ -235,6 +243,7 @@ async def test_e6_nothing_is_tried_again_once_a_word_was_handed_on():
         with rig.gate.clear("d1", frozenset({"near-server"}), call.deadline), pytest.raises(BrokenStream) as caught:
             await rig.listen(call, words)
         assert (words, caught.value.delivered) == (["shown"], 5)
+        await server.settled()
         assert len(server.requests) == 1
 
 
@@ -242,6 +251,7 @@ async def test_e9_the_wait_before_a_retry_stays_inside_the_deadline():
     async with over(fixed(reply(429, retry_after="0.2"), GOOD)) as (server, rig):
         with pytest.raises(RateLimitedError):
             await rig.ask(rig.call(deadline_s=0.15))
+        await server.settled()
         assert len(server.requests) == 1
 
 
@@ -330,6 +340,7 @@ async def test_an_adapter_cannot_make_a_failure_look_as_if_no_work_had_begun():
         with pytest.raises(UnavailableError) as caught:
             await rig.ask()
         assert caught.value.sent
+        await server.settled()
         assert len(server.requests) == 1
 
 

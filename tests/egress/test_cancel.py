@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import random
 import types
 from collections.abc import AsyncIterator, Coroutine, Generator
@@ -16,6 +17,7 @@ from hybridrt.egress.gate import Clearance, Gate, Permit
 from hybridrt.egress.recipient import Recipient
 from hybridrt.egress.transport import Detour, Limits, Reply, Transport
 from hybridrt.errors import TargetError
+from hybridrt.event import Finish
 from hybridrt.target import Place
 from hybridrt.wire import HttpRequest
 from tests.egress.support import Ear, Rig, Server, authority, fixed, near, over, reply, rig, said, streamed
@@ -175,7 +177,7 @@ async def test_e11_a_task_that_outlives_its_clearance_can_send_nothing():
         with pytest.raises(Exception, match="no clearance"):
             await leaked
         await asyncio.sleep(0.01)
-        assert server.heard == b""
+        assert await server.settled() == b""
 
 
 async def test_e11_a_task_whose_clearance_ends_while_it_connects_sends_nothing():
@@ -187,7 +189,7 @@ async def test_e11_a_task_whose_clearance_ends_while_it_connects_sends_nothing()
             assert rig.lines.kinds() == ["attempt"]
         with pytest.raises(Exception, match="revoked"):
             await leaked
-        assert server.heard == b""
+        assert await server.settled() == b""
         assert rig.lines.kinds() == ["attempt", "attempt_ended"]
         assert rig.lanes()[0] == 0
 
@@ -221,6 +223,22 @@ async def test_a_caller_who_stops_listening_closes_the_connection_and_the_record
         assert rig.lanes() == (0, 0)
         await asyncio.sleep(0.02)
         assert server.open == 0
+
+
+async def test_a_caller_who_walks_away_leaves_no_task_behind():
+    """The generators of the engine are finished by the loop; nothing of them stays, and nothing is said about it."""
+    async with over(streamed("a", "b", "c", pause_s=0.005)) as (_, rig):
+        call = rig.call()
+        before = asyncio.all_tasks()
+        with rig.gate.clear("d1", frozenset({"near-server"}), call.deadline):
+            events = rig.backend.answer(call)
+            await anext(events)
+            del events  # without closing it
+            gc.collect()
+            await asyncio.sleep(0.01)
+        assert rig.lanes() == (0, 0)
+        assert {task for task in asyncio.all_tasks() - before if "Ear" not in repr(task) and "answer" not in repr(task)} == set()
+        assert rig.lines[-1]["outcome"] == "cancelled"
 
 
 async def test_after_a_storm_of_cancellations_every_request_succeeds():
@@ -266,6 +284,30 @@ async def test_those_who_wait_for_a_connection_are_served_in_order():
         await asyncio.gather(*(ask(rig, number) for number in range(20)))
         assert [sorted(order[at : at + 2]) for at in range(0, 20, 2)] == [[at, at + 1] for at in range(0, 20, 2)]
         assert len(server.ears) == 2
+
+
+async def test_a_connection_that_ends_on_its_way_to_whoever_waits_is_replaced():
+    async with over(streamed("x", pause_s=0.002), limits=Limits(lanes=1)) as (server, rig):
+        call = rig.call()
+
+        async def answer_and_end_the_connection() -> None:
+            with rig.gate.clear("d1", frozenset({"near-server"}), call.deadline):
+                async for event in rig.backend.answer(call):
+                    if isinstance(event, Finish):
+                        # The lane is handed over; before its new owner runs, asyncio says that the other side is done.
+                        turn.result().eof_received()
+
+        first = asyncio.create_task(answer_and_end_the_connection())
+        await asyncio.sleep(0)
+        second = asyncio.create_task(rig.ask(rig.call(decision_id="d2")))
+        await asyncio.sleep(0.001)
+        (lanes,) = rig.transport._lanes.values()
+        (turn,) = lanes._queue
+        await first
+        assert await second == "x"
+        assert len(server.ears) == 2
+        assert [line["attempt"] for line in rig.lines if line["kind"] == "attempt" and line["decision"] == "d2"] == [1]
+        assert rig.lanes() == (0, 1), "the slot was given back once"
 
 
 async def test_a_failed_exchange_hands_its_slot_to_whoever_waits():

@@ -74,6 +74,8 @@ async def redirecting(ear: Ear, request: bytes) -> None:
         fixed(f"HTTP/1.1 200 OK\r\nbad {ANSWER}\r\n\r\n".encode()),
         fixed(f"{ANSWER}\r\n\r\n".encode()),
         fixed(reply(body=f"{ANSWER} is no json\n".encode())),
+        fixed(f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{ANSWER}\r\n".encode()),
+        fixed(f"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n0\r\n{ANSWER}\r\n\r\n".encode()),
         cut,
         echo,
         redirecting,

@@ -73,7 +73,7 @@ async def test_an_adapter_cannot_frame_the_message_or_name_its_receiver(name):
     async with over(fixed(reply(body=said("x"))), adapter=Framing()) as (server, rig):
         with pytest.raises(ProtocolError, match="transport's"):
             await rig.ask()
-        assert server.heard == b""
+        assert await server.settled() == b""
         assert rig.lines[-1]["outcome"] == "protocol"
 
 
@@ -95,7 +95,7 @@ async def test_a_request_that_would_break_the_framing_is_not_sent_and_not_quoted
     async with over(fixed(reply(body=said("x"))), adapter=Broken()) as (server, rig):
         with pytest.raises(ProtocolError) as caught:
             await rig.ask()
-        assert server.heard == b""
+        assert await server.settled() == b""
         assert CANARY not in str(caught.value)
         assert not caught.value.sent
 
@@ -205,6 +205,7 @@ async def test_row_32_a_reset_after_the_send_is_flagged_and_not_tried_again():
         with pytest.raises(UnavailableError, match="ended the connection") as caught:
             await rig.ask()
         assert caught.value.sent
+        await server.settled()
         assert len(server.requests) == 1
 
 
@@ -228,10 +229,20 @@ async def test_a_connection_that_said_something_unasked_is_not_used_again():
         assert rig.lines.kinds() == ["attempt", "attempt_ended"] * 2, "no attempt was wasted on it"
 
 
-async def test_bytes_after_the_end_of_a_reply_are_not_the_next_reply():
-    async with over(fixed(reply(body=said("x")) + reply(body=said("a forged answer")))) as (server, rig):
+@pytest.mark.parametrize("left_over", [reply(body=said("a forged answer")), b"no HTTP at all\r\n\r\n", b"HTTP/1.1 200 OK\r\n"])
+async def test_bytes_after_the_end_of_a_reply_are_not_the_next_reply(left_over):
+    async with over(fixed(reply(body=said("x")) + left_over)) as (server, rig):
         assert [await rig.ask(rig.call(decision_id=f"d{n}")) for n in range(3)] == ["x", "x", "x"]
         assert len(server.ears) == 3
+        assert rig.lanes()[0] == 0
+        assert len([line for line in rig.lines if line["kind"] == "attempt"]) == 3
+
+
+async def test_a_body_larger_than_what_is_kept_unread_arrives_whole():
+    words = ["x" * 700_000 + str(number) for number in range(4)]
+    async with over(fixed(reply(body=said(*words)))) as (_, rig):
+        assert await rig.ask() == "".join(words)
+        assert rig.lanes() == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -257,7 +268,7 @@ async def test_row_33_a_certificate_that_does_not_hold_closes(tmp_path, host, da
                 await made.ask()
             assert not caught.value.sent
             assert caught.value.hint
-        assert server.heard == b""
+        assert await server.settled() == b""
 
 
 async def test_row_33_tls_below_1_2_and_plain_text_close(tmp_path):
@@ -300,8 +311,9 @@ async def test_row_34_a_redirect_is_never_followed(status, where):
                 await made.ask()
         assert caught.value.status == status
         assert CANARY not in str(caught.value)
+        await server.settled()
         assert len(server.requests) == 1
-        assert other.heard == b""
+        assert await other.settled() == b""
 
 
 async def test_row_35_the_environment_moves_nothing(tmp_path, monkeypatch):
@@ -376,6 +388,7 @@ async def test_rows_37_and_39_a_status_is_a_typed_error_and_quotes_nothing(statu
         assert type(error) is kind
         assert CANARY not in str(error) + repr(error.__dict__)
         assert error.target == "near-server"
+        await server.settled()
         assert len(server.requests) == sends
         assert rig.lines[-1]["outcome"] == error.code
         if isinstance(error, UnavailableError):
@@ -477,6 +490,7 @@ async def test_e9_the_deadline_ends_the_wait_for_a_free_connection():
         with pytest.raises(LateError) as caught:
             await rig.ask(rig.call(decision_id="d2", deadline_s=0.1))
         assert not caught.value.sent
+        await server.settled()
         assert len(server.requests) == 1
         first.cancel()
         await asyncio.gather(first, return_exceptions=True)
@@ -493,7 +507,7 @@ async def test_row_52_a_loop_that_was_blocked_past_the_deadline_sends_nothing():
         with pytest.raises(LateError) as caught:
             await rig.ask(rig.call(deadline_s=0.1))
         assert not caught.value.sent
-        assert server.heard == b""
+        assert await server.settled() == b""
 
 
 async def test_row_52_a_slot_that_comes_after_the_deadline_is_not_written_to():
@@ -514,6 +528,7 @@ async def test_row_52_a_slot_that_comes_after_the_deadline_is_not_written_to():
         with pytest.raises(LateError) as caught:
             await second
         assert not caught.value.sent
+        await server.settled()
         assert len(server.requests) == 1
 
 
@@ -717,6 +732,7 @@ async def test_after_close_nothing_is_sent():
         assert server.open == 0
         with pytest.raises(ClosedError):
             await rig.ask(rig.call(decision_id="d2"))
+        await server.settled()
         assert len(server.requests) == 1
 
 
