@@ -23,7 +23,7 @@ EXCERPT_CHARS = 16_000
 _REASON_SHARE = 0.03
 _MOST_REASONS = 4
 # No choice of words alone, without the features, moves a request across two bands.
-_MOST_WORDING = 0.8
+_MOST_WORDING = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,8 @@ def features(passage: Passage) -> dict[str, float]:
     verb = next((word for word in words[:6] if word not in _POLITE), "")
     if verb in _ASKS_PROOF or ("show" in words[:5] and "show that" in passage.folded):
         found["asks-proof"] = 1.0
+    elif found["proof"]:
+        found["proof"] = 0.5  # spoken of, not asked for
     if len(words) >= _WORD_PROBLEM_WORDS and "how" in vocabulary and ("many" in vocabulary or "much" in vocabulary):
         found["word-problem"] = 1.0
     return found
