@@ -51,15 +51,17 @@ def mask(
             _check_place(finding, texts, meanings)
             by_text.setdefault(finding.text, []).append(finding)
     hidden: dict[str, set[str]] = {}
-    masked: dict[int, str] = {}
+    marks: dict[str, str] = {}
     for index, findings in by_text.items():
-        masked[index] = _masked_text(texts[index], findings, meanings)
         for finding in findings:
             value = texts[index].text[finding.start : finding.end]
             if len(value) >= _SHORTEST_HIDDEN:
                 hidden.setdefault(meanings[finding.label].data, set()).add(value)
+                marks[value] = meanings[finding.label].mask
+    masked = {index: _masked_text(text, by_text.get(index, ()), marks, meanings) for index, text in enumerate(texts)} if by_text else {}
+    changed = {index: text for index, text in masked.items() if text != texts[index].text[texts[index].value_at :]}
     return Masked(
-        _rebuilt(messages, texts, masked) if masked else messages,
+        _rebuilt(messages, texts, changed),
         MappingProxyType({label: frozenset(values) for label, values in hidden.items()}),
     )
 
@@ -70,19 +72,28 @@ def _check_place(finding: Finding, texts: Sequence[SensedText], meanings: Mappin
         where = "in a tool, a schema or a stop string"
     elif finding.start < texts[finding.text].value_at:
         where = "in the name of a tool argument"
+    elif finding.end > len(texts[finding.text].text):
+        where = "in other messages than these"
     else:
         return
     raise MaskError(f"`{label}` cannot be masked: it stands {where}", labels=(label,), hint="keep it out of there")
 
 
-def _masked_text(text: SensedText, findings: Iterable[Finding], meanings: Mapping[str, Meaning]) -> str:
-    """Return the text (of a tool argument: its value) with one mark per stretch of overlapping findings."""
+def _masked_text(text: SensedText, findings: Iterable[Finding], marks: Mapping[str, str], meanings: Mapping[str, Meaning]) -> str:
+    """Return the text (of a tool argument: its value) with one mark per stretch of overlapping findings.
+
+    A value that was found in one place may stand in another without the words that gave it away; it goes there too.
+    """
     pieces: list[str] = []
     done = text.value_at
     for start, end, label in _stretches(findings):
         pieces += (text.text[done:start], meanings[label].mask)
         done = end
-    return "".join((*pieces, text.text[done:]))
+    masked = "".join((*pieces, text.text[done:]))
+    for value in sorted(marks, key=len, reverse=True):
+        if value in masked:
+            masked = masked.replace(value, marks[value])
+    return masked
 
 
 def _stretches(findings: Iterable[Finding]) -> list[tuple[int, int, str]]:
@@ -99,6 +110,8 @@ def _stretches(findings: Iterable[Finding]) -> list[tuple[int, int, str]]:
 
 
 def _rebuilt(messages: tuple[Message, ...], texts: Sequence[SensedText], masked: Mapping[int, str]) -> tuple[Message, ...]:
+    if not masked:
+        return messages
     new = list(messages)
     for index, text in masked.items():
         place = texts[index]

@@ -22,6 +22,8 @@ EXCERPT_CHARS = 16_000
 # Features whose share of the score is at least this large are named as reasons.
 _REASON_SHARE = 0.03
 _MOST_REASONS = 4
+# No choice of words alone, without the features, moves a request across two bands.
+_MOST_WORDING = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ def score(passage: Passage, language: str, weights: Weights | None = None) -> Co
     parts = {name: known.features.get(name, 0.0) * value for name, value in features(passage).items() if value}
     lexical = sum(map(known.words.get, passage.vocabulary & known.words.keys()))  # type: ignore[arg-type]
     count = len(passage.vocabulary) or 1
-    parts["wording"] = lexical / math.sqrt(count)
+    parts["wording"] = max(-_MOST_WORDING, min(_MOST_WORDING, lexical / math.sqrt(count)))
     logit = known.bias + sum(parts.values())
     value = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
     band = "easy" if value < known.medium_at else "medium" if value < known.hard_at else "hard"
@@ -82,9 +84,13 @@ def features(passage: Passage) -> dict[str, float]:
     for name, group in _FIRST.items():
         if first in group:
             found[name] = 1.0
-    for name, group in _FIRST_THREE.items():
-        if not group.isdisjoint(words[:3]):
-            found[name] = 1.0
+    verb = next((word for word in words[:6] if word not in _POLITE), "")
+    if verb in _ASKS_PROOF or ("show" in words[:5] and "show that" in passage.folded):
+        found["asks-proof"] = 1.0
+    elif found["proof"]:
+        found["proof"] = 0.5  # spoken of, not asked for
+    if len(words) >= _WORD_PROBLEM_WORDS and "how" in vocabulary and ("many" in vocabulary or "much" in vocabulary):
+        found["word-problem"] = 1.0
     return found
 
 
@@ -127,7 +133,11 @@ _FIRST = {
     "asks-why": wordset("why"),
     "commands": wordset("play add set turn book show find remind call send open start stop rate give tell text put make cancel"),
 }
-_FIRST_THREE = {"asks-proof": wordset("prove show derive design analyze analyse")}
+_ASKS_PROOF = wordset("prove disprove derive design analyze analyse critique refactor")
+# What may stand before the verb of a request.
+_POLITE = wordset("hey hi please now then first next can could would you to help me let's lets i need want i'd like we should")
+# Shorter than this, "how many" asks for a fact.
+_WORD_PROBLEM_WORDS = 15
 
 
 @lru_cache(maxsize=1)

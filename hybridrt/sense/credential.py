@@ -72,8 +72,12 @@ _NAMES = (
     "phrase",
     "mnemonic",
     "curl",
+    "pw",
+    "creds",
 )
 _ASSIGNED = ("passw", "pwd", "passphrase", "passcode", "secret", "token", "key", "credential")
+# In a value as long as this one digit is enough: keys of 40 random characters with a single one are issued.
+_LONG_SECRET = 20
 # What stands where a secret would, and is none.
 _PLACEHOLDER = re.compile(
     r"[<{$%\[(*.]|x{3,}|\*{3,}|\.{3}|(?:your|my|the|some|example|sample|dummy|changeme|placeholder|redacted|hidden|insert|enter"
@@ -149,7 +153,10 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
         if not words.isdisjoint(("login", "username", "user", "credentials", "account", "admin", "root")):
             for match in _login_pair().finditer(folded):
                 yield Hit(*match.span(1), "password", 0.8, "login-in-prose")
-    if passage.digits >= 4 and not words.isdisjoint(("pin", "otp", "passcode", "code", "2fa")):
+    if "/" in text and not words.isdisjoint(("login", "creds", "credentials", "logins")):
+        for match in _slash_pair().finditer(folded):
+            yield Hit(*match.span(1), "password", 0.8, "login-in-prose")
+    if passage.digits >= 4 and not words.isdisjoint(("pin", "pin's", "otp", "passcode", "code", "2fa")):
         for match in _said_code().finditer(folded):
             yield Hit(*match.span(1), "password", 0.8, "code-in-prose")
     if passage.digits >= 2 and not words.isdisjoint(("token", "key", "secret", "apikey")):
@@ -199,7 +206,8 @@ def _is_made(key: str) -> bool:
 def _is_random(value: str) -> bool:
     """Does it look made by a machine: long enough, with letters and digits mixed?"""
     letters, digits = sum(map(str.isalpha, value)), sum(map(str.isdigit, value))
-    return len(value) >= 8 and letters >= 2 and digits >= 2 and not _PLACEHOLDER.match(value) and "(" not in value
+    is_mixed = digits >= 2 or (digits and len(value) >= _LONG_SECRET)
+    return len(value) >= 8 and letters >= 2 and bool(is_mixed) and not _PLACEHOLDER.match(value) and "(" not in value
 
 
 @lru_cache(maxsize=1)
@@ -266,11 +274,18 @@ def _login_pair() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
+def _slash_pair() -> re.Pattern[str]:
+    return re.compile(
+        r"\b(?:logins?|creds|credentials)\b[^\n/]{0,40}?(?:\s(?:is|are)|:)\s{0,2}[\w.@+-]{1,60}\s?/\s?(?=\S{0,40}\d)([^\s/]{4,80})"
+    )
+
+
+@lru_cache(maxsize=1)
 def _said_code() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:pin|otp|2fa|passcode|(?:verification|security|access|door|alarm|gate|unlock|login|one-time|entry)\scode)(?:\s(?:code"
+        r"\b(?:pin|otp|2fa|passcode|(?:verification|security|access|wi-?fi|door|alarm|gate|unlock|login|one-time|entry)\scode)(?:\s(?:code"
         r"|number|no))?"
-        r"(?:\s(?:for|to|of|on)(?:\s[\w.'-]{1,30}){1,5}?)?(?:\s(?:is|was|to|=)|:|\s?=)?\s{0,2}[\"'`#]?(\d{4,8})(?![\d.:/-])"
+        r"(?:\s(?:for|to|of|on)(?:\s[\w.'-]{1,30}){1,5}?)?(?:\s(?:is|was|to|=)|'s|:|\s?=)?\s{0,2}[\"'`#]?(\d{4,8})(?![\d.:/-])"
     )
 
 

@@ -23,7 +23,7 @@ _SCRIPTS = (
     ("\u1100", "\u11ff", "ko"),
     ("\u4e00", "\u9fff", "zh"),
     ("\u3400", "\u4dbf", "zh"),
-    ("\u0400", "\u052f", "ru"),
+    ("\u0400", "\u052f", "cyrillic"),
     ("\u0370", "\u03ff", "el"),
     ("\u0590", "\u05ff", "he"),
     ("\u0600", "\u06ff", "ar"),
@@ -96,7 +96,17 @@ def _script(text: str) -> str:
     if "ja" in counts:
         counts["ja"] += counts.pop("zh", 0)
     code, most = max(counts.items(), key=lambda count: count[1], default=(UNKNOWN, 0))
-    return code if most * 2 > strange + latin else UNKNOWN
+    if most * 2 <= strange + latin:
+        return UNKNOWN
+    return _cyrillic(text) if code == "cyrillic" else code
+
+
+def _cyrillic(text: str) -> str:
+    """Tell Russian and Ukrainian by the letters only one of them has."""
+    letters = frozenset(text.lower())
+    if letters & frozenset("\u0456\u0457\u0454\u0491"):
+        return "uk"
+    return "ru" if letters & frozenset("\u044b\u044d\u0451") else UNKNOWN
 
 
 def _is_code(text: str) -> bool:

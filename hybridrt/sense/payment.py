@@ -101,13 +101,14 @@ def _is_named(passage: Passage, at: int) -> bool:
 
 
 def _ibans(passage: Passage) -> Iterator[Hit]:
+    text = passage.text
     done = 0
-    for match in _iban().finditer(passage.text):
-        country = match[0][:2].upper()
-        size = _IBAN_LENGTHS.get(country, 0)
-        if not size or match.start() < done:
+    for match in _iban().finditer(text):
+        start = match.start() - 2
+        size = _IBAN_LENGTHS.get(text[start : start + 2].upper(), 0)
+        if not size or start < done or (start and text[start - 1].isalnum()):
             continue
-        body = _iban_body(size).match(passage.text, match.start())
+        body = _iban_body(size).match(text, start)
         if body and is_mod97("".join(filter(str.isalnum, body[0])).upper()):
             done = body.end()
             yield Hit(*body.span(), "iban", 1.0, "iban", "mod97")
@@ -134,7 +135,8 @@ def _track() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _iban() -> re.Pattern[str]:
-    return re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}\d\d(?=[ \-]?[A-Za-z0-9]{3})")
+    # Looked for by its check digits: there are fewer digits than letters to stop at.
+    return re.compile(r"\d\d(?<=[A-Za-z]{2}\d\d)(?=[ \-]?[A-Za-z0-9]{3})")
 
 
 @lru_cache(maxsize=64)  # one per length of an IBAN

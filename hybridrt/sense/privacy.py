@@ -146,10 +146,14 @@ class Scan:
         privacy = Privacy(
             LEVELS[level] if is_known or is_worst else UNKNOWN,
             MappingProxyType(labels),
-            tuple(self.findings),
+            tuple(sorted(self.findings, key=_place)),
             tuple(self.failed),
         )
         return Verdict(privacy, _shared(self.languages), self.has_injection)
+
+
+def _place(finding: Finding) -> tuple[int, int, int, str]:
+    return finding.text, finding.start, finding.end, finding.label
 
 
 @lru_cache(maxsize=8)  # one per set of detectors; nearly every request ends here

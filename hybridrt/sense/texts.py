@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from hybridrt.errors import InvalidRequestError
 from hybridrt.request import Message as Turn
 from hybridrt.request import Request, Text, ToolCall
 from hybridrt.sealed import Sealed
@@ -58,10 +59,10 @@ def leaves(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple
     """Walk a JSON value in order and yield each string and number with the way to it.
 
     Raises:
-        RecursionError: nested deeper than anything that can be sent.
+        InvalidRequestError: nested deeper than anything that can be sent.
     """
     if len(path) > MAX_DEPTH:
-        raise RecursionError("nested too deep")
+        raise InvalidRequestError(f"a JSON value is nested deeper than {MAX_DEPTH} levels", field="messages", hint="flatten it")
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, bool) or value is None:

@@ -42,4 +42,4 @@ def _bytes(text: str) -> int:
 
 def _json_bytes(value: object) -> int:
     # Escaped, and with the blanks that some templates write between keys and values.
-    return len(json.dumps(value, default=str, ensure_ascii=True))
+    return len(json.dumps(value, default=str, skipkeys=True))

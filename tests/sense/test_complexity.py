@@ -92,3 +92,33 @@ def test_other_weights_can_be_read_from_a_file(tmp_path):
     weights = read_weights(json.loads((tmp_path / "w.json").read_text()))
     reading = read("hello")
     assert score(reading.passage, reading.language, weights).band == "hard"
+
+
+SUFFIXES = (
+    "prove theorem lemma corollary",
+    "prove prove prove prove prove",
+    "design architecture distributed protocol",
+    "analyze evaluate critique tradeoffs",
+    "integral derivative equation probability",
+    "python function algorithm regex class",
+    "!!! $$$ ^^^ \\\\ {{{ }}} ;;;",
+    "must exactly without constraints ensure",
+    "hi thanks please ok",
+    "play music playlist alarm timer weather",
+    "therefore hence suppose assume deduce",
+    "why how explain describe discuss",
+    "xyzzy plugh qwerty",
+    "\nA\nB\nC\nD",
+    "```python\nassert\n```",
+    "1234567890 987654321",
+)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_suffix_does_not_move_a_request_across_two_bands(suffix):
+    bands = ("easy", "medium", "hard")
+    for text in (*EASY, *HARD):
+        if len(text.split()) < 4:
+            continue  # there the suffix is the request
+        moved = rate(f"{text} {suffix}").band
+        assert moved == "unknown" or abs(bands.index(moved) - bands.index(rate(text).band)) < 2

@@ -35,12 +35,13 @@ CASES = {
     "pl": ("Mam raka i nie wiem co robić",),
     "zh": ("我有糖尿病",),
     "ja": ("私は糖尿病です",),
-    "ru": ("у меня диабет",),
+    "ru": ("у меня был диабет",),
+    "uk": ("у мене діабет",),
     "ar": ("أنا مريض بالسكري",),
     "ko": ("저는 당뇨병이 있습니다",),
     "other": ("Ninaugua ugonjwa wa sukari",),
     WORDLESS: ("2 + 2 = ?", "12:30", "🙂👍", "", "...", "10-4"),
-    "unknown": ("Zxqv wrtp mnbl kjhg", "A friend of mine said to me the other day: у меня диабет и мне плохо"),
+    "unknown": ("имам диабет", "Zxqv wrtp mnbl kjhg", "A friend of mine said to me the other day: у меня диабет и мне плохо"),
 }  # fmt: skip
 
 

@@ -76,6 +76,17 @@ def test_every_message_and_every_tool_argument_is_masked_and_stays_json():
     assert result.hidden == {"contact": {"jane@example.com"}, "government_id": {"123456789"}}
 
 
+def test_a_value_found_once_is_masked_wherever_it_stands():
+    turns = [{"role": "user", "content": "my password is hunter2"}, {"role": "assistant", "content": "So hunter2 it is, hunter2."}]
+    assert [message.text for message in masked(turns).messages] == ["my password is [PASSWORD]", "So [PASSWORD] it is, [PASSWORD]."]
+
+
+def test_findings_of_other_messages_are_refused():
+    _, privacy = sensed("a long message to jane@example.com")
+    with pytest.raises(MaskError):
+        mask((Message("user", (Text("short"),)),), privacy, ALL)
+
+
 def test_overlapping_findings_become_one_mark_named_by_the_longest():
     findings = (Finding(0, 0, 5, "email", 1.0, "a"), Finding(0, 3, 12, "phone", 1.0, "b"), Finding(0, 4, 6, "password", 1.0, "c"))
     privacy = Privacy("internal", dict.fromkeys(("contact", "credential"), Presence.PRESENT), findings)

@@ -77,6 +77,13 @@ async def test_a_picture_leaves_everything_unknown_that_was_not_found():
     assert {presence for name, presence in found.labels.items() if name != "contact"} == {"unknown"}
 
 
+async def test_a_picture_beside_harmless_words_is_not_public():
+    for prompt in ("What is this?", None):
+        found = await privacy(prompt, image=PIXEL)
+        assert found.sensitivity == "unknown"
+        assert set(found.labels.values()) == {"unknown"}
+
+
 @pytest.mark.parametrize(
     "messages",
     [
@@ -143,6 +150,17 @@ def test_slices_find_what_the_whole_finds(pieces, slice_chars):
     sliced = asyncio.run(privacy(text, Senses(slice_chars=slice_chars)))
     assert sorted(map(astuple, sliced.findings)) == sorted(map(astuple, whole.findings))
     assert sliced.labels == whole.labels
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_no_border_of_a_slice_hides_anything(part):
+    for size in range(0, 120, 7):
+        text = f"{FILLER * 3}"[-size - 1 :] + f" So: {part} . {FILLER}"
+        for slice_chars in (40, 64):
+            found = asyncio.run(privacy(text, Senses(slice_chars=slice_chars))).findings
+            assert [(f.start, f.end, f.label) for f in found] == [
+                (f.start, f.end, f.label) for f in asyncio.run(privacy(text, Senses(slice_chars=10_000))).findings
+            ]
 
 
 @pytest.mark.parametrize("at", [2_000, 2_990, 3_000, 3_500])

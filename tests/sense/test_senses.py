@@ -123,3 +123,27 @@ async def test_a_tools_result_cannot_be_called_harmless():
     assert (
         await sense([{"role": "user", "content": "go"}, {"role": "tool", "content": "sunny", "tool_call_id": "1"}])
     ).injection == "unknown"
+
+
+def test_warming_up_leaves_nothing_for_the_first_request_to_compile():
+    code = (
+        "import asyncio, re; from hybridrt.sense import Senses; from hybridrt.request import make_request; from hybridrt.sense.senses import _EVERYTHING;"
+        "senses = Senses(); senses.warm(); compiled = []; real = re.compile;"
+        "re.compile = lambda *args, **options: compiled.append(args) or real(*args, **options);"
+        "asyncio.run(senses.sense(make_request(_EVERYTHING, {}))); print(len(compiled))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "0"
+
+
+async def test_a_detector_that_fails_does_not_keep_the_senses_from_warming_up():
+    class Broken:
+        name = "broken"
+        covers = frozenset({"employee"})
+        language_bound = False
+
+        def scan(self, passage):
+            raise ZeroDivisionError
+
+    senses = Senses([Broken()])
+    senses.warm()
+    assert (await senses.sense(make_request("hello", {}))).privacy.failed == ("broken",)

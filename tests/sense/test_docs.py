@@ -1,0 +1,21 @@
+"""The guide to sensing says what the code does."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from hybridrt.sense.meaning import MEANINGS
+
+GUIDE = (Path(__file__).parents[2] / "docs" / "sensing.md").read_text("utf-8")
+BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+
+
+@pytest.mark.parametrize("block", BLOCKS)
+def test_the_blocks_of_the_guide_run(block):
+    exec(compile(block, "docs/sensing.md", "exec"), {})  # noqa: S102 - our own guide
+
+
+def test_the_table_of_the_guide_is_the_table_of_the_code():
+    rows = re.findall(r"^\| `(\w+)` \| `(\w+)` \| `(\w+)` \| `(\[\w+\])` \|$", GUIDE, re.MULTILINE)
+    assert {label: (data, level, mark) for label, data, level, mark in rows} == {label: tuple(row) for label, row in MEANINGS.items()}
