@@ -88,18 +88,18 @@ def _native() -> _Native:
 class _Model:
     """A loaded model with one context of one sequence. Used by the engine's thread, except `count`, which any thread may call."""
 
-    def __init__(self, native: _Native, facts: GgufFacts, model: Any, context: Any, template: ChatTemplate) -> None:
+    def __init__(self, native: _Native, facts: GgufFacts, model: Any, context: Any, window: int) -> None:
         c = native.c
         self.name, self.is_placeholder = facts.name, facts.is_placeholder
         self._longest_token_bytes = facts.longest_token_bytes
-        self.window: int = min(c.llama_n_ctx(context), facts.window)
+        self.window = min(window, c.llama_n_ctx(context))  # the library rounds the latter up
         self.chunk: int = min(_CHUNK, c.llama_n_batch(context))
         self.escalate_token = facts.escalate_token
         self._native, self.c, self._model, self.context = native, c, model, context
         self._vocab = c.llama_model_get_vocab(model)
         self.vocab_size: int = c.llama_vocab_n_tokens(self._vocab)
         self._bos: int = c.llama_vocab_bos(self._vocab) if c.llama_vocab_get_add_bos(self._vocab) else -1
-        self._template = template
+        self._template = _template(c, model, facts.chat_template or "")
         self._batch = (c.llama_token * self.chunk)()
         self._buffer = ctypes.create_string_buffer(64)
         self._length = 0
@@ -136,13 +136,16 @@ class _Model:
                 f"llama.cpp cannot load `{path.name}` (architecture `{facts.architecture}`)",
                 hint="update llama-cpp-python, or download the file again",
             )
+        context = None
         try:
-            template = _template(c, model, facts.chat_template)
-            context = cls._open_context(c, model, facts, window or min(facts.window, _DEFAULT_WINDOW), threads or _threads(facts.size))
+            window = window or min(facts.window, _DEFAULT_WINDOW)
+            context = cls._open_context(c, model, facts, window, threads or _threads(facts.size))
+            return cls(native, facts, model, context, window)
         except BaseException:
+            if context:
+                c.llama_free(context)
             c.llama_model_free(model)
             raise
-        return cls(native, facts, model, context, template)
 
     @staticmethod
     def _open_context(c: Any, model: Any, facts: GgufFacts, window: int, threads: int) -> Any:

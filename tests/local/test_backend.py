@@ -56,15 +56,16 @@ async def test_the_token_limit_is_reached_exactly_or_the_answer_ends_before(back
 
 
 async def test_without_a_limit_an_answer_fills_the_window_and_says_so(talkative) -> None:
-    backend = LlamaBackend(talkative, window=256)
-    said = await say(backend, "Hello")
-    assert said.finish.reason == "length"
-    assert said.usage.input_tokens + said.usage.output_tokens == 256
-    await backend.close()
+    for window in (100, 256, 300):
+        backend = LlamaBackend(talkative, window=window)
+        said = await say(backend, "Hello")
+        assert said.finish.reason == "length"
+        assert said.usage.input_tokens + said.usage.output_tokens == window == (await backend.target_facts()).window
+        await backend.close()
 
 
 @pytest.mark.parametrize("characters", [1, 100, 1990, 2100, 10_000_000])
-@pytest.mark.parametrize("limit", [None, 1, 40, 2048, 3000])
+@pytest.mark.parametrize("limit", [None, 1, 54, 55, 2048, 3000])
 async def test_what_does_not_fit_is_refused_with_both_numbers_before_anything_is_computed(
     backend, characters: int, limit: int | None
 ) -> None:

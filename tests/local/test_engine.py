@@ -13,6 +13,7 @@ import pytest
 from hybridrt.errors import Busy, UnavailableError
 from hybridrt.event import Finish, Text
 from hybridrt.local.backend import LocalBackend
+from hybridrt.local.engine import Flag, Job
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaBackend, _Model
 from hybridrt.signals import TokenCount
@@ -194,3 +195,54 @@ async def test_many_tokens_at_once_cost_one_wake_up() -> None:
     assert sum(isinstance(event, Text) for event in events) == 40
     assert isinstance(events[-1], Finish)
     await backend.close()
+
+
+@pytest.fixture
+def loaded(heavy: Path):
+    model = _Model.open(heavy, window=2048, threads=1)
+    yield model
+    model.close()
+
+
+def test_a_lifted_flag_stops_the_computation_inside_a_native_call(loaded) -> None:
+    tokens = loaded.encode(user("x" * 200), (), 2048)
+    with loaded.sampling(Job(())) as sampler:
+        loaded.begin(Flag())
+        assert loaded.extend(tokens)
+        alone = sampler.pick()
+        lifted = Flag()
+        loaded.begin(lifted)
+        lifted.lift()
+        assert not loaded.extend(tokens)
+        loaded.begin(Flag())  # the next one finds a clean context and a flag of its own
+        assert loaded.extend(tokens)
+        assert sampler.pick() == alone
+
+
+@pytest.mark.parametrize("tokens", [(), (-1,), (288,), (1,) * 257, (2**31,)])
+def test_a_batch_past_a_bound_is_refused_here_because_the_library_would_abort(loaded, tokens) -> None:
+    loaded.begin(Flag())
+    with pytest.raises(ValueError, match="does not fit"):
+        loaded.extend(tokens)
+
+
+def test_a_sequence_past_the_window_is_refused_here() -> None:
+    model = _Model.open(placeholder(), window=300, threads=1)
+    model.begin(Flag())
+    assert model.extend((1,) * 256)
+    assert model.extend((1,) * 44)
+    with pytest.raises(ValueError, match="does not fit"):
+        model.extend((1,))
+    model.close()
+
+
+async def test_a_count_and_a_close_at_once_end_in_a_number_or_a_typed_error() -> None:
+    for _ in range(5):
+        backend = LlamaBackend(placeholder())
+        await backend.start()
+        counts = [asyncio.create_task(backend.count(user("x" * 20_000))) for _ in range(4)]
+        await asyncio.sleep(0.002)
+        await backend.close()
+        for count in counts:
+            with contextlib.suppress(UnavailableError):
+                assert (await count).value == 20_004

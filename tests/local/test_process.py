@@ -98,6 +98,29 @@ def test_an_interpreter_with_an_open_model_ends_cleanly_and_soon(heavy, state: s
     assert ended_at - float(done.stdout.split()[-1]) < 5  # a second or less, on a machine that has other work
 
 
+def test_an_interpreter_that_ends_stops_the_answer_and_frees_the_model() -> None:
+    done = run("""
+        import asyncio, threading
+        from pathlib import Path
+        from hybridrt.local.backend import LocalBackend
+        from tests.local.conftest import make_call
+        from tests.local.test_engine import Tape
+
+        class Loud(Tape):
+            def close(self):
+                print("freed", flush=True)
+
+        async def main():
+            global stream
+            stream = LocalBackend(Path("tape"), lambda: Loud([1], threading.Event()), queue_limit=0).answer(make_call("hi"))
+            asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0.1)
+
+        asyncio.run(main())
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "freed\n", "")
+
+
 def test_an_interrupted_process_ends_by_the_interrupt_and_not_by_a_crash(heavy) -> None:
     done = run(
         """
