@@ -194,6 +194,13 @@ async def test_callers_at_once_get_what_each_gets_alone(backend) -> None:
     assert [said.text for said in together] == alone
 
 
+async def test_two_models_load_and_answer_at_once(talkative) -> None:
+    backends = [LlamaBackend(placeholder()), LlamaBackend(talkative)]
+    said = await asyncio.gather(*(say(backend, "Hello there", max_output_tokens=20) for backend in backends))
+    assert said[0].text != said[1].text
+    await asyncio.gather(*(backend.close() for backend in backends))
+
+
 async def test_closing_ends_an_answer_and_may_be_repeated(heavy) -> None:
     backend = LlamaBackend(heavy)
     stream = backend.answer(make_call("Tell me everything"))

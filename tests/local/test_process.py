@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from hybridrt.errors import ContextOverflowError, UnsupportedError
+from hybridrt.errors import ContextOverflowError, ModelFileError, ProtocolError, UnsupportedError
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaBackend
 from hybridrt.request import Output
@@ -155,7 +155,7 @@ async def test_nothing_is_written_to_the_terminal(capfd, tmp_path) -> None:
         {"stop": ("",)},
         {"max_output_tokens": 5000},
     ):
-        with pytest.raises((UnsupportedError, ContextOverflowError, Exception)) as failed:
+        with pytest.raises((UnsupportedError, ContextOverflowError, ProtocolError)) as failed:
             await say(backend, canary, **failing)
         assert canary not in f"{failed.value!r} {failed.value} {failed.value.__notes__ if hasattr(failed.value, '__notes__') else ''}"
     await backend.close()
@@ -166,14 +166,18 @@ async def test_nothing_is_written_to_the_terminal(capfd, tmp_path) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-async def test_memory_stays_level_over_answers_and_over_models(heavy) -> None:
+async def test_memory_stays_level_over_answers_and_over_models_and_over_failures(heavy, tmp_path) -> None:
     process = psutil.Process()
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(heavy.read_bytes().replace(b"{% for message", b"{% fxr message"))
 
     async def work() -> None:
         backend = LlamaBackend(heavy)  # a context of some tens of megabytes
         for number in range(4):
             await say(backend, f"Hello {number}", max_output_tokens=4, output=Output("form", {"type": "integer"}))
         await backend.close()
+        with pytest.raises(ModelFileError):
+            await LlamaBackend(broken).start()
 
     for _ in range(3):
         await work()
