@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -183,6 +184,31 @@ async def test_cancelling_at_any_await_leaves_the_engine_ready() -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await task
         assert (await say(backend, "hi")).text == "xxxxx"
+    await backend.close()
+
+
+class StuckOnce(Tape):
+    """Says one word of its first answer and then computes until it is told to stop."""
+
+    was_stuck = False
+
+    def extend(self, tokens):
+        if self._at == 0 or self.was_stuck:
+            return True
+        while not self._flag.is_up:
+            time.sleep(0.001)
+        self.was_stuck = True
+        return False
+
+
+async def test_a_stream_that_is_closed_gives_its_place_back_before_close_returns() -> None:
+    backend = LocalBackend(Path("tape"), lambda: StuckOnce([ord("x")] * 50), queue_limit=0)
+    stream = backend.answer(make_call("hi"))
+    await anext(stream)
+    with pytest.raises(Busy):
+        await say(backend, "hi")
+    await stream.aclose()
+    assert (await say(backend, "hi")).text == "x" * 50
     await backend.close()
 
 
