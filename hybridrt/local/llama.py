@@ -136,7 +136,7 @@ class _Model:
         native = _native()
         c = native.c
         params = c.llama_model_default_params()
-        model = c.llama_model_load_from_file(str(path).encode(), params)
+        model = c.llama_model_load_from_file(os.fsencode(path), params)
         if not model:
             raise ModelFileError(
                 f"llama.cpp cannot load `{path.name}` (architecture `{facts.architecture}`)",
