@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hybridrt.backend import Call
+from hybridrt.deadline import Deadline
 from hybridrt.errors import LateError, MissingError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish
-from hybridrt.local.engine import Engine, Job, Model, Ticket
+from hybridrt.local.engine import Engine, Job, Model
 from hybridrt.local.grammar import to_grammar
 from hybridrt.request import Message, Output, Tool
 from hybridrt.signals import TokenCount
@@ -58,16 +59,33 @@ class LocalBackend:
         Raises:
             TargetError: of the kind that fits.
         """
+        deadline = call.deadline
+        late = LateError("the local model took longer than it was given", budget_s=deadline.budget_s or 0.0)
         try:
-            async for event in self._answer(call):
-                yield event
+            job = _job(call)
+            engine = await self._ready(deadline, late)
+            ticket = engine.submit(job)
+
+            def expire() -> None:
+                engine.cancel(ticket)
+                ticket.put(late)
+
+            timer = None if deadline.at is None else asyncio.get_running_loop().call_at(deadline.at, expire)
+            try:
+                while True:
+                    event = await ticket.next()
+                    yield event
+                    if isinstance(event, Finish):
+                        return
+            finally:
+                if timer is not None:
+                    timer.cancel()
+                engine.cancel(ticket)
         except TargetError as error:
             error.target = error.target or call.target.id
             raise
 
-    async def _answer(self, call: Call) -> AsyncGenerator[Event]:
-        job, deadline = _job(call), call.deadline
-        late = LateError("the local model took longer than it was given", budget_s=deadline.budget_s or 0.0)
+    async def _ready(self, deadline: Deadline, late: LateError) -> Engine:
         if deadline.passed():
             raise late
         try:
@@ -77,20 +95,7 @@ class LocalBackend:
             raise late from None
         except MissingError as error:
             raise UnavailableError(str(error), hint=error.hint) from error
-        ticket = engine.submit(job)
-
-        def expire() -> None:
-            engine.cancel(ticket)
-            ticket.put(late)
-
-        timer = None if deadline.at is None else asyncio.get_running_loop().call_at(deadline.at, expire)
-        try:
-            async for event in _events(ticket):
-                yield event
-        finally:
-            if timer is not None:
-                timer.cancel()
-            engine.cancel(ticket)
+        return engine
 
     async def count(self, messages: Sequence[Message], tools: Sequence[Tool] = (), output: Output | None = None) -> TokenCount:
         """Return the number of prompt tokens, counted by the model's own tokenizer off the event loop.
@@ -138,14 +143,6 @@ class LocalBackend:
             if self._engine is engine:
                 self._engine = None  # the next caller tries again: the file may be there by then
             raise
-
-
-async def _events(ticket: Ticket) -> AsyncGenerator[Event]:
-    while True:
-        event = await ticket.next()
-        yield event
-        if isinstance(event, Finish):
-            return
 
 
 def _read(done: asyncio.Future[Model] | Future[Model]) -> None:

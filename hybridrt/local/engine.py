@@ -236,8 +236,6 @@ class Engine:
     def join(self, timeout_s: float | None = None) -> None:
         """Wait until the thread has freed the model."""
         self._thread.join(timeout_s)
-        if not self._thread.is_alive():
-            atexit.unregister(self._leave)
 
     def _leave(self) -> None:
         self.stop()
@@ -246,6 +244,12 @@ class Engine:
     # ---- the thread
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            atexit.unregister(self._leave)
+
+    def _work(self) -> None:
         try:
             model = self._open_model()
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the opening

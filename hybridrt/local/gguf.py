@@ -124,7 +124,7 @@ def read_facts(path: Path) -> GgufFacts:
         ) from None
     except IsADirectoryError:
         raise ModelFileError(f"`{path}` is a folder", hint="name the `.gguf` file in it") from None
-    except OSError as error:
+    except (OSError, ValueError) as error:  # a name with a zero byte is a `ValueError`
         raise ModelFileError(f"`{path}` cannot be read: {type(error).__name__}", hint="check its permissions") from None
 
 

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import math
 import os
-import secrets
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,6 +20,7 @@ from hybridrt.errors import ContextOverflowError, MissingExtraError, ModelFileEr
 from hybridrt.local.backend import LocalBackend
 from hybridrt.local.engine import Flag, Job
 from hybridrt.local.gguf import GgufFacts, read_facts
+from hybridrt.local.sampler import CSampler
 from hybridrt.local.template import ChatTemplate, Special, slices, to_tokens
 from hybridrt.request import Message, Text, Tool
 from hybridrt.signals import TokenCount
@@ -38,8 +37,6 @@ _TINY_BYTES = 20_000_000
 # long: llama.cpp takes half a minute for a megabyte of characters that are not in a SentencePiece vocabulary.
 _COUNTED_CHARACTERS = 32_000
 _SLICE_CHARACTERS = 8_000
-# With a temperature above zero, tokens less likely than this share of the likeliest one are left out: the tail of a small model is noise.
-_MIN_P = 0.05
 
 
 class LlamaBackend(LocalBackend):
@@ -68,8 +65,17 @@ class _Native:
     say_nothing: Any
 
 
-@cache
+# Two models that load at once must not make two sets of callbacks, of which C would keep the one that Python drops.
+_ONE_AT_A_TIME = threading.Lock()
+
+
 def _native() -> _Native:
+    with _ONE_AT_A_TIME:
+        return _load_library()
+
+
+@cache
+def _load_library() -> _Native:
     try:
         import llama_cpp
     except ImportError:
@@ -88,18 +94,18 @@ def _native() -> _Native:
 class _Model:
     """A loaded model with one context of one sequence. Used by the engine's thread, except `count`, which any thread may call."""
 
-    def __init__(self, native: _Native, facts: GgufFacts, model: Any, context: Any, template: ChatTemplate) -> None:
+    def __init__(self, native: _Native, facts: GgufFacts, model: Any, context: Any, window: int) -> None:
         c = native.c
         self.name, self.is_placeholder = facts.name, facts.is_placeholder
         self._longest_token_bytes = facts.longest_token_bytes
-        self.window: int = min(c.llama_n_ctx(context), facts.window)
+        self.window = min(window, c.llama_n_ctx(context))  # the library rounds the latter up
         self.chunk: int = min(_CHUNK, c.llama_n_batch(context))
         self.escalate_token = facts.escalate_token
         self._native, self.c, self._model, self.context = native, c, model, context
         self._vocab = c.llama_model_get_vocab(model)
         self.vocab_size: int = c.llama_vocab_n_tokens(self._vocab)
         self._bos: int = c.llama_vocab_bos(self._vocab) if c.llama_vocab_get_add_bos(self._vocab) else -1
-        self._template = template
+        self._template = _template(c, model, facts.chat_template or "")
         self._batch = (c.llama_token * self.chunk)()
         self._buffer = ctypes.create_string_buffer(64)
         self._length = 0
@@ -130,19 +136,22 @@ class _Model:
         native = _native()
         c = native.c
         params = c.llama_model_default_params()
-        model = c.llama_model_load_from_file(str(path).encode(), params)
+        model = c.llama_model_load_from_file(os.fsencode(path), params)
         if not model:
             raise ModelFileError(
                 f"llama.cpp cannot load `{path.name}` (architecture `{facts.architecture}`)",
                 hint="update llama-cpp-python, or download the file again",
             )
+        context = None
         try:
-            template = _template(c, model, facts.chat_template)
-            context = cls._open_context(c, model, facts, window or min(facts.window, _DEFAULT_WINDOW), threads or _threads(facts.size))
+            window = window or min(facts.window, _DEFAULT_WINDOW)
+            context = cls._open_context(c, model, facts, window, threads or _threads(facts.size))
+            return cls(native, facts, model, context, window)
         except BaseException:
+            if context:
+                c.llama_free(context)
             c.llama_model_free(model)
             raise
-        return cls(native, facts, model, context, template)
 
     @staticmethod
     def _open_context(c: Any, model: Any, facts: GgufFacts, window: int, threads: int) -> Any:
@@ -253,9 +262,9 @@ class _Model:
         return grammar
 
     @contextlib.contextmanager
-    def sampling(self, job: Job) -> Iterator[_Sampler]:
+    def sampling(self, job: Job) -> Iterator[CSampler]:
         """Lend a sampler for one answer."""
-        sampler = _Sampler(self, self._grammar(job), job)
+        sampler = CSampler(self.c, self, self._grammar(job), job)
         try:
             yield sampler
         finally:
@@ -294,70 +303,6 @@ class _Readers:
             self._is_open = False
             while self._count:
                 self._changed.wait()
-
-
-class _Sampler:
-    """The C samplers of one answer: how to choose, and what may be chosen."""
-
-    def __init__(self, model: _Model, grammar: Any, job: Job) -> None:
-        c = self._c = model.c
-        self._context, self._size, self._is_end, self._grammar = model.context, model.vocab_size, model.is_end, grammar
-        self._chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())
-        if job.temperature > 0:
-            # The largest seed means "any" to the library; without a given one every process would walk the same chain.
-            seed = secrets.randbelow(0xFFFFFFFF) if job.seed is None else job.seed % 0xFFFFFFFF
-            for sampler in (
-                c.llama_sampler_init_min_p(_MIN_P, 1),
-                c.llama_sampler_init_temp(job.temperature),
-                c.llama_sampler_init_dist(seed),
-            ):
-                c.llama_sampler_chain_add(self._chain, sampler)
-        else:
-            c.llama_sampler_chain_add(self._chain, c.llama_sampler_init_greedy())
-
-    def pick(self) -> int | None:
-        """Return the next token; none where the grammar is fulfilled and the model has no word for the end."""
-        token: int = self._c.llama_sampler_sample(self._chain, self._context, -1)
-        if self._grammar is None:
-            return token
-        # Most words the model wants are allowed: asking for the one costs microseconds, masking a vocabulary milliseconds.
-        # What is refused is drawn again among what is allowed, which gives each allowed token its share of the whole.
-        if not self._allows(token):
-            chosen = self._pick_allowed()
-            if chosen is None:
-                return None
-            token = chosen
-        if not self._is_end(token):
-            self._c.llama_sampler_accept(self._grammar, token)  # throws through C, and ends the process, for a token that is not allowed
-        return token
-
-    def _allows(self, token: int) -> bool:
-        c = self._c
-        one = (c.llama_token_data * 1)(c.llama_token_data(token, 1.0, 0.0))
-        asked = c.llama_token_data_array(ctypes.cast(one, c.llama_token_data_p), 1, -1, False)
-        c.llama_sampler_apply(self._grammar, ctypes.byref(asked))
-        return not math.isinf(one[0].logit)
-
-    def _pick_allowed(self) -> int | None:
-        import numpy as np
-
-        c, size = self._c, self._size
-        rows = np.zeros(size, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-        rows["id"] = np.arange(size)
-        rows["logit"] = np.ctypeslib.as_array(c.llama_get_logits_ith(self._context, -1), shape=(size,))
-        asked = c.llama_token_data_array(rows.ctypes.data_as(c.llama_token_data_p), size, -1, False)
-        c.llama_sampler_apply(self._grammar, ctypes.byref(asked))
-        if np.isneginf(rows["logit"]).all():
-            return None
-        c.llama_sampler_apply(self._chain, ctypes.byref(asked))
-        token: int = asked.data[asked.selected].id
-        return token
-
-    def close(self) -> None:
-        """Free what C holds."""
-        self._c.llama_sampler_free(self._chain)
-        if self._grammar is not None:
-            self._c.llama_sampler_free(self._grammar)
 
 
 def _template(c: Any, model: Any, source: str) -> ChatTemplate:

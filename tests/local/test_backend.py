@@ -56,15 +56,16 @@ async def test_the_token_limit_is_reached_exactly_or_the_answer_ends_before(back
 
 
 async def test_without_a_limit_an_answer_fills_the_window_and_says_so(talkative) -> None:
-    backend = LlamaBackend(talkative, window=256)
-    said = await say(backend, "Hello")
-    assert said.finish.reason == "length"
-    assert said.usage.input_tokens + said.usage.output_tokens == 256
-    await backend.close()
+    for window in (100, 256, 300):
+        backend = LlamaBackend(talkative, window=window)
+        said = await say(backend, "Hello")
+        assert said.finish.reason == "length"
+        assert said.usage.input_tokens + said.usage.output_tokens == window == (await backend.target_facts()).window
+        await backend.close()
 
 
 @pytest.mark.parametrize("characters", [1, 100, 1990, 2100, 10_000_000])
-@pytest.mark.parametrize("limit", [None, 1, 40, 2048, 3000])
+@pytest.mark.parametrize("limit", [None, 1, 54, 55, 2048, 3000])
 async def test_what_does_not_fit_is_refused_with_both_numbers_before_anything_is_computed(
     backend, characters: int, limit: int | None
 ) -> None:
@@ -191,6 +192,13 @@ async def test_callers_at_once_get_what_each_gets_alone(backend) -> None:
     alone = [(await say(backend, prompt, max_output_tokens=60)).text for prompt in prompts]
     together = await asyncio.gather(*(say(backend, prompt, max_output_tokens=60) for prompt in prompts))
     assert [said.text for said in together] == alone
+
+
+async def test_two_models_load_and_answer_at_once(talkative) -> None:
+    backends = [LlamaBackend(placeholder()), LlamaBackend(talkative)]
+    said = await asyncio.gather(*(say(backend, "Hello there", max_output_tokens=20) for backend in backends))
+    assert said[0].text != said[1].text
+    await asyncio.gather(*(backend.close() for backend in backends))
 
 
 async def test_closing_ends_an_answer_and_may_be_repeated(heavy) -> None:

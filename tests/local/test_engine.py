@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ctypes
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from hybridrt.errors import Busy, UnavailableError
 from hybridrt.event import Finish, Text
 from hybridrt.local.backend import LocalBackend
+from hybridrt.local.engine import Flag, Job
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaBackend, _Model
 from hybridrt.signals import TokenCount
@@ -185,6 +187,31 @@ async def test_cancelling_at_any_await_leaves_the_engine_ready() -> None:
     await backend.close()
 
 
+class StuckOnce(Tape):
+    """Says one word of its first answer and then computes until it is told to stop."""
+
+    was_stuck = False
+
+    def extend(self, tokens):
+        if self._at == 0 or self.was_stuck:
+            return True
+        while not self._flag.is_up:
+            time.sleep(0.001)
+        self.was_stuck = True
+        return False
+
+
+async def test_a_stream_that_is_closed_gives_its_place_back_before_close_returns() -> None:
+    backend = LocalBackend(Path("tape"), lambda: StuckOnce([ord("x")] * 50), queue_limit=0)
+    stream = backend.answer(make_call("hi"))
+    await anext(stream)
+    with pytest.raises(Busy):
+        await say(backend, "hi")
+    await stream.aclose()
+    assert (await say(backend, "hi")).text == "x" * 50
+    await backend.close()
+
+
 async def test_many_tokens_at_once_cost_one_wake_up() -> None:
     backend = LocalBackend(Path("tape"), lambda: Tape([ord("x")] * 40 + [0]), queue_limit=0)
     events = []
@@ -194,3 +221,54 @@ async def test_many_tokens_at_once_cost_one_wake_up() -> None:
     assert sum(isinstance(event, Text) for event in events) == 40
     assert isinstance(events[-1], Finish)
     await backend.close()
+
+
+@pytest.fixture
+def loaded(heavy: Path):
+    model = _Model.open(heavy, window=2048, threads=1)
+    yield model
+    model.close()
+
+
+def test_a_lifted_flag_stops_the_computation_inside_a_native_call(loaded) -> None:
+    tokens = loaded.encode(user("x" * 200), (), 2048)
+    with loaded.sampling(Job(())) as sampler:
+        loaded.begin(Flag())
+        assert loaded.extend(tokens)
+        alone = sampler.pick()
+        lifted = Flag()
+        loaded.begin(lifted)
+        lifted.lift()
+        assert not loaded.extend(tokens)
+        loaded.begin(Flag())  # the next one finds a clean context and a flag of its own
+        assert loaded.extend(tokens)
+        assert sampler.pick() == alone
+
+
+@pytest.mark.parametrize("tokens", [(), (-1,), (288,), (1,) * 257, (2**31,)])
+def test_a_batch_past_a_bound_is_refused_here_because_the_library_would_abort(loaded, tokens) -> None:
+    loaded.begin(Flag())
+    with pytest.raises(ValueError, match="does not fit"):
+        loaded.extend(tokens)
+
+
+def test_a_sequence_past_the_window_is_refused_here() -> None:
+    model = _Model.open(placeholder(), window=300, threads=1)
+    model.begin(Flag())
+    assert model.extend((1,) * 256)
+    assert model.extend((1,) * 44)
+    with pytest.raises(ValueError, match="does not fit"):
+        model.extend((1,))
+    model.close()
+
+
+async def test_a_count_and_a_close_at_once_end_in_a_number_or_a_typed_error() -> None:
+    for _ in range(5):
+        backend = LlamaBackend(placeholder())
+        await backend.start()
+        counts = [asyncio.create_task(backend.count(user("x" * 20_000))) for _ in range(4)]
+        await asyncio.sleep(0.002)
+        await backend.close()
+        for count in counts:
+            with contextlib.suppress(UnavailableError):
+                assert (await count).value == 20_004

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import typing
 from typing import Annotated, Literal
 
@@ -13,8 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridrt.errors import ProtocolError, UnsupportedError
+from hybridrt.local.engine import Job
+from hybridrt.local.factory import placeholder
 from hybridrt.local.form import conforms, read_answer
 from hybridrt.local.grammar import to_grammar
+from hybridrt.local.llama import _Model
 from hybridrt.request import Output
 from tests.local.conftest import say
 
@@ -225,3 +229,42 @@ def _as_regex(body: str):
     import re
 
     return re.compile(re.sub(r'"([^"]*)"', lambda found: re.escape(found[1]), body).replace(" ", ""))
+
+
+def any_form(dice: random.Random, depth: int = 0) -> typing.Any:
+    """A form from the part of JSON Schema that is kept, with odd words in it."""
+    word = "".join(dice.choice('ab"\\\n\t é漢😀[]{}()|*+?.^$-/\x7f') for _ in range(dice.randrange(5)))
+    low, high = sorted(dice.randrange(-(10 ** dice.randrange(1, 15)), 10 ** dice.randrange(1, 15)) for _ in range(2))
+    few, many = sorted(dice.choice((0, 1, 2, 7, 1000)) for _ in range(2))
+    plain = [
+        {"type": dice.choice(["string", "integer", "number", "boolean", "null"])},
+        {"type": "string", "minLength": few, "maxLength": many},
+        {"type": dice.choice(["integer", "number"]), "minimum": low, "maximum": high},
+        {"type": "string", "format": dice.choice(["date", "time", "date-time", "uuid"])},
+        {"const": {word: [word, low]}},
+        {"enum": [word, low, None, True, word + "x"]},
+        {},
+    ]
+    if depth > 3 or dice.random() < 0.4:
+        return dice.choice(plain)
+    parts = [any_form(dice, depth + 1) for _ in range(dice.randrange(1, 4))]
+    names = [f"{word}{number}" for number in range(len(parts))]
+    return dice.choice(
+        [
+            {"anyOf": parts},
+            {"oneOf": parts},
+            {"type": "array", "items": parts[0], "minItems": few, "maxItems": many},
+            {"type": "array", "prefixItems": parts},
+            {"type": "object", "properties": dict(zip(names, parts, strict=True)), "required": names[: dice.randrange(len(names) + 1)]},
+            {"type": "object", "additionalProperties": parts[0]},
+        ]
+    )
+
+
+def test_every_grammar_is_one_that_llama_cpp_reads_for_it_prints_those_it_does_not(capfd) -> None:
+    dice, model = random.Random(3), _Model.open(placeholder(), window=None, threads=None)
+    for _ in range(400):
+        with model.sampling(Job((), grammar=to_grammar(any_form(dice)))):
+            pass
+    model.close()
+    assert capfd.readouterr() == ("", "")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import random
 import struct
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 
 from hybridrt.errors import MissingModelError, ModelFileError
+from hybridrt.local.engine import Engine
 from hybridrt.local.factory import placeholder
 from hybridrt.local.gguf import TENSOR_TYPES, read_facts
 from hybridrt.local.llama import LlamaBackend
@@ -100,6 +104,30 @@ async def test_a_missing_file_says_how_to_get_one(tmp_path: Path) -> None:
 async def test_a_folder_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(ModelFileError):
         await LlamaBackend(tmp_path).start()
+
+
+async def test_a_name_that_no_file_can_have_is_refused() -> None:
+    with pytest.raises(ModelFileError):
+        await LlamaBackend("a\0b.gguf").start()
+
+
+@pytest.mark.parametrize("name", ["mödel 漢.gguf", "with space and 'quotes'.gguf"])
+async def test_a_file_of_any_name_loads(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(WHOLE)
+    backend = LlamaBackend(tmp_path / name)
+    await backend.start()
+    await backend.close()
+
+
+async def test_starts_that_fail_leave_nothing_behind(tmp_path: Path) -> None:
+    threads = threading.active_count()
+    for _ in range(20):
+        with pytest.raises(MissingModelError):
+            await LlamaBackend(tmp_path / "no.gguf").start()
+    await asyncio.sleep(0.05)
+    assert threading.active_count() == threads
+    gc.collect()
+    assert not [thing for thing in gc.get_objects() if isinstance(thing, Engine)]  # not even for the end of the interpreter
 
 
 async def test_a_file_that_came_later_is_found_by_the_next_start(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import time
 import psutil
 import pytest
 
-from hybridrt.errors import ContextOverflowError, UnsupportedError
+from hybridrt.errors import ContextOverflowError, ModelFileError, ProtocolError, UnsupportedError
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaBackend
 from hybridrt.request import Output
@@ -98,6 +98,29 @@ def test_an_interpreter_with_an_open_model_ends_cleanly_and_soon(heavy, state: s
     assert ended_at - float(done.stdout.split()[-1]) < 5  # a second or less, on a machine that has other work
 
 
+def test_an_interpreter_that_ends_stops_the_answer_and_frees_the_model() -> None:
+    done = run("""
+        import asyncio, threading
+        from pathlib import Path
+        from hybridrt.local.backend import LocalBackend
+        from tests.local.conftest import make_call
+        from tests.local.test_engine import Tape
+
+        class Loud(Tape):
+            def close(self):
+                print("freed", flush=True)
+
+        async def main():
+            global stream
+            stream = LocalBackend(Path("tape"), lambda: Loud([1], threading.Event()), queue_limit=0).answer(make_call("hi"))
+            asyncio.ensure_future(anext(stream))
+            await asyncio.sleep(0.1)
+
+        asyncio.run(main())
+    """)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "freed\n", "")
+
+
 def test_an_interrupted_process_ends_by_the_interrupt_and_not_by_a_crash(heavy) -> None:
     done = run(
         """
@@ -132,7 +155,7 @@ async def test_nothing_is_written_to_the_terminal(capfd, tmp_path) -> None:
         {"stop": ("",)},
         {"max_output_tokens": 5000},
     ):
-        with pytest.raises((UnsupportedError, ContextOverflowError, Exception)) as failed:
+        with pytest.raises((UnsupportedError, ContextOverflowError, ProtocolError)) as failed:
             await say(backend, canary, **failing)
         assert canary not in f"{failed.value!r} {failed.value} {failed.value.__notes__ if hasattr(failed.value, '__notes__') else ''}"
     await backend.close()
@@ -143,14 +166,18 @@ async def test_nothing_is_written_to_the_terminal(capfd, tmp_path) -> None:
     assert capfd.readouterr() == ("", "")
 
 
-async def test_memory_stays_level_over_answers_and_over_models(heavy) -> None:
+async def test_memory_stays_level_over_answers_and_over_models_and_over_failures(heavy, tmp_path) -> None:
     process = psutil.Process()
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(heavy.read_bytes().replace(b"{% for message", b"{% fxr message"))
 
     async def work() -> None:
         backend = LlamaBackend(heavy)  # a context of some tens of megabytes
         for number in range(4):
             await say(backend, f"Hello {number}", max_output_tokens=4, output=Output("form", {"type": "integer"}))
         await backend.close()
+        with pytest.raises(ModelFileError):
+            await LlamaBackend(broken).start()
 
     for _ in range(3):
         await work()
