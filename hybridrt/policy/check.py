@@ -221,7 +221,7 @@ def _weights(policy: Policy, day: date) -> Iterator[Remark]:
     for rule in (rule for rule in found.dead if rule in own):
         yield _at(rule, "dead_rule", f"the rule `{rule.id}` never acts: no request or no recipient is left for it", "remove it")
     for rule in (rule for rule in found.shadowed if rule in own):
-        yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` changes nothing: other rules already say all of it", "remove it")
+        yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` changes nothing: all it says holds without it", "remove it")
     for entry in policy.routing:
         if entry.routing.rule in found.dead_routes:
             yield _at(
