@@ -92,7 +92,7 @@ def _say_check(result: Check, file: str) -> None:
 
     passed = sum(trial.passed for trial in result.trials)
     if result.trials or result.verdicts:
-        click.echo(f"{passed}/{len(result.trials)} tests pass")
+        click.echo(f"{passed}/{len(result.trials)} tests pass and exercise {result.coverage:.0%} of the rules")
     for trial in result.trials:
         if not trial.passed:
             click.echo(f"test   {trial.case.name}  FAILS\n         {'; '.join(trial.faults)}")

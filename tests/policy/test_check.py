@@ -217,6 +217,14 @@ def test_what_no_request_comes_to_is_said(tmp_path):
     assert "dead_zone" in codes(checked(tmp_path, closed).warnings)
 
 
+def test_demands_that_nobody_can_meet_together_are_said(tmp_path):
+    text = BASE + "  - {id: x, effect: require, when: {consent: [none]}, must: {region: [eu]}, because: x}\n"
+    text += "  - {id: y, effect: require, when: {purpose: [coding]}, must: {region: [us]}, because: x}\n"
+    assert "contradiction" in codes(checked(tmp_path, text).warnings)
+    apart = text.replace("{purpose: [coding]}", "{consent: [explicit]}")
+    assert "contradiction" not in codes(checked(tmp_path, apart).warnings)
+
+
 def test_dates_warn_and_do_not_fail(tmp_path):
     contract = 'dpa: {ref: D, until: 2026-12-01}, endpoint: "https://a.example/v1"'
     text = BASE.replace('endpoint: "https://a.example/v1"', contract) + "valid: {from: 2026-11-01, until: 2026-12-31}\n" + TESTED
