@@ -190,6 +190,14 @@ def test_a_claim_about_nothing_and_a_false_one_fail_the_check(tmp_path, claim, c
             "x",
         ),
         ("  - {id: x, effect: forbid, when: {consent: [implied]}, to: {kind: cloud}}\n", "unexercised_rule", "x"),
+        (
+            (
+                "  - {id: x, effect: permit, when: {sensitivity: special}, to: {kind: cloud}}\n"
+                "  - {id: y, effect: forbid, when: {sensitivity: special}, to: {kind: cloud}}\n"
+            ),
+            "shadowed_rule",
+            "x",
+        ),
     ],
 )
 def test_rules_that_do_nothing_or_that_nobody_tries_warn_and_strictly_fail(tmp_path, rules, code, rule):
@@ -309,6 +317,15 @@ def test_every_weakening_of_a_permit_permits_more_and_of_any_other_rule_acts_les
                     assert all(not before[one] & ~after[one] for one in before), (name, rule.id, what)
                 if rule.effect is Effect.PERMIT:
                     break
+
+
+def test_a_change_that_changes_no_decision_is_not_held_against_the_tests():
+    policy = load("private-first")
+    tried = {(change.rule, change.what) for change in mutate(policy, widest_day(policy)).changes}
+    assert ("ordinary-may-leave", "sensitivity also confidential") in tried
+    # Special requests are forbidden everywhere anyway, and no recipient is a private cloud.
+    assert ("ordinary-may-leave", "sensitivity also special") not in tried
+    assert ("secrets-stay", "to: kind without private_cloud") not in tried
 
 
 def test_the_mutation_score_of_the_examples_is_what_a_person_finds_by_hand():

@@ -75,7 +75,7 @@ def test_decide_reads_what_the_classifier_prints():
         "id": 7,
         "complexity": {"score": 0.4, "band": "medium", "reasons": []},
         "sensitivity": "internal",
-        "data": {"contact": "present", "health": "unknown", "credential": "absent"},
+        "data": {"contact": "present", "health": "unknown", "credential": "absent", "child": "who knows"},
         "findings": [{"start": 0, "end": 3, "label": "email", "score": 1.0, "rule": "r"}],
         "tokens": {"value": 9, "kind": "upper_bound"},
         "language": "en",
@@ -87,6 +87,8 @@ def test_decide_reads_what_the_classifier_prints():
     assert result.exit_code == 0
     assert said["may_reach"] == ["on-device"]
     assert said["obligations"]["redact"] == ["contact"]
+    row["data"] = {"child": "who knows"}
+    assert json.loads(run("decide", "private-first", "--json", given=json.dumps(row)).output)["may_reach"] == ["on-device"]
 
 
 def test_a_line_of_text_without_labels_is_not_taken_for_a_harmless_request():
