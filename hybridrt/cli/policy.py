@@ -17,6 +17,7 @@ from hybridrt.errors import PolicyError
 if TYPE_CHECKING:
     from hybridrt.policy.check import Check
     from hybridrt.policy.corpus import Comparison
+    from hybridrt.policy.mutate import Score
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -91,7 +92,7 @@ def _say_check(result: Check, file: str) -> None:
 
     passed = sum(trial.passed for trial in result.trials)
     if result.trials or result.verdicts:
-        click.echo(f"{passed}/{len(result.trials)} tests pass")
+        click.echo(f"{passed}/{len(result.trials)} tests pass and exercise {result.coverage:.0%} of the rules")
     for trial in result.trials:
         if not trial.passed:
             click.echo(f"test   {trial.case.name}  FAILS\n         {'; '.join(trial.faults)}")
@@ -105,13 +106,28 @@ def _say_check(result: Check, file: str) -> None:
     if result.score is not None:
         shares = f"{result.score.deletions:.0%} of deleted rules and {result.score.weakenings:.0%} of weakened values"
         click.echo(f"tests and claims notice {shares}")
+        _say_survivors(result.score)
     for kind, remarks in (("error", result.errors), ("warning", result.warnings)):
         for remark in remarks:
             click.echo(f"{remark.file or file}:{remark.line}:{remark.column}: {kind}: {remark.message}")
             if remark.hint:
                 click.echo(f"         {remark.hint}")
-    click.echo("note   proofs are about labels; how often labels are right is measured elsewhere")
+    if result.verdicts:
+        click.echo("note   proofs are about labels; how often labels are right is measured elsewhere")
     click.echo("ok" if result.ok else "not ok")
+
+
+def _say_survivors(score: Score) -> None:
+    """List what could be spoilt without any test or claim noticing: deleted rules, then values by rule."""
+    weakened: dict[str, list[str]] = {}
+    for change in score.survivors:
+        if change.is_deletion:
+            click.echo(f"         nobody would notice: {change.rule} deleted")
+        else:
+            weakened.setdefault(change.rule, []).append(change.what)
+    for rule, ways in weakened.items():
+        more = f" (and {len(ways) - 1} more ways)" if len(ways) > 1 else ""
+        click.echo(f"         nobody would notice: {rule} with {ways[0]}{more}")
 
 
 @policy.command()

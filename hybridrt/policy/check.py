@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hybridrt.errors import PolicyError
 from hybridrt.policy.condition import Condition, Has, truth, walk
 from hybridrt.policy.file import load
 from hybridrt.policy.mutate import Score, mutate
+from hybridrt.policy.obligation import join
 from hybridrt.policy.policy import Policy
 from hybridrt.policy.prove import Status, Verdict, prove, space_of, widened_by_doubt
 from hybridrt.policy.recipient import CONTRACTS
@@ -23,6 +25,8 @@ from hybridrt.policy.weigh import weigh
 
 # A renewal passes legal, purchasing and two approvers; two months is what that takes.
 SOON = timedelta(days=60)
+# Triples grow with the third power; a policy has a handful of rules that oblige.
+MAX_JOINED = 20
 # What `--strict` does not let pass; dates and missing reasons only warn.
 STRICT = frozenset({"dead_rule", "shadowed_rule", "vacuous_claim", "unexercised_rule"})
 
@@ -59,6 +63,8 @@ class Check:
     trials: tuple[Trial, ...] = ()
     verdicts: tuple[Verdict, ...] = ()
     pairs: int = 0
+    # The share of the rules of this file that some test exercises.
+    coverage: float = 0.0
     score: Score | None = None
     seconds: float = 0.0
 
@@ -76,6 +82,7 @@ class Check:
             "tests": [{"name": trial.case.name, "ok": trial.passed} for trial in self.trials],
             "claims": [_claim(verdict) for verdict in self.verdicts],
             "pairs": self.pairs,
+            "rule_coverage": self.coverage,
             "mutation_score": self.score.deletions if self.score else None,
             "weakening_score": self.score.weakenings if self.score else None,
             "survivors": [{"rule": change.rule, "change": change.what} for change in self.score.survivors] if self.score else [],
@@ -118,6 +125,7 @@ def check(
         trials=trials,
         verdicts=verdicts,
         pairs=space_of(policy).size * len(policy.recipients),
+        coverage=_coverage(policy),
         score=None if _failed_tests(trials) or _broken_claims(verdicts, policy) else mutate(policy, day),
         seconds=time.perf_counter() - began,
     )
@@ -207,10 +215,20 @@ def _uncovered(policy: Policy, covered: frozenset[str] | None) -> Iterator[Remar
         yield Remark("declared_only", message, hint="have the application declare them as `labels`", file=policy.files[-1])
 
 
+def _is_exercised(rule: Rule, policy: Policy) -> bool:
+    """Does some test of the file have a request on which the rule acts?"""
+    answers = [truth(rule.when, case.facts, policy.vocabulary) for case in policy.tests]
+    return any(answer is True or (answer is None and rule.effect is not Effect.PERMIT) for answer in answers)
+
+
+def _coverage(policy: Policy) -> float:
+    own = _own(policy)
+    return sum(_is_exercised(rule, policy) for rule in own) / len(own) if own else 1.0
+
+
 def _unexercised(policy: Policy) -> Iterator[Remark]:
     for rule in _own(policy):
-        answers = [truth(rule.when, case.facts, policy.vocabulary) for case in policy.tests]
-        if not any(answer is True or (answer is None and rule.effect is not Effect.PERMIT) for answer in answers):
+        if not _is_exercised(rule, policy):
             yield _at(rule, "unexercised_rule", f"no test exercises the rule `{rule.id}`", "add a test whose request it holds for")
 
 
@@ -221,7 +239,7 @@ def _weights(policy: Policy, day: date) -> Iterator[Remark]:
     for rule in (rule for rule in found.dead if rule in own):
         yield _at(rule, "dead_rule", f"the rule `{rule.id}` never acts: no request or no recipient is left for it", "remove it")
     for rule in (rule for rule in found.shadowed if rule in own):
-        yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` changes nothing: other rules already say all of it", "remove it")
+        yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` changes nothing: all it says holds without it", "remove it")
     for entry in policy.routing:
         if entry.routing.rule in found.dead_routes:
             yield _at(
@@ -231,14 +249,23 @@ def _weights(policy: Policy, day: date) -> Iterator[Remark]:
         if recipient.id in found.unreachable and recipient.file == policy.files[-1]:
             message = f"no request can reach `{recipient.id}` as its facts stand"
             yield _at(recipient, "unreachable_recipient", message, "state its facts, permit it, or remove it")
+    for one, other in found.contradictions:
+        message = f"the rules `{one.id}` and `{other.id}` ask for regions nobody can be in at once, for some request"
+        yield _at(other, "contradiction", message, "such a request stays on the device; say so with a forbid, or let one of them give way")
     if found.dead_zone is not None:
         message = f"offline, a request such as {as_request(found.dead_zone)} has nobody to answer it"
         yield Remark("dead_zone", message, hint="list a recipient of kind `local`", file=policy.files[-1])
 
 
 def _engine(policy: Policy, day: date) -> Iterator[Remark]:
-    """Check the checker on this policy: knowing less must never let more leave."""
+    """Check the checker on this policy: knowing less never lets more leave, and duties join the same in every order."""
+    hint = "this is a defect of hybridrt, please report it"
+    duties = [rule.do for rule in policy.rules if rule.do]
+    if not all(join(one, other) == join(other, one) and join(one, one) == one for one, other in combinations(duties, 2)):
+        yield Remark("engine", "two duties join differently in another order", hint=hint)
+    for one, other, third in combinations(duties[:MAX_JOINED], 3):
+        if join(join(one, other), third) != join(one, join(other, third)):
+            yield Remark("engine", "three duties join differently in another order", hint=hint)
     facts = widened_by_doubt(policy, day)
     if facts is not None:
-        hint = "this is a defect of hybridrt, please report it"
         yield Remark("engine", f"knowing less would let more leave, for a request such as {as_request(facts)}", hint=hint)

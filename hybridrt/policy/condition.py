@@ -256,5 +256,5 @@ def words(node: Node, what: str, known: tuple[str, ...]) -> list[str]:
     if not isinstance(node.value, list):
         return [node.word(what, known)]
     if not node.value:
-        node.fail(f"the list of {what} is empty, so it could never hold", hint=f"known: {', '.join(known[:24])}")
+        node.fail(f"the list of {what} is empty, so it could never hold", hint=f"known: {', '.join(known[:48])}")
     return [entry.word(what, known) for entry in node.items(what, MAX_WORDS)]

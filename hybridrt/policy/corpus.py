@@ -57,6 +57,9 @@ def _row(line: str, vocabulary: Vocabulary, file: str, number: int) -> Row:
     if not isinstance(value, dict):
         raise PolicyError("the line is not a JSON object", file=file, line=number, code="json", hint='such as {"id": 1, "data": ["phi"]}')
     request = value.get("request", value)
+    if isinstance(request, dict) and "text" in request and "sensitivity" not in request:
+        hint = "run it through `hybridrt classify --jsonl` first: a policy decides about labels"
+        raise PolicyError("the line holds a text and no labels", file=file, line=number, code="unclassified", hint=hint)
     name = value.get("id", number)
     known = name if isinstance(name, str | int) else number
     return Row(known, read_request(_node(_flat(request) if isinstance(request, dict) else request, file, number), vocabulary))

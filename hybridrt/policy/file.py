@@ -24,7 +24,7 @@ from hybridrt.policy.recipient import MAX_RECIPIENTS, Recipient, identifier, rea
 from hybridrt.policy.routing import read_routing
 from hybridrt.policy.rules import Effect, RoutingRule, Rule
 from hybridrt.policy.tree import Node, clip, parse, read_bytes
-from hybridrt.policy.vocabulary import STANDARD, VERSION, Vocabulary
+from hybridrt.policy.vocabulary import STANDARD, VERSION, Vocabulary, nearest
 
 MAX_RULES = 500
 MAX_CLAIMS = 200
@@ -86,9 +86,14 @@ def _locate(path: str | os.PathLike[str]) -> Path:
     if "\0" in text:
         raise PolicyError("the path has a NUL character", file="policy", code="unreadable", hint="name a file")
     is_bare = os.sep not in text and "/" not in text and not text.endswith((".yaml", ".yml"))
-    if is_bare and not Path(text).exists() and text:
-        return shipped_policies() / f"{text}.yaml"
-    return Path(text)
+    if not is_bare or not text or Path(text).exists():
+        return Path(text)
+    packs = sorted(pack.stem for pack in shipped_policies().glob("*.yaml"))
+    if text not in packs:
+        near = nearest(text, packs)
+        hint = f"did you mean `{near}`?" if near else f"name a file, or one of {', '.join(packs)}"
+        raise PolicyError(f"there is no file and no pack `{clip(text)}`", file="policy", code="unreadable", hint=hint)
+    return shipped_policies() / f"{text}.yaml"
 
 
 def _chain(path: Path) -> list[_Source]:

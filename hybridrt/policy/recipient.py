@@ -204,7 +204,8 @@ def _contract(node: Node | None, what: str) -> Contract | None:
     if node is None or node.value == "none":
         return None
     if not isinstance(node.value, dict):
-        node.fail(f"{what} is `none` or `{{ref: ..., until: 2027-01-31}}`, not {node.shape}")
+        hint = "name the contract; that it is current follows from its date"
+        node.fail(f"{what} is `none` or `{{ref: ..., until: 2027-01-31}}`, not {node.shape}", hint=hint)
     pairs = node.mapping(what, ("ref", "until"))
     if "ref" not in pairs:
         node.fail(f"{what} needs `ref`, the name of the contract", code="missing_key", hint="without a contract write `none`")
@@ -229,6 +230,10 @@ def sentence(node: Node, what: str, most: int = 500) -> str:
 
 def read_recipient_test(node: Node, what: str, recipients: Mapping[str, Recipient]) -> RecipientTest:
     """Read `to`, `must` or `reaches`."""
+    if isinstance(node.value, str) and node.value in KIND_WORDS:
+        node.fail(f"{what} must be a mapping, not {node.shape}", hint=f"write {what[:-1]}: {{kind: {node.value}}}`")
+    if isinstance(node.value, str) and node.value in recipients:
+        node.fail(f"{what} must be a mapping, not {node.shape}", hint=f"write {what[:-1]}: {{id: {node.value}}}`")
     pairs = node.mapping(what, tuple(TESTS))
     if not pairs:
         node.fail(f"{what} is empty", hint="name a kind, such as `{kind: off_device}`")

@@ -190,6 +190,7 @@ def ropa(policy: Policy, today: date) -> list[dict[str, str]]:
     space = space_of(policy)
     labels = [variable for variable in space.variables if variable.is_data]
     purposes = next((variable for variable in space.variables if variable.name == "purpose"), None)
+    every_purpose = policy.vocabulary.fields["purpose"].values
     rows = []
     for group in groups(policy, today):
         if group.is_local:
@@ -198,9 +199,7 @@ def ropa(policy: Policy, today: date) -> list[dict[str, str]]:
         for state in purposes.states if purposes else ("any purpose",):
             reached = _reached(space, group.allowed, labels, state if purposes else None)
             if reached is not None:
-                found.setdefault(", ".join(reached), set()).update(
-                    state.split("|") if purposes else policy.vocabulary.fields["purpose"].values
-                )
+                found.setdefault(", ".join(reached), set()).update(state.split("|") if purposes else every_purpose)
         for data, words in found.items():
             rows += [_row(policy, one, data, words - {"unknown"} or words) for one in group.recipients]
     order = {recipient.id: number for number, recipient in enumerate(policy.recipients)}

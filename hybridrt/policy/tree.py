@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 from hybridrt.errors import PolicyError
 from hybridrt.policy.vocabulary import nearest
 
+# Enough for every list of the shipped vocabulary.
+_SHOWN = 48
 # A policy a person can review is tens of kilobytes; the bound keeps a hostile file from costing seconds.
 MAX_BYTES = 256_000
 # Twenty levels are far past the deepest condition the language allows.
@@ -79,12 +81,16 @@ class Node:
 
     def word(self, what: str, known: tuple[str, ...]) -> str:
         """Read one of the known words."""
-        if isinstance(self.value, bool) and {"yes", "no"} <= set(known):
-            self.fail(f"{what} is `yes` or `no`, not {self.raw}", hint=f"write `{'yes' if self.value else 'no'}`")
-        text = self.text(what)
+        for yes, no in (("yes", "no"), ("on", "off")):
+            # Older YAML tools write these words as true and false; nothing else can be meant.
+            if isinstance(self.value, bool) and no in known and (yes in known or no == "off"):
+                return self._known(yes if self.value else no, what, known)
+        return self._known(self.text(what), what, known)
+
+    def _known(self, text: str, what: str, known: tuple[str, ...]) -> str:
         if text not in known:
             near = nearest(text, known)
-            shown = ", ".join(known[:24]) + (", ..." if len(known) > 24 else "")
+            shown = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
             hint = f"did you mean `{near}`? Known: {shown}" if near else f"known: {shown}"
             self.fail(f"`{clip(text)}` is not a word of {what}", hint=hint, code="unknown_word")
         return text
@@ -132,6 +138,17 @@ class Node:
                 return f"the number {clip(self.raw)}"
             case _:
                 return f"`{clip(str(self.value))}`"
+
+
+# What people most often get wrong, in the parser's words and then in theirs.
+_YAML_HINTS = {
+    "mapping values are not allowed in this context": "a setting inside a line goes in braces, as in `when: {data: [health]}`",
+    "could not find expected ':'": "write `name: value`, with a space behind the colon",
+    "did not find expected ',' or ']'": "a list is `[one, two]`: a comma or one of the brackets is missing",
+    "did not find expected ',' or '}'": "a mapping is `{a: b, c: d}`: a comma or one of the braces is missing",
+    "did not find expected key": "lines that belong together begin in the same column",
+    "did not find expected '-' indicator": "the entries of a list begin with `- ` in the same column",
+}
 
 
 def clip(text: str) -> str:
@@ -227,7 +244,7 @@ class _Builder:
                 line=line,
                 column=column,
                 code="yaml",
-                hint="check the indentation, the brackets and the quotes around here",
+                hint=_YAML_HINTS.get(problem, "check the indentation, the brackets and the quotes around here"),
             ) from None
         except yaml.YAMLError:
             raise PolicyError("this is not YAML", file=self._file, code="yaml", hint="start from `hybridrt policy init`") from None

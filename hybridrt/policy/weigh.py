@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 from hybridrt.policy.facts import Facts
@@ -33,6 +33,8 @@ class Weight:
     dead_routes: tuple[str, ...]
     unreachable: tuple[str, ...]
     dead_zone: Facts | None
+    # Pairs of rules that ask for regions nobody can be in at once, for some request.
+    contradictions: tuple[tuple[Rule, Rule], ...]
 
 
 def weigh(policy: Policy, today: date) -> Weight:
@@ -51,12 +53,17 @@ def weigh(policy: Policy, today: date) -> Weight:
     routes: set[str] = set()
     reached: set[str] = set()
     zone: Facts | None = None
+    rivals = _rivals(policy.rules)
+    contradictions: dict[tuple[str, str], tuple[Rule, Rule]] = {}
     for table in space.slices():
         fires |= {rule.id for rule in policy.rules if _fires(rule, table)}
         for group in open_to:
             needed |= _needed(group, table)
         for rules in owed.values():
             needed |= {rules[i].id for i in _alone([table.sets(rule.when)[1] for rule in rules])}
+        for one, other in rivals:
+            if table.sets(one.when)[0] & table.sets(other.when)[0]:
+                contradictions[one.id, other.id] = (one, other)
         at_home = 0
         for group in stated:
             allowed = group.allowed(table)
@@ -72,7 +79,21 @@ def weigh(policy: Policy, today: date) -> Weight:
         dead_routes=tuple(entry.routing.rule for entry in policy.routing if entry.routing.rule not in routes),
         unreachable=tuple(one.id for one in policy.recipients if one.id not in reached),
         dead_zone=zone,
+        contradictions=tuple(contradictions.values()),
     )
+
+
+def _rivals(rules: Iterable[Rule]) -> list[tuple[Rule, Rule]]:
+    """Pair the rules whose demands on the region of the same recipients exclude each other."""
+    wanted = [(rule, regions) for rule in rules if (regions := _regions(rule)) is not None]
+    return [(one, other) for (one, here), (other, there) in combinations(wanted, 2) if not here & there and one.to == other.to]
+
+
+def _regions(rule: Rule) -> frozenset[object] | None:
+    if "require_region" in rule.do:
+        return frozenset(rule.do["require_region"])
+    tests = [] if rule.must is None else [test for test in rule.must.tests if test.fact == "region" and not test.is_negated]
+    return frozenset.intersection(*(test.values for test in tests)) if tests else None
 
 
 def _fires(rule: Rule, table: Slice) -> bool:

@@ -103,12 +103,21 @@ WRONG = [
     (rule(f"{FORBID}, when: {{purpose: {{at_least: coding}}}}"), "invalid_value", 6, "no order"),
     (rule(f"{FORBID}, when: {{sensitivity: {{at_least: special, at_most: public}}}}"), "invalid_value", 6, "no value"),
     (rule(f"{FORBID}, when: {{data: {{any_of: [helth]}}}}"), "unknown_word", 6, "`health`"),
-    (rule(f"{FORBID}, when: {{online: true}}"), "invalid_value", 6, "`yes`"),
+    (rule(f"{FORBID}, when: {{language: false}}"), "invalid_value", 6, "quotes"),
     (rule(f"{FORBID}, when: {{any: []}}"), "invalid_value", 6, "empty"),
     (rule(f"{FORBID}, when: {{any: [{{any: [{{any: [{{any: [{{consent: none}}]}}]}}]}}]}}"), "too_deep", 6, "levels"),
     (rule("effect: forbid, when: always, to: {kind: clod}"), "unknown_word", 6, "`cloud`"),
     (rule("effect: forbid, when: always, to: {id: [nobody]}"), "unknown_word", 6, "on-device"),
     (rule("effect: forbid, when: always, to: {id: [on-device]}"), "invalid_value", 6, "kind: local"),
+    (rule("effect: forbid, when: always, to: off_device"), "invalid_value", 6, "`to: {kind: off_device}`"),
+    (rule("effect: forbid, when: always, to: {kind: cloud}") + "    because: a: b\n", "yaml", 7, ""),
+    (DEVICE + "rules:\n  - id: r\n    when: data: [health]\n", "yaml", 7, "braces"),
+    (
+        DEVICE + "  - {id: c, kind: cloud, adapter: a, endpoint: 'https://a.example', dpa: current}\n",
+        "invalid_value",
+        5,
+        "name the contract",
+    ),
     (rule("effect: forbid, when: always, to: {}"), "invalid_value", 6, "kind"),
     (rule(f"{FORBID}, when: always") + "  - {id: r, effect: forbid, when: always, to: {kind: cloud}}\n", "duplicate_id", 7, "line 6"),
     (DEVICE + "routing: []\n", "invalid_value", 5, "section"),
@@ -387,6 +396,9 @@ def test_words_are_read_as_yaml_1_2_reads_them(tmp_path):
     text = rule("effect: oblige, when: {online: [no]}, do: {provider_cache: off, offline_queue: off}") + "version: 2026.10\nowner: 'on'\n"
     policy = load(written(tmp_path, text))
     assert policy.rules[0].do == {"provider_cache": "off", "offline_queue": "off"}
+    older = text.replace(": off", ": false").replace("[no]", "[false]")
+    assert load(written(tmp_path, older)).rules[0].do == policy.rules[0].do
+    assert load(written(tmp_path, older)).rules[0].when == policy.rules[0].when
     assert policy.version == "2026.10"
 
 

@@ -90,3 +90,48 @@ def test_the_digest_of_one_file_is_that_of_its_bytes():
     path = EXAMPLES / "default.yaml"
     assert load(path).digest == sha256(path.read_bytes()).hexdigest()
     assert load(EXAMPLES / "hipaa.yaml").digest != load(EXAMPLES / "gdpr-eu.yaml").digest
+
+
+def test_a_chain_is_in_force_only_while_each_of_its_files_is(tmp_path):
+    head = "hybridrt_policy: 1\nname: x\n"
+    base = head + "recipients: [{id: d, kind: local}]\nvalid: {from: 2026-05-01, until: 2026-12-31}\n"
+    (tmp_path / "base.yaml").write_text(base)
+    (tmp_path / "x.yaml").write_text(head + "extends: base.yaml\nvalid: {from: 2026-01-01, until: 2027-12-31}\n")
+    policy = load(tmp_path / "x.yaml")
+    assert (policy.valid_from, policy.valid_until) == (date(2026, 5, 1), date(2026, 12, 31))
+
+
+def test_a_chain_routes_by_its_topmost_file_that_says_how(tmp_path):
+    head = "hybridrt_policy: 1\nname: x\n"
+    (tmp_path / "base.yaml").write_text(head + "recipients: [{id: d, kind: local}]\nrouting: [{id: below, order: [device]}]\n")
+    (tmp_path / "x.yaml").write_text(head + "extends: base.yaml\nrouting: [{id: above, order: fastest}]\n")
+    (tmp_path / "y.yaml").write_text(head + "extends: base.yaml\n")
+    assert load(tmp_path / "x.yaml").decide(Facts(), TODAY).routing.rule == "above"
+    assert load(tmp_path / "x.yaml").decide(Facts(), TODAY).routing.fastest
+    assert load(tmp_path / "y.yaml").decide(Facts(), TODAY).routing.order == ("device",)
+
+
+ROUTES = [
+    (Facts(complexity="hard"), "hard-goes-up"),
+    (Facts(complexity="easy"), "device-first"),
+    # Routing holds on a sure yes only.
+    (Facts(), "device-first"),
+]
+
+
+@pytest.mark.parametrize(("facts", "rule"), ROUTES)
+def test_the_default_pack_sends_hard_requests_up_and_keeps_the_others_first(facts, rule):
+    assert load("private-first").decide(facts, TODAY).routing.rule == rule
+
+
+def test_without_routing_the_device_comes_first_and_every_trouble_escalates():
+    routing = load(EXAMPLES / "default.yaml").decide(Facts(), TODAY).routing
+    assert routing.order == ("device", "near_edge", "private_cloud", "cloud")
+    assert routing.escalate == {"failed", "refused", "truncated", "too_long", "said_escalate", "busy", "late"}
+    assert routing.fit == ("escalate", "fail")
+
+
+def test_quality_first_keeps_a_local_answer_only_under_a_certificate():
+    policy = load("quality-first")
+    assert policy.decide(Facts(complexity="easy"), TODAY).routing.unless_certified == 0.10
+    assert policy.decide(Facts(complexity="hard"), TODAY).routing.order[0] == "cloud"

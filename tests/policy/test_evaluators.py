@@ -164,10 +164,36 @@ def test_joining_duties_is_associative_commutative_and_idempotent():
         assert join(one, one) == dict(one)
 
 
-@pytest.mark.parametrize("name", [name for name, duty in DUTIES.items() if duty.words and duty.join == "strictest"])
-def test_the_stricter_word_wins(name):
-    words = DUTIES[name].words
-    assert join_all([{name: words[0]}, {name: words[-1]}]) == {name: words[-1]}
+JOINED = [
+    ("redact", frozenset({"name"}), frozenset({"contact"}), frozenset({"name", "contact"})),
+    ("pseudonymise", frozenset({"name"}), frozenset(), frozenset({"name"})),
+    ("disclose", frozenset({"ai_generated"}), frozenset({"sent_off_device"}), frozenset({"ai_generated", "sent_off_device"})),
+    ("require_region", frozenset({"eu", "ch"}), frozenset({"eu", "us"}), frozenset({"eu"})),
+    ("max_cost_usd", 0.05, 0.5, 0.05),
+    ("log_days", 190, 365, 365),
+    ("confirm", True, True, True),
+    ("attest", True, True, True),
+    ("local_only", True, True, True),
+    ("require_zero_retention", True, True, True),
+    ("log", "decision", "record_of_processing", "record_of_processing"),
+    ("log_content", "full", "none", "none"),
+    ("log_content", "redacted", "none", "none"),
+    ("log_sync", "grouped", "each", "each"),
+    ("provider_cache", "on", "off", "off"),
+    ("offline_queue", "encrypted", "off", "off"),
+    ("offline_queue", "plain", "encrypted", "encrypted"),
+    ("on_redactor_failure", "local_only", "refuse", "refuse"),
+]
+
+
+@pytest.mark.parametrize(("name", "one", "other", "stricter"), JOINED)
+def test_of_two_duties_the_more_restrictive_wins(name, one, other, stricter):
+    assert join_all([{name: one}, {name: other}]) == join_all([{name: other}, {name: one}]) == {name: stricter}
+    assert join({name: one}, {}) == {name: one}
+
+
+def test_every_duty_of_the_vocabulary_has_a_row_above():
+    assert {name for name, *_ in JOINED} == set(DUTIES)
 
 
 def test_the_table_is_able_to_disagree():
