@@ -34,7 +34,6 @@ SAME = [
 
 @pytest.mark.parametrize("data", SAME)
 def test_both_parsers_read_the_same_and_refuse_the_same(data):
-    pytest.importorskip("orjson")
     try:
         fast = json_text._loads(data)
     except ValueError:

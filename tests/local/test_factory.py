@@ -5,15 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-import pytest
-
 from hybridrt.local.factory import manifest, placeholder
 from hybridrt.local.gguf import read_facts
 from training import placeholder_llm
 
 
 def test_the_shipped_file_is_what_the_script_writes(tmp_path: Path) -> None:
-    pytest.importorskip("gguf")
     again = tmp_path / "placeholder.gguf"
     placeholder_llm.write(again)
     assert hashlib.sha256(again.read_bytes()).hexdigest() == manifest(placeholder())["sha256"]
@@ -21,7 +18,6 @@ def test_the_shipped_file_is_what_the_script_writes(tmp_path: Path) -> None:
 
 
 def test_another_seed_makes_another_file(tmp_path: Path) -> None:
-    pytest.importorskip("gguf")
     placeholder_llm.write(tmp_path / "a.gguf", placeholder_llm.Shape(seed="another"))
     assert (tmp_path / "a.gguf").read_bytes() != placeholder().read_bytes()
 

@@ -67,7 +67,6 @@ async def test_the_system_does_not_trust_it(authority):
 
 
 async def test_a_detour_leads_hosts_to_providers(authority):
-    pytest.importorskip("hybridrt.egress.transport")
     async with LoopbackProvider(tls=authority.server_tls()) as provider:
         detour = authority.detour({"api.openai.com": provider})
         assert detour.hosts == {"api.openai.com": ("127.0.0.1", provider.port)}

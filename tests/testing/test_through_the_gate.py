@@ -7,6 +7,9 @@ import pytest
 from cloud_adapters.openai_chat import OpenAIChat
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
+from hybridrt.egress.cloud import CloudBackend
+from hybridrt.egress.gate import Gate
+from hybridrt.egress.transport import Transport
 from hybridrt.errors import (
     BrokenStream,
     ContextOverflowError,
@@ -21,6 +24,7 @@ from hybridrt.errors import (
     UnavailableError,
 )
 from hybridrt.event import Finish, Text
+from hybridrt.key import Key
 from hybridrt.request import Message
 from hybridrt.target import Place, Target
 from hybridrt.testing import LoopbackProvider, MemoryLedger, TestAuthority, block_egress, canaries, watch
@@ -41,10 +45,6 @@ from hybridrt.testing.replies import (
     web_page,
 )
 
-cloud = pytest.importorskip("hybridrt.egress.cloud")
-gates = pytest.importorskip("hybridrt.egress.gate")
-transports = pytest.importorskip("hybridrt.egress.transport")
-
 CANARY, REPLY = canaries(2)
 HOST = "api.example.com"
 LONG = say("Hello " * 30)
@@ -57,10 +57,10 @@ def authority():
 
 async def ask(provider, authority, *, budget_s=5.0, stream=True):
     ledger = MemoryLedger()
-    gate = gates.Gate(ledger)
-    transport = transports.Transport(gate, detour=authority.detour({HOST: provider}))
+    gate = Gate(ledger)
+    transport = Transport(gate, detour=authority.detour({HOST: provider}))
     target = Target("acme", Place.CLOUD, "model-9", endpoint=f"https://{HOST}/v1")
-    backend = cloud.CloudBackend(target, OpenAIChat(), cloud.Key("sk-1"), gate=gate, transport=transport, further=0)
+    backend = CloudBackend(target, OpenAIChat(), Key("sk-1"), gate=gate, transport=transport, further=0)
     deadline = Deadline.start(budget_s)
     call = Call(target, (Message("user", (Text(CANARY.text),)),), deadline, decision_id="d1", stream=stream)
     events, error = [], None
