@@ -28,9 +28,9 @@ def _one_of(choices: str) -> str:
 
 _KIN = _one_of(
     "mother mom mum mommy mama father dad daddy papa parents? wife husband spouse partner girlfriend boyfriend fianc[eé]e? sons? "
-    "daughters? child children kids? baby toddler newborn infant twins? brothers? sisters? siblings? ma pa nana granny granddad aunt auntie "
-    r"uncle cousin niece nephew friend bestie roommate flatmate colleague co-?worker boss manager employee neighbou?r teacher student girl boy "
-    r"ex gf bf hubby family [\w-]+[\s-](?:year|month|week)s?[\s-]old"
+    "daughters? child children kids? baby toddler newborn infant twins? brothers? sisters? siblings? ma pa nana granny granddad "
+    "aunt auntie uncle cousin niece nephew friend bestie roommate flatmate colleague co-?worker boss manager employee neighbou?r "
+    r"teacher student girl boy ex gf bf hubby family [\w-]+[\s-](?:year|month|week)s?[\s-]old"
 )
 _RELATIVE = rf"(?:grand|step|god|half-)?{_KIN}(?:-in-law)?"
 # A person, by the word the person is found by; everything about somebody's health begins at one of these. The blank (or
