@@ -32,7 +32,7 @@ _KIN = _one_of(
     "aunt auntie uncle cousin niece nephew friend bestie roommate flatmate colleague co-?worker boss manager employee neighbou?r "
     r"teacher student girl boy ex gf bf hubby family [\w-]+[\s-](?:year|month|week)s?[\s-]old"
 )
-_RELATIVE = rf"(?:grand|step|god|half-)?{_KIN}(?:-in-law)?"
+_RELATIVE = rf"(?:grand|step|god|half-|ex-)?{_KIN}(?:-in-law)?"
 # A person, by the word the person is found by; everything about somebody's health begins at one of these. The blank (or
 # mark) before the word is part of the pattern: starting from it is several times faster than from every word boundary.
 _CUE = (
@@ -63,15 +63,20 @@ _AWAY = _one_of(
     "story movie film book song poem game documentary project dataset data model classifier app website blog study studies research "
     "questions? class code bug wrote write writing read learn against risk"
 )
+# What begins a clause of its own behind "my".
+_CLAUSE = _one_of(
+    "is was are were has have had makes? made making sells? selling tracks? tracking works? working needs? wants? and or to in with from "
+    "by company firm startup team school class"
+)
 _GAP = rf"(?:[\s,:-]+(?!{_AWAY}\b)[\w'/+%.&()-]+){{0,6}}?[\s,:\"'(-]+"
 _GETS = _one_of(
     r"'ve have has had having got gotten gets? getting develop(?:ed|ing|s)? contracted caught suffer(?:s|ed|ing)? "
     r"(?:re|mis)?diagnosed(?:\s(?:with|as|for))? hospitali[sz]ed(?:\s(?:with|for))? treated(?:\sfor)? treatment\sfor "
     r"admitted(?:\s(?:with|for))? tested(?:\s\w+)?(?:\sfor)? tests?\s(?:positive|negative)\sfor screened\sfor liv(?:e|es|ing)\swith "
     r"struggl\w+\swith battl\w+ fighting fought surviv\w+ beat deal\w*\swith recover\w*\sfrom d(?:ie[ds]?|ying)\s(?:of|from) "
-    r"passed\saway lost need(?:s|ed)? undergo\w* underwent went\s(?:through|in\sfor) going\sthrough came\sdown\swith experienc\w+ "
+    r"passed\saway lost undergo\w* underwent went\s(?:through|in\sfor) going\sthrough came\sdown\swith experienc\w+ "
     r"present(?:s|ed|ing)?(?:\sto\s[\w\s]{1,20})?\swith complain\w*\sof report(?:s|ed) denies show(?:s|ed) history\sof hx\sof with w/ "
-    r"scheduled\sfor positive\sfor negative\sfor is was"
+    r"born\swith scheduled\sfor positive\sfor negative\sfor"
 )
 _TAKES = _one_of(
     r"take takes took taking taken on off use uses using inject(?:s|ed|ing)? prescribed started start stopped quit tapering weaning given "
@@ -91,8 +96,9 @@ _IS = (
 # Figures of speech, and words that name something else beside these neighbours (before the term, after it).
 _FIGURES = {
     "sick": ("", " of| and tired| beat| leave| day"),
-    "stroke": ("butterfly |back|breast |key", " of"),
-    "fever": ("disco |gold |cabin |saturday night |jungle |spring |bieber ", " dream"),
+    "stroke": ("butterfly |back|breast |key", " of| order"),
+    "diagnosed": ("", " the | a | an | this | that | our "),
+    "fever": ("disco |gold |cabin |saturday night |jungle |spring |bieber ", " dream| for "),
     "aids": ("hearing |visual |teaching |training |learning |financial |buoyancy |which |that |it |band", " in| to|in"),
     "shingles": ("roof |roofing |asphalt ", " to cover| for the roof"),
     "flu": ("", " shot| jab| vaccin| season"),
@@ -102,7 +108,7 @@ _FIGURES = {
     "heart attack": ("", " burger"),
     "cancer": ("", " sign| season| horoscope"),
     "anxiety": ("", " dream"),
-    "infection": ("malware |virus |computer ", ""),
+    "infection": ("malware |virus |computer ", " on my pc| on my computer| on my laptop| on our server"),
 }
 # In questions of an exam the patient is nobody. The writer's own words still count there.
 _EXAM = ("which of the following", "most likely diagnosis", "most appropriate next", "scenario 1 |", "answer choices", "\na. ", "\na) ")
@@ -243,20 +249,23 @@ def _heads() -> dict[str, tuple[tuple[str, str], ...]]:
 @lru_cache(maxsize=1)
 def _patterns() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
     """Return, per kind of term, what must stand before it; each pattern ends where the term begins."""
+    undergoes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s|(?='))(?:{_GETS}|needs?|needed){_GAP}\Z")
     gets = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s|(?=')){_GETS}{_GAP}\Z")
     body = re.compile(rf"(?:my|our|his|her)(?:\s{_RELATIVE}'s)?\s(?:(?:left|right|upper|lower|whole)\s){{0,2}}\Z")
-    own = re.compile(rf"(?:my|our|his|her|(?:my|our|his|her)\s(?:[\w-]+\s)?{_RELATIVE}'s|patient's)\s(?:(?!{_AWAY}\b)[\w'-]+\s){{0,3}}\Z")
+    own = re.compile(
+        rf"(?:my|our|his|her|(?:my|our|his|her)\s(?:[\w-]+\s)?{_RELATIVE}'s|patient's)\s(?:(?!(?:{_AWAY}|{_CLAUSE})\b)[\w'-]+\s){{0,3}}\Z"
+    )
     takes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?\s?{_TAKES}{_GAP}\Z")
     unsaid = re.compile(rf"(?:just\s|recently\s)?(?:been|got|was|diagnosed)(?:\s(?:been|diagnosed|with|as|told|on)){{0,3}}{_GAP}\Z")
     as_a = re.compile(r"as\s(?:an?|the)\s(?:\w+\s){0,2}\Z")
-    is_ = re.compile(rf"{_WHO}(?:\s(?:who|also|just|now))?{_IS}\s\Z")
+    is_ = re.compile(rf"{_WHO}(?:\s(?:who|also|just|now))?{_IS}(?:\san?(?:\s\w+){{1,2}})?\s\Z")
     event = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s[\w']+){{0,2}}?\s\Z")
     harm = re.compile(r"(?:i|im|ive)\b.{0,80}\Z")
     put_on = re.compile(r"(?:me|him|her|us)\son\s(?:\S+\s){0,3}\Z|i\b.{0,80}\s(?:while|since|after|before)\s(?:taking|on)\s\Z")
     return {
         "condition": (("person-has", gets), ("own", own), ("unsaid-person", unsaid)),
         "symptom": (("person-has", gets), ("own", own)),
-        "procedure": (("person-has", gets),),
+        "procedure": (("person-has", undergoes),),
         "drug": (("person-takes", takes), ("put-on", put_on)),
         "state": (("person-is", is_), ("as-a", as_a), ("unsaid-person", unsaid)),
         "event": (("event", event),),
