@@ -9,6 +9,7 @@ import json
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def score(passage: Passage, language: str, weights: Weights | None = None) -> Co
         return Complexity(reasons=("language",))
     known = weights or shipped_weights()
     parts = {name: known.features.get(name, 0.0) * value for name, value in features(passage).items() if value}
-    lexical = sum(map(known.words.get, passage.vocabulary & known.words.keys()))  # type: ignore[arg-type]
+    lexical = sum(map(known.words.get, passage.vocabulary, repeat(0.0)))
     count = len(passage.vocabulary) or 1
     parts["wording"] = max(-_MOST_WORDING, min(_MOST_WORDING, lexical / math.sqrt(count)))
     logit = known.bias + sum(parts.values())

@@ -80,28 +80,23 @@ _ASSIGNED = ("passw", "pwd", "passphrase", "passcode", "secret", "token", "key",
 _LONG_SECRET = 20
 # What stands where a secret would, and is none.
 _PLACEHOLDER = re.compile(
-    r"[<{$%\[(*.]|x{3,}|\*{3,}|\.{3}|(?:your|my|the|some|example|sample|dummy|changeme|placeholder|redacted|hidden|insert|enter"
-    r"|replace|process|os|env|"
-    r"getenv|config|settings|self|this|args|options|params|request|req|input|user|data|none|null|nil|true|false|undefined|string|str"
-    r"|int|bool|any|"
-    r"optional|bytes|char|var|let|const|await|new|function|lambda|return|required|password|passwd|pwd|token|secret|key|apikey"
-    r"|api_key)(?:$|[^a-z0-9])"
-    r"|your[_-]?",
+    r"<|\{|\$[{(]|\$[a-z_]{4,}(?:$|\W)|%\(|%[a-z_]{3,}%|\[[a-z_ -]+\]|x{3,}|\*{3,}|\.{3}"
+    r"|(?:your|my)[_-]?(?:own|api|access|password|pass|key|token|secret|db)"
+    r"|(?:example|sample|dummy|changeme|placeholder|redacted|hidden|none|null|nil|true|false|undefined|string|str|int|bool|any|optional"
+    r"|bytes|char|required|password|passwd|pwd|token|secret|key|apikey|api_key)(?:$|[.,;:()\[\]{}|<>])"
+    r"|(?:process|os|env|getenv|config|settings|self|this|args|options|params|request|req|input|user|data|await|new|function|lambda"
+    r"|return)(?:$|[.(\[\s])",
     re.IGNORECASE,
 )
 # Words that go on with the sentence after "password is": a state of the password and not the password.
 _STATES = wordset(
     "a about above all already also always an and any as at bad because been being blank both but by case correct different due easy "
-    "either empty even "
-    "exactly fine for from good gone hard here how i if important in incorrect insecure invalid it its just kept known late like long "
-    "longer lost made "
-    "mandatory maybe missing more most much my necessary needed never new no none not now null of off ok okay old on one only optional "
-    "or our out over "
-    "plain private public really right same secret secure sensitive set shared short shorter simple so somehow something still stored "
-    "strong stronger "
-    "such than that the their then there these this three to too two under unique unknown up used valid very wait was weak weaker what "
-    "when where "
-    "whether which who why with within without working wrong yes you your case-sensitive i've i'm it's that's"
+    "either empty even exactly fine for from good gone hard here how i if important in incorrect insecure invalid it its just kept "
+    "known late like long longer lost made mandatory maybe missing more most much my necessary needed never new no none not now null of "
+    "off ok okay old on one only optional or our out over plain private public really right same secret secure sensitive set shared "
+    "short shorter simple so somehow something still stored strong stronger such than that the their then there these this three to too "
+    "two under unique unknown up used valid very wait was weak weaker what when where whether which who why with within without working "
+    "wrong yes you your case-sensitive i've i'm it's that's"
 )
 
 
@@ -139,8 +134,8 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
     text, folded, words = passage.text, passage.folded, passage.vocabulary
     if ("=" in text or ":" in text) and any(name in folded for name in _ASSIGNED):
         for match in _assignment().finditer(folded):
-            start, end = match.span("value")
-            if _is_assigned_secret(match["name"], match["quote"], text[start:end]):
+            start, end = _value_span(match)
+            if _is_assigned_secret(match["name"], match["quote"] or "", text[start:end]):
                 yield Hit(start, end, "api_key" if _is_key_name(match["name"]) else "password", 0.9, "assignment")
     if "--" in text or " -u " in text:
         for match in _flag().finditer(folded):
@@ -148,8 +143,9 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
                 yield Hit(*match.span(match.lastindex or 0), "password", 0.9, "command-line")
     if "pass" in folded or "pwd" in words or "pw" in words:
         for match in _said_password().finditer(folded):
-            if _is_said_secret(match["value"], quoted=bool(match["quote"])):
-                yield Hit(*match.span("value"), "password", 0.8, "password-in-prose")
+            start, end = _value_span(match)
+            if _is_said_secret(folded[start:end], quoted=bool(match["quote"])):
+                yield Hit(start, end, "password", 0.8, "password-in-prose")
         if not words.isdisjoint(("login", "username", "user", "credentials", "account", "admin", "root")):
             for match in _login_pair().finditer(folded):
                 yield Hit(*match.span(1), "password", 0.8, "login-in-prose")
@@ -172,26 +168,35 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             yield Hit(*match.span(1), "password", 0.9, "seed-phrase")
 
 
+def _value_span(match: re.Match[str]) -> tuple[int, int]:
+    """Return where the value stands: between its quotes, or up to a blank and without the marks that end a sentence."""
+    if match["quote"]:
+        return match.span("quoted")
+    start, end = match.span("value")
+    while end > start and match.string[end - 1] in ".,;:)'\"":
+        end -= 1
+    return start, end
+
+
 def _is_key_name(name: str) -> bool:
     return "pass" not in name and "pwd" not in name
 
 
 def _is_assigned_secret(name: str, quote: str, value: str) -> bool:
     """Is what stands behind `password=` or `token:` a secret, rather than code, a type or a placeholder?"""
-    value = value.rstrip(".,:;!?)")
-    if _PLACEHOLDER.match(value) or value.lower() in _STATES:
+    if _PLACEHOLDER.match(value) or (not quote and value.lower() in _STATES):
         return False
     if _is_key_name(name):
-        return _is_random(value)
+        return " " not in value and _is_random(value)
     if quote:
-        return len(value) >= 4 and " " not in value
+        return len(value) >= 4 and value == value.strip() and not value.endswith(("=", ":", "+"))
     return len(value) >= 5 and any(not char.isalpha() and char not in "_.-,;" for char in value) and "(" not in value
 
 
 def _is_said_secret(value: str, *, quoted: bool) -> bool:
     """Is the word after "the password is" the password?"""
-    bare = value.rstrip(".,;:!?)'\"").lower()
-    if len(bare) < 3 or _PLACEHOLDER.match(bare) or (not quoted and "(" in bare):
+    bare = value.rstrip("!?")
+    if len(bare) < 3 or _PLACEHOLDER.match(bare) or value != value.strip() or (not quoted and "(" in bare):
         return False
     if quoted or not bare.isalpha():
         return True
@@ -242,7 +247,7 @@ def _assignment() -> re.Pattern[str]:
         r"(?P<name>passw(?:or)?d|passphrase|passcode|pwd|secret|token|api[_\- ]?key|(?:access|account|private|auth|encryption|signing"
         r"|sharedaccess|master|service|client|license)[_\-]?key|credential)"
         r"s?(?:[_\-][a-z0-9]{1,20}){0,2}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
-        r"(?P<quote>[\"'`]?)(?P<value>[^\s\"'`,;&]{4,200})",
+        r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{4,200})[\"'`]|(?P<value>[^\s\"'`,;&]{4,200}))",
     )
 
 
@@ -257,7 +262,9 @@ def _flag() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _said_password() -> re.Pattern[str]:
     of_what = r"(?:\s(?:for|to|of|on|at)(?:\s[\w.'-]{1,30}){1,5}?)?"
-    value = r"(?:\snow|\sstill|\scurrently)?[:\s]\s{0,3}(?P<quote>[\"'`]?)(?P<value>\S{3,80})"
+    value = (
+        r"(?:\snow|\sstill|\scurrently)?[:\s]\s{0,3}(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{3,120})[\"'`]|(?P<value>[^\s\"'`]\S{2,80}))"
+    )
     return re.compile(
         rf"\b(?:password|passcode|passphrase|passwd|pwd|pw|pass(?!\w|\sto\b))s?\b{of_what}"
         rf"(?:\s(?:is|was|are|will\sbe|should\sbe)|'s|:|\s=|\s-|(?<=word)\sto(?=\s\S*[\d\"'`!@#$%^&*]))(?:{value})",
@@ -267,9 +274,8 @@ def _said_password() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _login_pair() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:login|log\sin|sign\sin|username|user|credentials|account|admin|root)\b[^\n]{0,60}?\b(?:password|passwd|pass|pwd"
-        r"|pw)\s{0,2}[:=]?\s{0,2}[\"'`]?"
-        r"(?=\S{0,40}\d)([^\s\"'`]{5,80})",
+        r"\b(?:login|log\sin|sign\sin|username|user|credentials|account|admin|root)\b[^\n]{0,60}?"
+        r"\b(?:password|passwd|pass|pwd|pw)\s{0,2}[:=]?\s{0,2}[\"'`]?(?=\S{0,40}\d)([^\s\"'`]{5,80})",
     )
 
 

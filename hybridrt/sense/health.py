@@ -19,14 +19,20 @@ from hybridrt.sense.wordlist import rows_of, wordset
 _REACH = 240
 # A name and the verb behind it stand this close before a term.
 _NAME_REACH = 100
-_RELATIVE = (
-    r"(?:grand|step|god|half-)?(?:mother|mom|mum|mommy|mama|father|dad|daddy|papa|parents?|wife|husband|spouse|partner|girlfriend"
-    r"|boyfriend|fianc[eé]e?|sons?|"
-    r"daughters?|child|children|kids?|baby|toddler|newborn|infant|twins?|brothers?|sisters?|siblings?|ma|pa|nana|granny|granddad|aunt"
-    r"|auntie|uncle|cousin|niece|"
-    r"nephew|friend|bestie|roommate|flatmate|colleague|co-?worker|boss|manager|employee|neighbou?r|teacher|student|girl|boy|ex|gf|bf"
-    r"|hubby|[\w-]+[\s-](?:year|month|week)s?[\s-]old|family)(?:-in-law)?"
+
+
+def _one_of(choices: str) -> str:
+    """Return a pattern that matches one of the blank-separated patterns."""
+    return "(?:" + "|".join(choices.split()) + ")"
+
+
+_KIN = _one_of(
+    "mother mom mum mommy mama father dad daddy papa parents? wife husband spouse partner girlfriend boyfriend fianc[eé]e? sons? "
+    "daughters? child children kids? baby toddler newborn infant twins? brothers? sisters? siblings? ma pa nana granny granddad "
+    "aunt auntie uncle cousin niece nephew friend bestie roommate flatmate colleague co-?worker boss manager employee neighbou?r "
+    r"teacher student girl boy ex gf bf hubby family [\w-]+[\s-](?:year|month|week)s?[\s-]old"
 )
+_RELATIVE = rf"(?:grand|step|god|half-|ex-)?{_KIN}(?:-in-law)?"
 # A person, by the word the person is found by; everything about somebody's health begins at one of these. The blank (or
 # mark) before the word is part of the pattern: starting from it is several times faster than from every word boundary.
 _CUE = (
@@ -42,51 +48,57 @@ _WHO = (
 )
 # Words that may stand between a person and the verb, and that do not begin another clause.
 _AUX = (
-    r"(?:,?\s(?:am|is|was|were|are|be|been|being|have|has|had|having|do|did|does|may|might|could|can|will|would|think|believe|guess"
-    r"|suspect|know|that|also|just|recently|really|"
-    r"still|now|currently|always|already|probably|definitely|actually|clinically|newly|so|very|finally|officially|once|never|often"
-    r"|sometimes|both|all|not|only|"
-    r"got|get|getting|who|he|she|i|they|started|keep|keeps|kept|and|to|going|\w+ly|\d+|,|last|year|years|week|month|ago|a|day|in|of"
-    r"|age|old|since|yesterday|today))"
+    r"(?:,?\s"
+    + _one_of(
+        "am is was were are be been being have has had having do did does may might could can will would think believe guess suspect know "
+        "that also just recently really still now currently always already probably definitely actually clinically newly so very finally "
+        "officially once never often sometimes both all not only got get getting who he she i they started keep keeps kept and to going "
+        r"a day in of age old since yesterday today last years? weeks? month ago \w+ly \d+ ,"
+    )
+    + ")"
 )
 # What leads away from the person: a topic, a purpose, a question.
-_AWAY = (
-    r"(?:about|on|for|regarding|if|whether|how|why|what|which|essay|article|paper|report|presentation|homework|thesis|lecture|quiz"
-    r"|exam|novel|story|movie|film|book|"
-    r"song|poem|game|documentary|project|dataset|data|model|classifier|app|website|blog|study|studies|research|question|questions"
-    r"|class|code|bug|wrote|write|"
-    r"writing|read|learn|against|risk)"
+_AWAY = _one_of(
+    "about on for regarding if whether how why what which essay article paper report presentation homework thesis lecture quiz exam novel "
+    "story movie film book song poem game documentary project dataset data model classifier app website blog study studies research "
+    "questions? class code bug wrote write writing read learn against risk"
+)
+# What begins a clause of its own behind "my".
+_CLAUSE = _one_of(
+    "is was are were has have had makes? made making sells? selling tracks? tracking works? working needs? wants? and or to in with from "
+    "by company firm startup team school class"
 )
 _GAP = rf"(?:[\s,:-]+(?!{_AWAY}\b)[\w'/+%.&()-]+){{0,6}}?[\s,:\"'(-]+"
-_GETS = (
-    r"(?:'ve|have|has|had|having|got|gotten|gets?|getting|develop(?:ed|ing|s)?|contracted|caught|suffer(?:s|ed|ing)?|"
-    r"(?:re|mis)?diagnosed(?:\s(?:with|as|for))?|hospitali[sz]ed(?:\s(?:with|for))?|treated(?:\sfor)?|treatment\sfor|admitted(?:\s"
-    r"(?:with|for))?|tested(?:\s\w+)?(?:\sfor)?|test(?:s)?\s"
-    r"(?:positive|negative)\sfor|screened\sfor|liv(?:e|es|ing)\swith|struggl\w+\swith|battl\w+|fighting|fought|surviv\w+|beat"
-    r"|deal\w*\swith|recover\w*\sfrom|"
-    r"d(?:ie[ds]?|ying)\s(?:of|from)|passed\saway|lost|need(?:s|ed)?|undergo\w*|underwent|went\s(?:through|in\sfor)|going\sthrough"
-    r"|came\sdown\swith|experienc\w+|"
-    r"present(?:s|ed|ing)?(?:\sto\s[\w\s]{1,20})?\swith|complain\w*\sof|report(?:s|ed)|denies|show(?:s|ed)|history\sof|hx\sof|with|w/"
-    r"|scheduled\sfor|positive\sfor|negative\sfor|"
-    r"afraid\sof\smy|is|was)"
+_GETS = _one_of(
+    r"'ve have has had having got gotten gets? getting develop(?:ed|ing|s)? contracted caught suffer(?:s|ed|ing)? "
+    r"(?:re|mis)?diagnosed(?:\s(?:with|as|for))? hospitali[sz]ed(?:\s(?:with|for))? treated(?:\sfor)? treatment\sfor "
+    r"admitted(?:\s(?:with|for))? tested(?:\s\w+)?(?:\sfor)? tests?\s(?:positive|negative)\sfor screened\sfor liv(?:e|es|ing)\swith "
+    r"struggl\w+\swith battl\w+ fighting fought surviv\w+ beat deal\w*\swith recover\w*\sfrom d(?:ie[ds]?|ying)\s(?:of|from) "
+    r"passed\saway lost undergo\w* underwent went\s(?:through|in\sfor) going\sthrough came\sdown\swith experienc\w+ "
+    r"present(?:s|ed|ing)?(?:\sto\s[\w\s]{1,20})?\swith complain\w*\sof report(?:s|ed) denies show(?:s|ed) history\sof hx\sof with w/ "
+    r"born\swith scheduled\sfor positive\sfor negative\sfor"
 )
-_TAKES = (
-    r"(?:take|takes|took|taking|taken|on|off|use|uses|using|inject(?:s|ed|ing)?|prescribed|started|start|stopped|quit|tapering|weaning"
-    r"|given|gave|need|needs|refill|"
-    r"switched\sto|addicted\sto|hooked\son|dose\sof|mg\sof|have|had|received|receives|put\sme\son|put\shim\son|put\sher\son|forgot"
-    r"|missed|skipped|overdosed\son|allergic\sto)"
+_TAKES = _one_of(
+    r"take takes took taking taken on off use uses using inject(?:s|ed|ing)? prescribed started start stopped quit tapering weaning given "
+    r"gave needs? refill switched\sto addicted\sto hooked\son dose\sof mg\sof have had receive[ds] forgot missed skipped overdosed\son "
+    r"allergic\sto"
 )
 _IS = (
-    r"(?:(?:'m|\sam|im|\sis|\swas|'s|\sare|\swere|'re|\sbeen|\sbe|\sbecame|\sbecome|\sbecoming|\sfeel|\sfeels|\sfeeling|\sfelt|\sgot"
-    r"|\sget|\sgetting|\shave|\shas|\shad|\sturned|'ve)"
-    r"(?:\s(?:also|just|really|still|now|currently|always|probably|definitely|actually|so|very|a|an|bit|not|been|feeling|\w+ly|\d+"
-    r"|weeks?|months?|years?|stage|severely)){0,4})"
+    r"(?:'m|im|'s|'re|'ve|\s"
+    + _one_of("am is was are were been be became become becoming feel feels feeling felt got get getting have has had turned")
+    + r")(?:\s"
+    + _one_of(
+        r"also just really still now currently always probably definitely actually so very an? bit not been feeling \w+ly \d+ weeks? "
+        r"months? years? stage severely"
+    )
+    + "){0,4}"
 )
 # Figures of speech, and words that name something else beside these neighbours (before the term, after it).
 _FIGURES = {
     "sick": ("", " of| and tired| beat| leave| day"),
-    "stroke": ("butterfly |back|breast |key", " of"),
-    "fever": ("disco |gold |cabin |saturday night |jungle |spring |bieber ", " dream"),
+    "stroke": ("butterfly |back|breast |key", " of| order"),
+    "diagnosed": ("", " the | a | an | this | that | our "),
+    "fever": ("disco |gold |cabin |saturday night |jungle |spring |bieber ", " dream| for "),
     "aids": ("hearing |visual |teaching |training |learning |financial |buoyancy |which |that |it |band", " in| to|in"),
     "shingles": ("roof |roofing |asphalt ", " to cover| for the roof"),
     "flu": ("", " shot| jab| vaccin| season"),
@@ -96,20 +108,17 @@ _FIGURES = {
     "heart attack": ("", " burger"),
     "cancer": ("", " sign| season| horoscope"),
     "anxiety": ("", " dream"),
-    "infection": ("malware |virus |computer ", ""),
+    "infection": ("malware |virus |computer ", " on my pc| on my computer| on my laptop| on our server"),
 }
 # In questions of an exam the patient is nobody. The writer's own words still count there.
 _EXAM = ("which of the following", "most likely diagnosis", "most appropriate next", "scenario 1 |", "answer choices", "\na. ", "\na) ")
 _FIRST_PERSON = frozenset({"i", "im", "ive", "we", "my", "our", "of mine", "of ours"})
 _NOT_NAMES = wordset(
     "What Who Which This It That There Here How When Where Why The A An If Is Are Was Were Do Does Did Can Could Would Should People "
-    "Someone Somebody Anyone Everyone "
-    "Nobody Patients Research Researchers Scientists Doctors Women Men Children Medicine Science Earth Society China India America "
-    "Europe Africa Apple Google Nature "
-    "Studies Many Most Some Each Every One They We You I Not And But Or So Because Although While Since After Before During"
+    "Someone Somebody Anyone Everyone Nobody Patients Research Researchers Scientists Doctors Women Men Children Medicine Science Earth "
+    "Society China India America Europe Africa Apple Google Nature Studies Many Most Some Each Every One They We You I Not And But Or "
+    "So Because Although While Since After Before During"
 )
-
-
 # Terms that a name or the form of a clinical note can make a person's.
 _NAMEABLE = frozenset({"condition", "symptom", "state", "drug"})
 _NOTABLE = frozenset({"condition", "symptom", "procedure", "drug", "own"})
@@ -240,20 +249,23 @@ def _heads() -> dict[str, tuple[tuple[str, str], ...]]:
 @lru_cache(maxsize=1)
 def _patterns() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
     """Return, per kind of term, what must stand before it; each pattern ends where the term begins."""
+    undergoes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s|(?='))(?:{_GETS}|needs?|needed){_GAP}\Z")
     gets = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s|(?=')){_GETS}{_GAP}\Z")
     body = re.compile(rf"(?:my|our|his|her)(?:\s{_RELATIVE}'s)?\s(?:(?:left|right|upper|lower|whole)\s){{0,2}}\Z")
-    own = re.compile(rf"(?:my|our|his|her|(?:my|our|his|her)\s(?:[\w-]+\s)?{_RELATIVE}'s|patient's)\s(?:(?!{_AWAY}\b)[\w'-]+\s){{0,3}}\Z")
+    own = re.compile(
+        rf"(?:my|our|his|her|(?:my|our|his|her)\s(?:[\w-]+\s)?{_RELATIVE}'s|patient's)\s(?:(?!(?:{_AWAY}|{_CLAUSE})\b)[\w'-]+\s){{0,3}}\Z"
+    )
     takes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?\s?{_TAKES}{_GAP}\Z")
     unsaid = re.compile(rf"(?:just\s|recently\s)?(?:been|got|was|diagnosed)(?:\s(?:been|diagnosed|with|as|told|on)){{0,3}}{_GAP}\Z")
     as_a = re.compile(r"as\s(?:an?|the)\s(?:\w+\s){0,2}\Z")
-    is_ = re.compile(rf"{_WHO}(?:\s(?:who|also|just|now))?{_IS}\s\Z")
+    is_ = re.compile(rf"{_WHO}(?:\s(?:who|also|just|now))?{_IS}(?:\san?(?:\s\w+){{1,2}})?\s\Z")
     event = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s[\w']+){{0,2}}?\s\Z")
     harm = re.compile(r"(?:i|im|ive)\b.{0,80}\Z")
     put_on = re.compile(r"(?:me|him|her|us)\son\s(?:\S+\s){0,3}\Z|i\b.{0,80}\s(?:while|since|after|before)\s(?:taking|on)\s\Z")
     return {
         "condition": (("person-has", gets), ("own", own), ("unsaid-person", unsaid)),
         "symptom": (("person-has", gets), ("own", own)),
-        "procedure": (("person-has", gets),),
+        "procedure": (("person-has", undergoes),),
         "drug": (("person-takes", takes), ("put-on", put_on)),
         "state": (("person-is", is_), ("as-a", as_a), ("unsaid-person", unsaid)),
         "event": (("event", event),),

@@ -33,7 +33,7 @@ _SCRIPTS = (
 # Greek letters are the letters of formulas too; a few letters of any script are a name, a quotation or a symbol.
 _FEW_LETTERS = 8
 # Of the different words of an English text at least this share stands in the list of 5,000 common ones. Names and
-# terms take the rest: the lowest one per cent of the training prompts lies here.
+# terms take the rest; 0.6 % of the questions used for training lie below.
 _ENGLISH_SHARE = 0.34
 # In so short a request one English word is enough: the others are names ("play Jawad Ahmad").
 _FEW_WORDS = 4

@@ -28,7 +28,7 @@ from hybridrt.signals import UNKNOWN, Finding, Presence, Privacy
 SLICE = 3_000
 REACH_BACK = 400
 REACH_ON = 600
-REACH_FURTHER = 8_000
+REACH_FURTHER = 5_000
 # The languages the language-bound detectors were written for; text without words is covered too.
 COVERED = frozenset({"en", WORDLESS})
 
@@ -116,6 +116,8 @@ class Scan:
         for start, end, label, score, rule, validator in detector.scan(passage):
             if self.meanings[label].data not in detector.covers:
                 raise LookupError("a finding outside the labels that its detector covers")
+            if not 0 <= start < end <= len(passage.text):
+                raise IndexError("a finding outside the text")
             begin, stop = passage.original(start, end)
             yield Finding(index, begin + first, stop + first, label, score, rule, validator)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import time
 from collections.abc import Mapping, Sequence
@@ -83,6 +84,8 @@ class Senses:
         modality = modality_of(request)
         ask = _ask(request, sensed)
         asked = None if ask is None else read(excerpt(sensed[ask].text))
+        if asked is not None and len(asked.passage.text) > self._slice_chars:
+            await asyncio.sleep(0)
         scan = Scan(self.detectors, self.meanings, deadline, self._slice_chars)
         await scan.run([text.text for text in sensed], {} if ask is None or asked is None else {ask: asked})
         verdict = scan.verdict(has_images=modality != "text")
@@ -101,17 +104,22 @@ class Senses:
 
 def modality_of(request: Request) -> str:
     """Say what the request is made of: `text`, `image`, or `mixed` where both speak."""
-    kinds = {type(part) for message in request.messages for part in message.parts if not isinstance(part, Text) or part.text.strip()}
+    kinds = {type(part) for message in request.messages for part in message.parts if not isinstance(part, Text) or has_words(part.text)}
     if Image not in kinds:
         return "text"
     return "mixed" if Text in kinds else "image"
+
+
+def has_words(text: str) -> bool:
+    """Is there anything but blanks? Unlike `strip`, this copies nothing."""
+    return bool(text) and not text.isspace()
 
 
 def _ask(request: Request, sensed: Sequence[SensedText]) -> int | None:
     """Return which text holds what is asked for: the last words of the last user turn that has any."""
     for index in reversed(range(len(sensed))):
         place = sensed[index].message
-        if place is not None and sensed[index].call is None and request.messages[place].role == "user" and sensed[index].text.strip():
+        if place is not None and sensed[index].call is None and request.messages[place].role == "user" and has_words(sensed[index].text):
             return index
     return None
 

@@ -38,6 +38,19 @@ STATEMENTS = (
     "My friend Tom has epilepsy, what should I do when he has a seizure?",
     "MY SISTER HAS LUPUS",
     "I just started insulin.",
+    "Been HIV+ for 5 years, need advice on disclosure",
+    "My gf is 8 weeks pregnant",
+    "grandpa had a stroke yesterday",
+    "My 4 year old has a fever of 39.5",
+    "Our baby was born with a heart defect",
+    "I was in rehab for cocaine last year",
+    "my ex-husband has a drinking problem",
+    "Ms. Garcia has stage III breast cancer and will start chemo",
+    "Doctors found a tumor in my brain last week",
+    "As someone with ADHD I struggle to focus",
+    "my mother is a breast cancer survivor",
+    "my brother committed suicide",
+    "I need surgery next month",
     "my employee is on dialysis, may I ask for a note?",
 )
 TOPICS = (
@@ -69,6 +82,17 @@ TOPICS = (
     "How does chemotherapy work?",
     "Write a story about a nurse",
     "define schizophrenia",
+    "we need to treat depression as a society",
+    "my company makes insulin pumps",
+    "my wife is a doctor who treats cancer",
+    "My son is studying autism",
+    "I need a list of symptoms of lupus for my novel",
+    "he has a stroke order chart for Chinese characters",
+    "my boss is a pain",
+    "we diagnosed the bug in production",
+    "as a doctor, how would you treat migraine",
+    "How long does a patient with pneumonia stay in hospital on average?",
+    "I read that people with ADHD sleep badly",
 )
 
 

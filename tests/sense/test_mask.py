@@ -34,7 +34,7 @@ def masked(prompt, labels=ALL):
         ("mail jane@example.com now", "mail [EMAIL] now"),
         ("jane@example.com, joe@example.com", "[EMAIL], [EMAIL]"),
         ("call +44 20 7946 0958", "call [PHONE]"),
-        ("my password is hunter2.", "my password is [PASSWORD]"),
+        ("my password is hunter2.", "my password is [PASSWORD]."),
         ("ssn 123-45-6789", "ssn [SSN]"),
         ("Hi. I have diabetes. Bye", "Hi. [HEALTH]. Bye"),
         ("card " + wide("4929123456789015") + "!", "card [CARD]!"),

@@ -274,6 +274,15 @@ async def test_a_scan_cut_short_by_the_deadline_leaves_every_label_unknown_that_
     assert found.sensitivity == "unknown"
 
 
+@pytest.mark.parametrize("span", [(0, 0), (-1, 2), (0, 6), (3, 2)])
+async def test_a_detector_may_not_point_outside_the_text(span):
+    class Lost(Raising):
+        def scan(self, passage):
+            yield Hit(*span, "email", 1.0, "x")
+
+    assert (await privacy("hello", broken(Lost, "contact"))).failed == ("contact",)
+
+
 async def test_a_detector_may_not_speak_of_labels_it_does_not_cover():
     class Meddling(Raising):
         def scan(self, passage):
