@@ -41,6 +41,7 @@ class Lane(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         self._unwritten = bytearray()
         self._waiter: asyncio.Future[None] | None = None
         self._is_ended = False
+        self._is_end_told = False
         self._is_paused = False
         self._is_fresh = True
         self._until = 0.0
@@ -92,6 +93,7 @@ class Lane(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         if not self._unread and not self._is_ended:
             await self._wait()
         data = bytes(self._unread[:max_bytes])
+        self._is_end_told = not data
         del self._unread[:max_bytes]
         if self._is_paused and not self._unread and self._transport is not None:
             self._is_paused = False
@@ -134,7 +136,7 @@ class Lane(asyncio.Protocol, httpcore2.AsyncNetworkStream):
         except httpcore2.LocalProtocolError:
             raise BadRequestError from None
         except httpcore2.RemoteProtocolError:
-            raise (CutError if self._is_ended and not self._unread else NotHttpError) from None
+            raise (CutError if self._is_end_told else NotHttpError) from None
         if reply.status < 200:
             raise NotHttpError
         self._reply, self._body = reply, aiter(cast("AsyncIterable[bytes]", reply.stream))
@@ -160,7 +162,7 @@ class Lane(asyncio.Protocol, httpcore2.AsyncNetworkStream):
             self._body = None
             return b""
         except httpcore2.RemoteProtocolError:
-            raise (CutError if self._is_ended and not self._unread else NotHttpError) from None
+            raise (CutError if self._is_end_told else NotHttpError) from None
 
     def renew(self) -> bool:
         """Make ready for the next request; false when this connection must not carry one."""

@@ -583,8 +583,14 @@ async def test_row_41_a_stream_cut_at_every_byte_is_whole_or_says_it_is_not():
         b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\n\xff\xfe\n",
     ],
 )
-async def test_row_41_garbage_is_a_typed_error_that_quotes_nothing(garbage):
-    async with over(fixed(garbage.replace(b"not", b"n0t"))) as (_, rig):
+@pytest.mark.parametrize("closes", [False, True])
+async def test_row_41_garbage_is_a_typed_error_that_quotes_nothing(garbage, closes):
+    async def answer(ear: Ear, request: bytes) -> None:
+        ear.say(garbage.replace(b"not", b"n0t"))
+        if closes:
+            ear.transport.close()
+
+    async with over(answer) as (_, rig):
         with pytest.raises(TargetError) as caught:
             await rig.ask(rig.call(deadline_s=0.5))
         assert type(caught.value) is (BrokenStream if garbage.endswith(b"not json") else ProtocolError)
