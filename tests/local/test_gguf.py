@@ -18,6 +18,7 @@ from hybridrt.local.engine import Engine
 from hybridrt.local.factory import placeholder
 from hybridrt.local.gguf import TENSOR_TYPES, read_facts
 from hybridrt.local.llama import LlamaBackend
+from tests.local.conftest import ROOT
 
 WHOLE = placeholder().read_bytes()
 
@@ -196,7 +197,7 @@ def test_no_damage_makes_the_check_raise_anything_else(tmp_path: Path) -> None:
 
 def test_what_passes_the_check_does_not_kill_the_process(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LOADS_DAMAGED_FILES, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", LOADS_DAMAGED_FILES, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split()[-1] == "done"
@@ -213,7 +214,7 @@ def test_weights_that_are_no_numbers_cost_answers_and_not_the_process(tmp_path: 
         data[at : at + 2] = damage
     (tmp_path / "model.gguf").write_bytes(data)
     code = ASKS_A_MODEL_WITHOUT_SCORES
-    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-2000:]
 
 
