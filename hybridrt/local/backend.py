@@ -155,6 +155,8 @@ def _job(call: Call) -> Job:
         raise UnsupportedError("this local model takes no tools", feature="tools", hint="allow another target for this request")
     if "" in call.stop:
         raise UnsupportedError("an empty stop text would end every answer", feature="stop")
+    if call.max_output_tokens is not None and call.max_output_tokens < 1:
+        raise UnsupportedError("an answer has at least one token", feature="max_output_tokens")
     return Job(
         messages=call.messages,
         output=call.output,

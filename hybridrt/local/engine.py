@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from hybridrt.errors import Busy, ContextOverflowError, TargetError, UnavailableError
+from hybridrt.errors import Busy, ContextOverflowError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish, Text, Usage
 from hybridrt.local.detokenize import StopText, Utf8
 from hybridrt.local.form import read_answer
@@ -300,6 +300,8 @@ def _answer(model: Model, ticket: Ticket) -> Iterator[Event]:
     """Make one answer. Ends without a `Finish` only when the flag is up, and then nobody is reading."""
     job, flag = ticket.job, ticket.flag
     tokens = model.encode(job.messages, job.tools, model.window - (job.max_output_tokens or 1))
+    if not tokens:  # nothing to continue: a native sampler would find no scores and end the process
+        raise UnsupportedError("the chat template of the model has no words for this conversation", feature="conversation")
     limit = room_for(len(tokens), job.max_output_tokens, model.window)
     with model.sampling(job) as sampler:
         model.begin(flag)

@@ -6,6 +6,7 @@ type and offset is checked first; what passes has a sound frame. The weights the
 
 from __future__ import annotations
 
+import math
 import mmap
 import struct
 from collections.abc import Iterator, Mapping
@@ -285,6 +286,10 @@ class _Reader:
         window = self._whole(values, prefix + b".context_length", 1, 1 << 31)
         self._whole(values, prefix + b".block_count", 1, _MAX_LAYERS)
         self._whole(values, prefix + b".embedding_length", 1, 1 << 24)
+        for key, value in values.items():
+            # The native graph asserts on an epsilon below zero or beside every number, at the first token.
+            if isinstance(value, float) and key.startswith(prefix) and not (0 <= value <= 1 if b"epsilon" in key else math.isfinite(value)):
+                self._fail(f"`{key.decode(errors='replace')}` is no number it could have")
         heads = prefix + b".attention.head_count"
         if isinstance(values.get(heads), int):  # some models give one for each layer, some have none
             self._whole(values, heads, 1, 1 << 16)

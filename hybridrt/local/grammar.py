@@ -2,6 +2,10 @@
 
 A closed part of JSON Schema is understood (the table is in `docs/local.md`); anything else is refused by name before a
 token is computed, because a keyword that is ignored is a promise that is broken. Pure text in, text out: no native code.
+
+Why not the converter of llama-cpp-python: its strings may hold raw line breaks, which is no JSON; a quote in a value breaks its
+grammar, and llama.cpp prints a broken grammar, words of the request among it, to stderr; a character beyond the first plane
+becomes two halves; and `multipleOf`, bounds, `uniqueItems` and undescribed `required` names are dropped without a word.
 """
 
 from __future__ import annotations

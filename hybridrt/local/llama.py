@@ -144,6 +144,10 @@ class _Model:
             )
         context = None
         try:
+            if c.llama_model_has_encoder(model) or not c.llama_model_has_decoder(model) or c.llama_model_is_diffusion(model):
+                raise ModelFileError(
+                    f"`{path.name}` does not write text from left to right (architecture `{facts.architecture}`)", hint="give a chat model"
+                )
             window = window or min(facts.window, _DEFAULT_WINDOW)
             context = cls._open_context(c, model, facts, window, threads or _threads(facts.size))
             return cls(native, facts, model, context, window)

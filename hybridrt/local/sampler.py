@@ -7,6 +7,7 @@ import math
 import secrets
 from typing import Any, Protocol
 
+from hybridrt.errors import UnavailableError
 from hybridrt.local.engine import Job
 
 # With a temperature above zero, tokens less likely than this share of the likeliest one are left out: the tail of a small model is noise.
@@ -78,7 +79,10 @@ class CSampler:
         if np.isneginf(rows["logit"]).all():
             return None
         c.llama_sampler_apply(self._chain, ctypes.byref(asked))
-        token: int = asked.data[asked.selected].id
+        chosen = asked.data[asked.selected]
+        if not math.isfinite(chosen.logit):  # damaged weights compute scores that are no numbers, and any token "wins"
+            raise UnavailableError("the local model computes no usable scores", hint="its file may be damaged; download it again")
+        token: int = chosen.id
         return token
 
     def close(self) -> None:

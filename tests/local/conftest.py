@@ -16,6 +16,7 @@ from hybridrt.request import Message, make_request
 from hybridrt.target import Place, Target
 from training.placeholder_llm import Shape, write
 
+ROOT = Path(__file__).parent.parent.parent
 DEVICE = Target("device", Place.DEVICE, "placeholder")
 
 

@@ -245,6 +245,7 @@ async def test_the_event_loop_runs_on_while_a_model_loads_and_answers(heavy) -> 
     [
         ({"tools": (Tool("clock", "tells the time", {"type": "object"}),)}, "tools"),
         ({"stop": ("",)}, "stop"),
+        ({"max_output_tokens": 0}, "max_output_tokens"),
     ],
 )
 async def test_what_is_not_honoured_is_refused_by_name(backend, fields, feature: str) -> None:

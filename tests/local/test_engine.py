@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from hybridrt.errors import Busy, UnavailableError
+from hybridrt.errors import Busy, UnavailableError, UnsupportedError
 from hybridrt.event import Finish, Text
 from hybridrt.local.backend import LocalBackend
 from hybridrt.local.engine import Flag, Job
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaBackend, _Model
+from hybridrt.request import Message
 from hybridrt.signals import TokenCount
 from tests.local.conftest import make_call, say, user
 
@@ -125,6 +126,13 @@ async def test_all_computing_is_done_by_one_thread_that_is_not_the_loops() -> No
     assert len(tape.threads) == 1
     assert threading.get_ident() not in tape.threads
     assert tape.was_closed
+
+
+async def test_a_conversation_of_no_tokens_is_refused() -> None:
+    backend = LocalBackend(Path("tape"), lambda: Tape([1]), queue_limit=0)
+    with pytest.raises(UnsupportedError):
+        await say(backend, (Message("user", ()),))
+    await backend.close()
 
 
 async def test_a_model_that_fails_inside_fails_one_answer_and_shows_nothing() -> None:

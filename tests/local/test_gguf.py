@@ -18,6 +18,7 @@ from hybridrt.local.engine import Engine
 from hybridrt.local.factory import placeholder
 from hybridrt.local.gguf import TENSOR_TYPES, read_facts
 from hybridrt.local.llama import LlamaBackend
+from tests.local.conftest import ROOT
 
 WHOLE = placeholder().read_bytes()
 
@@ -76,6 +77,9 @@ BROKEN = {
     "a window of zero": (patched((place_of(b"llama.context_length"), bytes(4))), "context_length"),
     "a billion layers": (patched((place_of(b"llama.block_count"), struct.pack("<I", 10**9))), "block_count"),
     "no heads": (patched((place_of(b"llama.attention.head_count"), bytes(4))), "head_count"),
+    "an epsilon that is no number": (patched((place_of(b"llama.attention.layer_norm_rms_epsilon"), b"\0\0\xc0\x7f")), "epsilon"),
+    "an epsilon below zero": (patched((place_of(b"llama.attention.layer_norm_rms_epsilon"), struct.pack("<f", -1.0))), "epsilon"),
+    "an endless rotation": (patched((place_of(b"llama.rope.freq_base"), struct.pack("<f", float("inf")))), "freq_base"),
     "an escalation token out of the vocabulary": (patched((place_of(b"hybridrt.escalate_token_id"), struct.pack("<I", 288))), "escalation"),
 }  # fmt: skip
 
@@ -120,14 +124,17 @@ async def test_a_file_of_any_name_loads(tmp_path: Path, name: str) -> None:
 
 
 async def test_starts_that_fail_leave_nothing_behind(tmp_path: Path) -> None:
-    threads = threading.active_count()
+    def engines() -> int:
+        gc.collect()
+        return sum(isinstance(thing, Engine) for thing in gc.get_objects())
+
+    threads, before = threading.active_count(), engines()
     for _ in range(20):
         with pytest.raises(MissingModelError):
             await LlamaBackend(tmp_path / "no.gguf").start()
     await asyncio.sleep(0.05)
     assert threading.active_count() == threads
-    gc.collect()
-    assert not [thing for thing in gc.get_objects() if isinstance(thing, Engine)]  # not even for the end of the interpreter
+    assert engines() == before  # not even for the end of the interpreter
 
 
 async def test_a_file_that_came_later_is_found_by_the_next_start(tmp_path: Path) -> None:
@@ -191,12 +198,48 @@ def test_no_damage_makes_the_check_raise_anything_else(tmp_path: Path) -> None:
 
 def test_what_passes_the_check_does_not_kill_the_process(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", LOADS_DAMAGED_FILES, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", LOADS_DAMAGED_FILES, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.split()[-1] == "done"
     assert int(done.stdout.split()[0]) > 20
 
+
+@pytest.mark.parametrize("damage", [b"\x00\x7e", b"\x00\x7c", b"\xff\xff"])
+def test_weights_that_are_no_numbers_cost_answers_and_not_the_process(tmp_path: Path, damage: bytes) -> None:
+    gguf = pytest.importorskip("gguf")
+    data = bytearray(WHOLE)
+    tensor = next(tensor for tensor in gguf.GGUFReader(placeholder()).tensors if tensor.name == "output.weight")
+    for block in range(tensor.n_bytes // 34):
+        at = int(tensor.data_offset) + 34 * block  # the scale of a block of 32 weights
+        data[at : at + 2] = damage
+    (tmp_path / "model.gguf").write_bytes(data)
+    code = ASKS_A_MODEL_WITHOUT_SCORES
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "done\n"), done.stderr[-2000:]
+
+
+ASKS_A_MODEL_WITHOUT_SCORES = """
+import asyncio, sys
+from pathlib import Path
+from hybridrt.errors import TargetError
+from hybridrt.local.llama import LlamaBackend
+from hybridrt.request import Output
+from tests.local.conftest import say
+
+async def main():
+    backend = LlamaBackend(Path(sys.argv[1]) / "model.gguf")
+    for output in (None, Output("form", {"type": "integer"}), Output("form", {"type": "object"})):
+        for temperature in (0.0, 1.0):
+            try:
+                await say(backend, "Hello", output=output, temperature=temperature, seed=1, max_output_tokens=5)
+            except TargetError:
+                pass
+    await backend.close()
+    print("done")
+
+asyncio.run(main())
+"""
 
 LOADS_DAMAGED_FILES = """
 import asyncio, random, sys

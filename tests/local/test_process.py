@@ -14,12 +14,17 @@ from hybridrt.errors import ContextOverflowError, ModelFileError, ProtocolError,
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaBackend
 from hybridrt.request import Output
-from tests.local.conftest import say
+from tests.local.conftest import ROOT, say
 
 
 def run(code: str, *arguments: object, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], capture_output=True, text=True, timeout=timeout_s, check=False
+        [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=timeout_s,
+        check=False,
     )
 
 
