@@ -94,11 +94,15 @@ def _application(root: Node, folder: Path) -> Application:
     bindings, places = [], {}
     if "recipients" in keys:
         for name, node in keys["recipients"].mapping("`recipients`").items():
-            bindings.append(_binding(name, node))
+            bindings.append(_binding(name, node, folder))
             places[name] = f"{node.file}:{node.line}"
+    models = [_model(name, node, folder) for name, node in _named(keys, "models")]
+    for model in models:
+        if model.id in places:
+            keys["models"].key(model.id).fail(f"`{model.id}` is also a recipient", hint="give the model another name")
     return Application(
         policies=_policies(keys["policy"], folder) if "policy" in keys else (DEFAULT_POLICY,),
-        models=tuple(_model(name, node, folder) for name, node in _named(keys, "models")),
+        models=tuple(models),
         bindings=tuple(bindings),
         ledger=folder / keys["ledger"].text("`ledger`") if "ledger" in keys else None,
         queue=_engine(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
@@ -117,6 +121,8 @@ def _named(keys: dict[str, Node], name: str) -> list[tuple[str, Node]]:
 
 def _policies(node: Node, folder: Path) -> tuple[str | PathLike[str], ...]:
     entries = node.items("`policy`", 16) if isinstance(node.value, list) else [node]
+    if not entries:
+        node.fail("`policy` names none", hint=f"write `policy: {DEFAULT_POLICY}`")
     return tuple(_policy(entry.text("`policy`"), folder) for entry in entries)
 
 
@@ -138,7 +144,7 @@ def _model(name: str, node: Node, folder: Path) -> LocalModel:
     )
 
 
-def _binding(name: str, node: Node) -> Binding:
+def _binding(name: str, node: Node, folder: Path) -> Binding:
     keys = node.mapping(
         f"recipient `{name}`", ("model", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok")
     )
@@ -154,7 +160,7 @@ def _binding(name: str, node: Node) -> Binding:
     return Binding(
         recipient=name,
         model=keys["model"].text("`model`"),
-        key=_key_source(keys["key"]) if "key" in keys else None,
+        key=_key_source(keys["key"], folder) if "key" in keys else None,
         window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
         max_output_tokens=keys["max_output_tokens"].whole("`max_output_tokens`", 100_000_000) if "max_output_tokens" in keys else None,
         modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or frozenset({"text"}),
@@ -162,12 +168,14 @@ def _binding(name: str, node: Node) -> Binding:
     )
 
 
-def _key_source(node: Node) -> str:
+def _key_source(node: Node, folder: Path) -> str:
     """Where a key comes from. A key itself in the file would be read by everybody who reads the file."""
     source = node.text("`key`")
     if source.partition(":")[0] not in ("env", "keyring", "file") or not source.partition(":")[2]:
         # What stands here may be a key: it is not quoted.
         node.fail("`key` says where the key comes from, and is not the key", hint="write `env:NAME`, `keyring:NAME` or `file:PATH`")
+    if source.startswith("file:") and not source.startswith("file:~"):
+        return f"file:{folder / source.removeprefix('file:')}"
     return source
 
 

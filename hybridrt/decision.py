@@ -26,6 +26,8 @@ class Decision:
     policy_digest: str
     facts: Facts
     signals: Signals
+    # What was unknown and was settled by a declaration, as the policy allows.
+    settled: tuple[str, ...]
     # What the authors of the policy said about their rules, by the rule's id.
     because: Mapping[str, str]
 
@@ -58,6 +60,8 @@ class Decision:
         lines = [f"Decision  {self.id}, policy {self.policy} ({self.policy_digest[:12]})"]
         lines += _wrapped("Request", _request(self.facts))
         plan = ", then ".join(f"{target.id} ({target.place})" for target in self.plan)
+        if self.settled:
+            lines += _wrapped("Settled", f"by declaration: {', '.join(self.settled)}")
         lines += _wrapped("Plan", f"{plan or 'nobody may answer'}, by the routing rule {self.routing.rule}")
         for rule in self.decided_by:
             lines += _wrapped("Rule", f"{rule}: {self.because[rule]}" if self.because.get(rule) else rule)
@@ -85,6 +89,7 @@ class Decision:
             "subject_region": self.facts.subject_region,
             "data": sorted(self.facts.present),
             "data_unknown": sorted(self.facts.unknown),
+            "settled": list(self.settled),
         }
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,27 +1,28 @@
 """The public door: what leaves it in an error shows no content.
 
-Error reporters upload the local variables of every frame of a traceback. So each public method hands its errors through
-`cut`, which empties the frames below it and forgets the errors behind it.
+Error reporters upload the local variables of every frame of a traceback, and the words of every exception behind it. So each
+public method hands its errors through `cut`: ours lose their traceback and their history; a bug becomes a `BugError` that says
+its kind and where it happened; a cancellation passes with its frames emptied.
 """
 
 from __future__ import annotations
 
 import traceback
-from typing import TypeVar
 
-from hybridrt.errors import HybridrtError
-
-E = TypeVar("E", bound=BaseException)
+from hybridrt.errors import BugError, HybridrtError
 
 
-def cut(error: E) -> E:
-    """Return the error with frames emptied; one of ours also loses its traceback and its history."""
-    seen: set[int] = set()
-    step: BaseException | None = error
-    while step is not None and id(step) not in seen:
-        seen.add(id(step))
-        if step.__traceback__ is not None:
-            traceback.clear_frames(step.__traceback__)
-        step = step.__cause__ or step.__context__
+def cut(error: BaseException) -> BaseException:
+    """Return the error to raise instead of this one."""
+    if isinstance(error, HybridrtError):
+        error.__cause__ = error.__context__ = None
+        error.__notes__ = [error.hint] if error.hint else []
+        return error.with_traceback(None)
+    if isinstance(error, Exception):
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+        return BugError(type(error).__name__, where=tuple(where))
+    # A cancellation or the end of the program: the reason of whoever asked for it, and none of our words.
+    if error.__traceback__ is not None:
+        traceback.clear_frames(error.__traceback__)
     error.__cause__ = error.__context__ = None
-    return error.with_traceback(None) if isinstance(error, HybridrtError) else error
+    return error

@@ -6,8 +6,10 @@ key or a missing adapter; it says so in `Status` and keeps the target out of eve
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from os import PathLike
 from pathlib import Path
@@ -21,6 +23,7 @@ from hybridrt.plan import World
 from hybridrt.target import Place, Target
 
 if TYPE_CHECKING:
+    from hybridrt.answer import Answer
     from hybridrt.backend import Backend
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
@@ -30,6 +33,12 @@ if TYPE_CHECKING:
     from hybridrt.policy.recipient import Recipient
     from hybridrt.sense import Detector, Senses
     from hybridrt.walk import Confirm
+
+
+log = logging.getLogger("hybridrt")
+
+# Clocks are corrected by seconds, and by an hour where a time zone was wrong; a policy lives for days.
+CLOCK_SLACK = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +82,8 @@ class Equipment:
     missing: Mapping[str, HybridrtError]
     status: Status
     pace: Pace
+    # The latest moment anything was recorded.
+    last_seen: datetime
 
     def world(self, closed: str) -> World:
         """What is so at the moment, for a plan."""
@@ -93,11 +104,25 @@ class Equipment:
                     error.decision = decision
                     raise error
 
+    def today(self) -> date:
+        """The day, never before one that was already on record: a clock set back must not revive a policy that has ended."""
+        self.last_seen = max(self.last_seen, datetime.now(UTC))
+        return self.last_seen.date()
+
+    def clock_fault(self) -> str:
+        """Why the clock cannot be trusted, or nothing."""
+        behind = self.last_seen - datetime.now(UTC)
+        return f"the clock was set back by {behind.total_seconds() / 3600:.1f} hours" if behind > CLOCK_SLACK else ""
+
+    def note_pace(self, answer: Answer) -> None:
+        """Learn from an answer how long its target takes."""
+        self.pace.note(answer.target, answer.attempts[-1].ms / 1000)
+
     async def close(self) -> None:
-        """Close every backend, the connections and the ledger, in this order."""
+        """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
         for backend in self.backends.values():
-            await backend.close()
-        await self.transport.close()
+            await _closed(backend.close())
+        await _closed(self.transport.close())
         self.ledger.close()
 
 
@@ -117,7 +142,7 @@ def equip(
 
     problems: list[str] = []
     app = _application(application, problems)
-    policy = _policy(policies or app.policies, problems)
+    policy = _policy(app.policies if policies is None else _listed(policies), problems)
     ledger = ledger or _ledger(app.ledger, problems)
     senses = Senses(_detectors(problems))
     gate = Gate(ledger)
@@ -146,6 +171,7 @@ def equip(
             ledger=str(ledger),
         ),
         pace=Pace(),
+        last_seen=ledger.latest() or datetime.now(UTC),
     )
 
 
@@ -161,6 +187,11 @@ def _application(application: str | PathLike[str] | Application | None, problems
         return Application()
 
 
+def _listed(policies: object) -> Sequence[str | PathLike[str]]:
+    """One name is meant as a list of one."""
+    return (policies,) if isinstance(policies, str | PathLike) else tuple(policies)  # type: ignore[arg-type]
+
+
 def _policy(names: Sequence[str | PathLike[str]], problems: list[str]) -> Deciding:
     from hybridrt.policy import closed_policy, intersect, load
 
@@ -169,6 +200,11 @@ def _policy(names: Sequence[str | PathLike[str]], problems: list[str]) -> Decidi
     except FileError as error:
         problems.append(_told(error))
         return closed_policy(_told(error))
+    except TypeError:
+        loaded = []
+    if not loaded:
+        problems.append("no policy is named: give the name of a shipped pack or the path of a file")
+        return closed_policy(problems[-1])
     return loaded[0] if len(loaded) == 1 else intersect(loaded)
 
 
@@ -199,6 +235,10 @@ class _NoLedger:
         """Refuse."""
         raise LedgerError(str(self._error), hint=self._error.hint)
 
+    def latest(self) -> datetime | None:
+        """Know of no record."""
+        return None
+
     def close(self) -> None:
         """Hold nothing."""
 
@@ -210,10 +250,19 @@ def _detectors(problems: list[str]) -> list[Detector]:
     detectors = []
     for name in plugin_names("sensors"):
         try:
-            detectors.append(load_plugin("sensors", name)())
+            detectors.append(_working(load_plugin("sensors", name)()))
         except HybridrtError as error:
             problems.append(_told(error))
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
+            problems.append(f"the sensor `{name}` cannot be made: {type(error).__name__}")
     return detectors
+
+
+def _working(detector: Detector) -> Detector:
+    """Look at what the senses will ask of a detector."""
+    if not isinstance(detector.name, str) or not isinstance(detector.covers, frozenset):
+        raise TypeError
+    return detector
 
 
 def _told(error: HybridrtError) -> str:
@@ -275,6 +324,9 @@ class _Bench:
             if recipient is None:
                 reason = f"`{binding.recipient}` is no recipient of the policy {policy.name}"
                 self.strangers.append(TargetStatus(binding.recipient, Place.CLOUD, binding.model, usable=False, reason=reason))
+            elif any(target.id == binding.recipient for target in self.targets):
+                reason = "a local model has the same name; rename the model"
+                self.strangers.append(TargetStatus(binding.recipient, Place(recipient.place), binding.model, usable=False, reason=reason))
             elif recipient.kind == "local":
                 reason = "it is this device; its models stand under `models`"
                 self.strangers.append(TargetStatus(binding.recipient, Place.DEVICE, binding.model, usable=False, reason=reason))
@@ -296,8 +348,10 @@ class _Bench:
         )
         try:
             backend = self._given.get(target.id) or self._cloud_backend(binding, target)
-        except MissingError as error:
+        except HybridrtError as error:
             self._add(target, None, error)
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
+            self._add(target, None, MissingError(f"the adapter `{target.adapter}` cannot be made: {type(error).__name__}"))
         else:
             self._add(target, backend, None)
 
@@ -323,6 +377,13 @@ class _Bench:
             self.backends[target.id] = backend
         if error is not None:
             self.missing[target.id] = error
+
+
+async def _closed(closing: Coroutine[Any, Any, None]) -> None:
+    try:
+        await closing
+    except Exception as error:  # noqa: BLE001 - whatever a backend raises when it is put away, the next must be put away too
+        log.warning("something could not be closed: %s", type(error).__name__)
 
 
 def _is_installed(module: str) -> bool:

@@ -33,6 +33,7 @@
         + MaskError                what was to be masked could not be: .labels
         + LeakStopped              a value that was to be masked stood in the outgoing bytes: .labels
       + ClosedError                the router is closed
+      + BugError                   something raised what it must not, here or in a plug-in: .kind, .where
 
 Messages follow one form: lower case, no full stop, names in backticks, causes joined with colons, never a word of the
 request. Numbers are attributes. `code` is stable and meant for programs; `hint` says what to do next.
@@ -58,6 +59,18 @@ class HybridrtError(Exception):
         self.decision = decision
         if hint:
             self.add_note(hint)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        # Between processes an error keeps its words and numbers; the decision it belongs to stays where it was made.
+        state = {name: value for name, value in self.__dict__.items() if name != "decision"}
+        return _restored, (type(self), self.args, {**state, "decision": None})
+
+
+def _restored(kind: type[HybridrtError], args: tuple[object, ...], state: dict[str, object]) -> HybridrtError:
+    error = kind.__new__(kind)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidRequestError(HybridrtError):
@@ -348,3 +361,15 @@ class ClosedError(HybridrtError):
     """The router is closed, or was never opened."""
 
     code = "closed"
+
+
+class BugError(HybridrtError):
+    """Something raised what it must not, here or in a plug-in. Its own words stay behind: they may quote a request."""
+
+    code = "bug"
+
+    def __init__(self, kind: str, *, where: tuple[str, ...]) -> None:
+        place = f" at {where[-1]}" if where else ""
+        super().__init__(f"a bug: {kind}{place}", hint="please report it with `error.where`, which holds no content")
+        self.kind = kind
+        self.where = where

@@ -28,7 +28,14 @@ def find_key(source: str, recipient: str) -> Key:
         MissingExtraError: `keyring:` without the extra.
     """
     kind, _, name = source.partition(":")
-    value = {"env": _from_environment, "keyring": _from_keyring, "file": _from_file}[kind](name)
+    read = {"env": _from_environment, "keyring": _from_keyring, "file": _from_file}.get(kind)
+    if read is None:
+        # What stands here may be the key itself: it is not shown.
+        hint = "write `env:NAME`, `keyring:NAME` or `file:PATH`"
+        raise MissingKeyError(
+            f"what is given as the key of `{recipient}` does not say where it is", recipient=recipient, source="", hint=hint
+        )
+    value = read(name)
     if not value:
         hints = {
             "env": f"set it: export {name}=...",
@@ -53,7 +60,7 @@ def _from_file(name: str) -> str:
         if path.stat().st_size > MAX_KEY_BYTES:
             return ""
         return path.read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):
         return ""
 
 

@@ -1,7 +1,7 @@
 """What was decided and what was tried, one line each, handed to the operating system before a byte leaves.
 
 No content and no digest of content: ids, names of the policy, numbers. A hash-chained ledger stands behind the same port
-later, and so does a guard against a wall clock that was set back (every line passes `_line`).
+later. The time of its last line is how a clock that was set back is noticed.
 """
 
 from __future__ import annotations
@@ -34,6 +34,10 @@ class LedgerPort(Protocol):
         """Keep one record; when `durable`, past a loss of power."""
         ...
 
+    def latest(self) -> datetime | None:
+        """When the last record that was there before was written; none where there is none."""
+        ...
+
     def close(self) -> None:
         """Keep what is not yet on the disk. A second call does nothing."""
         ...
@@ -50,7 +54,7 @@ class Ledger:
         self._timer: threading.Timer | None = None
         self._failure: str | None = None
         # A line that a crash tore stays as it is; the next one begins on its own line.
-        self._is_torn = not _ends_a_line(path)
+        self._is_torn, self._latest = _look_at_end(path)
 
     def __str__(self) -> str:
         return str(self._path)
@@ -110,6 +114,10 @@ class Ledger:
                 self._timer.daemon = True
                 self._timer.start()
 
+    def latest(self) -> datetime | None:
+        """Return when the last line was written that stood here when the ledger was opened."""
+        return self._latest
+
     def close(self) -> None:
         """Put what is left on the disk and close the file. A second call does nothing."""
         with self._lock:
@@ -150,12 +158,24 @@ class Ledger:
         raise LedgerError(f"the record holds a value that is no JSON: {reason}")
 
 
-def _ends_a_line(path: Path) -> bool:
+# The end of the file that is looked at; a line is some hundred bytes.
+_END_BYTES = 64 * 1024
+
+
+def _look_at_end(path: Path) -> tuple[bool, datetime | None]:
+    """Is the last line torn, and when was the last whole one written?"""
     with path.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return True
-        file.seek(-1, os.SEEK_END)
-        return file.read(1) == b"\n"
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - _END_BYTES))
+        end = file.read()
+    for line in reversed(end.splitlines()):
+        try:
+            at = datetime.fromisoformat(json.loads(line)["at"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        if at.tzinfo is not None:
+            return not end.endswith(b"\n"), at
+    return bool(end) and not end.endswith(b"\n"), None
 
 
 def _make_private(descriptor: int) -> None:

@@ -87,7 +87,7 @@ def check_declared(declared: Declared, vocabulary: Vocabulary) -> None:
         InvalidRequestError: with the field.
     """
     said = [(name, value) for name in DECLARED_FIELDS if (value := getattr(declared, name)) is not None]
-    said.extend(("labels", label) for label in declared.labels)
+    said.extend(("labels", label) for label in declared.labels or ())
     for name, value in said:
         if vocabulary.fault(name, value):
             known = vocabulary.labels if name == "labels" else vocabulary.fields[name].values
@@ -96,26 +96,34 @@ def check_declared(declared: Declared, vocabulary: Vocabulary) -> None:
             raise InvalidRequestError(f"what is declared as `{name}` is not a word of the policy", field=name, hint=hint)
 
 
-def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], settles: frozenset[str]) -> Facts:
-    """Join what was declared with what was found; the stricter wins.
+def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], settles: frozenset[str]) -> tuple[Facts, tuple[str, ...]]:
+    """Join what was declared with what was found; the stricter wins. Also say which unknowns a declaration settled.
 
-    A declaration replaces an unknown only for the fields and labels the policy lets it settle, and never a finding.
+    A declaration replaces an unknown only where the policy lets it, only when the application did declare, never a finding,
+    and never what a detector that failed has left open.
     """
     declared, privacy = request.declared, signals.privacy
-    present, unknown = set(declared.labels), set()
-    for label in covered:
+    may_settle = settles if not privacy.failed else frozenset()
+    present, unknown, settled = set(declared.labels or ()), set(), []
+    for label in sorted(covered):
         presence = privacy.labels.get(label, Presence.UNKNOWN)
         if presence is Presence.PRESENT:
             present.add(label)
-        elif presence is Presence.UNKNOWN and label not in settles:
-            unknown.add(label)
+        elif presence is Presence.UNKNOWN and label not in present:
+            if declared.labels is not None and not may_settle.isdisjoint((label, "labels")):
+                settled.append(label)
+            else:
+                unknown.add(label)
+    sensitivity = _stricter(declared.sensitivity, privacy.sensitivity, settles="sensitivity" in may_settle)
+    if privacy.sensitivity == UNKNOWN and sensitivity != UNKNOWN:
+        settled.append("sensitivity")
     device = signals.device
-    return Facts(
+    facts = Facts(
         purpose=declared.purpose or FIELDS["purpose"].default,
         consent=declared.consent or FIELDS["consent"].default,
         subject_region=declared.subject_region or FIELDS["subject_region"].default,
         user_choice=declared.user_choice or FIELDS["user_choice"].default,
-        sensitivity=_stricter(declared.sensitivity, privacy.sensitivity, settles="sensitivity" in settles),
+        sensitivity=sensitivity,
         complexity=signals.complexity.band,
         deadline=deadline_band(request.deadline_s),
         modality=signals.modality,
@@ -126,8 +134,9 @@ def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], s
         metered=yes_no(device.metered),
         battery=battery_band(device.battery_percent, on_battery=device.on_battery),
         present=frozenset(present),
-        unknown=frozenset(unknown - present),
+        unknown=frozenset(unknown),
     )
+    return facts, tuple(settled)
 
 
 def _stricter(declared: str | None, found: str, *, settles: bool) -> str:

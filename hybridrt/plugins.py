@@ -27,7 +27,7 @@ def load_plugin(group: str, name: str) -> Any:
     point = next(iter(found.values()))
     try:
         return point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:  # noqa: BLE001 - the code of a package runs here, and may raise anything
         raise MissingError(f"`{name}` of {_package(point)} does not import: {type(error).__name__}: {error}") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 from hybridrt.errors import InvalidRequestError
@@ -13,6 +13,10 @@ from hybridrt.image import read_image
 from hybridrt.sealed import Sealed
 
 ROLES = ("system", "user", "assistant", "tool")
+# Seconds in thirty thousand years: whatever is above is no time and no temperature.
+MOST = 1e12
+# No schema or argument that a person wrote is nested deeper; the parsers below us stop at about a thousand.
+MAX_DEPTH = 64
 # The four mode names developers know from mobile SDKs, and the plain words. They can only tighten a policy.
 ONLY = {
     "device": "device",
@@ -90,7 +94,8 @@ class Declared:
     """What the application says about a request; none means it said nothing."""
 
     purpose: str | None = None
-    labels: frozenset[str] = frozenset()
+    # An empty set says that there is none of any kind; none says nothing.
+    labels: frozenset[str] | None = None
     sensitivity: str | None = None
     consent: str | None = None
     subject_region: str | None = None
@@ -150,26 +155,37 @@ class Request(Sealed):
 
 
 def make_request(prompt: object, options: RequestOptions) -> Request:
-    """Build a request from what a caller gave, or say what is wrong with it.
+    """Build a request from what a caller gave, or say what is wrong with it. Nothing of it is shared with the caller.
 
     Raises:
         InvalidRequestError: with the name of the field.
     """
-    if isinstance(prompt, Request):
-        if options:
-            raise _wrong("a ready `Request` takes no further options", next(iter(options)), "put them into the request")
-        return prompt
+    try:
+        if isinstance(prompt, Request):
+            if options:
+                raise _wrong("a ready `Request` takes no further options", next(iter(options)), "put them into the request")
+            return _checked(prompt)
+        return _checked(_read(prompt, options))
+    except (TypeError, ValueError, AttributeError, KeyError, RecursionError, OverflowError) as error:
+        # Whatever an object of the caller does when it is read; its own words may be in the error.
+        kind = type(error).__name__
+    raise _wrong(f"the request cannot be read: {kind}", "prompt", "give plain text, numbers, lists and mappings")
+
+
+def _read(prompt: object, options: RequestOptions) -> Request:
     unknown = sorted(set(options) - RequestOptions.__annotations__.keys())
     if unknown:
         near = difflib.get_close_matches(unknown[0], RequestOptions.__annotations__, 1)
         raise _wrong(f"`{unknown[0]}` is not an option of a request", unknown[0], f"did you mean `{near[0]}`?" if near else "")
-    messages = _messages(prompt, options.get("image"))
     only = options.get("only")
-    if only is not None and only not in ONLY:
+    if only is not None and (not isinstance(only, str) or only not in ONLY):
         raise _wrong("`only` is not known", "only", f"one of {', '.join(ONLY)}")
+    tools = options.get("tools") or ()
+    if isinstance(tools, str | Mapping) or not isinstance(tools, Sequence):
+        raise _wrong("`tools` must be a list", "tools")
     return Request(
-        messages=messages,
-        tools=tuple(_tool(tool) for tool in options.get("tools", ())),
+        messages=_messages(prompt, options.get("image")),
+        tools=tuple(_tool(tool) for tool in tools),
         output=_output(options.get("output")),
         max_output_tokens=_positive_int(options, "max_output_tokens"),
         temperature=_number(options, "temperature", 0.0),
@@ -178,7 +194,7 @@ def make_request(prompt: object, options: RequestOptions) -> Request:
         deadline_s=_number(options, "deadline_s", 0.0),
         declared=Declared(
             purpose=_word(options, "purpose"),
-            labels=frozenset(_strings(options, "labels")),
+            labels=frozenset(_strings(options, "labels")) if options.get("labels") is not None else None,
             sensitivity=_word(options, "sensitivity"),
             consent=_word(options, "consent"),
             subject_region=_word(options, "subject_region"),
@@ -192,6 +208,52 @@ def make_request(prompt: object, options: RequestOptions) -> Request:
         prefer={"PREFER_ON_DEVICE": "device", "PREFER_IN_CLOUD": "off_device"}.get(only or ""),
         task=_word(options, "task"),
     )
+
+
+def _checked(request: Request) -> Request:
+    """Hold every request to the same, and take a copy of what the caller could still change while it is under way."""
+    if request.only not in (None, "device", "off_device"):
+        raise _wrong("`only` of a ready request is `device`, `off_device` or none", "only")
+    if request.prefer not in (None, "device", "off_device"):
+        raise _wrong("`prefer` of a ready request is `device`, `off_device` or none", "prefer")
+    if not request.messages:
+        raise _wrong("there are no messages", "messages", "give at least one user message")
+    _check_messages(request.messages)
+    if (
+        not any(call.arguments for message in request.messages for call in message.tool_calls)
+        and not request.tools
+        and request.output is None
+    ):
+        return request
+    return replace(
+        request,
+        messages=tuple(replace(message, tool_calls=tuple(_own_call(call) for call in message.tool_calls)) for message in request.messages),
+        tools=tuple(replace(tool, parameters=_own(tool.parameters, "tools")) for tool in request.tools),
+        output=None if request.output is None else replace(request.output, schema=_own(request.output.schema, "output")),
+    )
+
+
+def _own_call(call: ToolCall) -> ToolCall:
+    return replace(call, arguments=_own(call.arguments, "messages"))
+
+
+def _own(value: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """A copy as JSON would carry it, which is how it leaves."""
+    try:
+        copy = json.loads(json.dumps(value, allow_nan=False))
+    except (TypeError, ValueError, RecursionError):
+        copy = None
+    if not isinstance(copy, dict) or _depth(copy) > MAX_DEPTH:
+        raise _wrong(f"a JSON object in `{field}` is no JSON, or nested deeper than {MAX_DEPTH} levels", field)
+    return copy
+
+
+def _depth(value: object) -> int:
+    deepest, level = 0, [value]
+    while level:
+        deepest += 1
+        level = [item for node in level if isinstance(node, dict | list) for item in (node.values() if isinstance(node, dict) else node)]
+    return deepest
 
 
 def _messages(prompt: object, image: object) -> tuple[Message, ...]:
@@ -213,7 +275,6 @@ def _messages(prompt: object, image: object) -> tuple[Message, ...]:
             raise _wrong("a picture belongs to a last message of role `user`", "image")
         media_type, data = read_image(image)
         messages = (*messages[:-1], Message("user", (*last.parts, Image(media_type, data))))
-    _check_texts(messages)
     if not any(isinstance(part, Image) or part.text.strip() for message in messages for part in message.parts) and not any(
         message.tool_calls for message in messages
     ):
@@ -221,12 +282,16 @@ def _messages(prompt: object, image: object) -> tuple[Message, ...]:
     return messages
 
 
-def _check_texts(messages: tuple[Message, ...]) -> None:
+def _check_messages(messages: tuple[Message, ...]) -> None:
     """Refuse what no wire and no tokenizer can carry."""
     for place, message in enumerate(messages):
+        if not isinstance(message, Message) or not isinstance(message.parts, tuple):
+            raise _wrong(f"message {place} is no `Message` with a tuple of parts", "messages")
         if message.role not in ROLES:
             raise _wrong(f"the role of message {place} is not known", "messages", f"one of {', '.join(ROLES)}")
         for part in message.parts:
+            if not isinstance(part, Text | Image):
+                raise _wrong(f"message {place} has a part that is neither text nor a picture", "messages")
             if isinstance(part, Text):
                 try:
                     part.text.encode()
@@ -246,7 +311,10 @@ def _message(turn: object, place: int) -> Message:
     role = turn.get("role")
     if not isinstance(role, str):
         raise _wrong(f"message {place} has no role", "messages", f"one of {', '.join(ROLES)}")
-    calls = tuple(_tool_call(call, place) for call in turn.get("tool_calls") or ())
+    called = turn.get("tool_calls") or ()
+    if isinstance(called, str | Mapping) or not isinstance(called, Sequence):
+        raise _wrong(f"message {place} has tool calls that are no list", "messages")
+    calls = tuple(_tool_call(call, place) for call in called)
     content = turn.get("content")
     return Message(
         role="system" if role == "developer" else role,
@@ -294,7 +362,7 @@ def _tool_call(call: object, place: int) -> ToolCall:
     if isinstance(arguments, str):
         try:
             arguments = json.loads(arguments)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise _wrong(f"message {place} has a tool call whose arguments are no JSON", "messages") from None
     if not isinstance(arguments, Mapping):
         raise _wrong(f"message {place} has a tool call whose arguments are no object", "messages")
@@ -338,8 +406,8 @@ def _number(options: RequestOptions, name: str, least: float) -> float | None:
     value = options.get(name)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < float("inf"):
-        raise _wrong(f"`{name}` must be a number of at least {least:g}", name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < MOST:
+        raise _wrong(f"`{name}` must be a number from {least:g} to {MOST:g}", name)
     return float(value)
 
 

@@ -6,7 +6,6 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import UTC, date, datetime
 from os import PathLike
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -116,6 +115,7 @@ class Router:
 
     async def decide(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Decision:
         """Say what would be done, and why. Nothing is sent, answered or recorded."""
+        request: Request | None = None
         try:
             request = make_request(prompt, options)
             equipment = self._open()
@@ -123,7 +123,8 @@ class Router:
             return self._decide(equipment, request, signals)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
-        del prompt, options, request
+        request = None
+        del prompt, options
         raise failure
 
     def status(self) -> Status:
@@ -158,6 +159,8 @@ class Router:
             walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.ledger, equipment.confirm, hold)
             async with aclosing(walk.events()) as events:
                 async for event in events:
+                    if isinstance(event, Done):
+                        equipment.note_pace(event.answer)
                     yield event
 
     def _decide_and_record(self, equipment: Equipment, request: Request, signals: Signals) -> Decision:
@@ -171,11 +174,11 @@ class Router:
 
     def _decide(self, equipment: Equipment, request: Request, signals: Signals, closed: str = "") -> Decision:
         """The plan: pure over what was sensed, what the policy says and what is here."""
-        policy, today = equipment.policy, _today()
+        policy, today = equipment.policy, equipment.today()
         check_declared(request.declared, policy.vocabulary)
-        facts = make_facts(request, signals, covered=equipment.covered, settles=policy.declared_settles)
+        facts, settled = make_facts(request, signals, covered=equipment.covered, settles=policy.declared_settles)
         ruling = policy.decide(facts, today)
-        world = equipment.world(closed or policy.closed_reason(today) or "")
+        world = equipment.world(closed or equipment.clock_fault() or policy.closed_reason(today) or "")
         plan, unable = make_plan(ruling, equipment.targets, request, signals, world)
         return Decision(
             id="d-" + secrets.token_hex(8),
@@ -186,6 +189,7 @@ class Router:
             policy_digest=policy.digest,
             facts=facts,
             signals=signals,
+            settled=settled,
             because=equipment.because,
         )
 
@@ -193,7 +197,3 @@ class Router:
         if self._equipment is None:
             raise ClosedError("the router is closed", hint="use it inside `async with Router.open() as router:`")
         return self._equipment
-
-
-def _today() -> date:
-    return datetime.now(UTC).date()

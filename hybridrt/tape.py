@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from hybridrt.answer import Answer, Attempt, Receipt
 from hybridrt.decision import Decision
 from hybridrt.errors import ProtocolError
-from hybridrt.event import Event, Finish, Reasoning, Usage
-from hybridrt.request import Output, Request, Text, ToolCall
+from hybridrt.event import Done, Event, Finish, Reasoning, Usage
+from hybridrt.request import Output, Text, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import Target
 
@@ -25,6 +25,7 @@ class Tape(Sealed):
     tool_calls: list[ToolCall] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     finish: Finish | None = None
+    parsed: Any = None
 
     @property
     def text(self) -> str:
@@ -45,28 +46,40 @@ class Tape(Sealed):
             self.usage = event
 
 
-def make_answer(tape: Tape, request: Request, decision: Decision, target: Target, attempts: Sequence[Attempt]) -> Answer:
-    """Turn a finished tape into an answer.
+def is_shown(event: Event) -> TypeGuard[Text | Reasoning | ToolCall]:
+    """Would a person see this? After the first such event an answer does not move elsewhere."""
+    if isinstance(event, Text | Reasoning):
+        return bool(event.text)
+    return isinstance(event, ToolCall)
 
-    Raises:
-        ProtocolError: the answer does not have the form the caller asked for.
-    """
+
+def told(answer: Answer, *, shown: bool) -> Iterator[Text | Reasoning | ToolCall | Usage | Done]:
+    """A whole answer as events: what was not shown yet, then how much it took, then the answer itself."""
+    if not shown:
+        if answer.reasoning:
+            yield Reasoning(answer.reasoning)
+        if answer.text:
+            yield Text(answer.text)
+        yield from answer.tool_calls
+    if answer.usage != Usage():
+        yield answer.usage
+    yield Done(answer)
+
+
+def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequence[Attempt]) -> Answer:
+    """Turn a finished tape into an answer."""
     finish = tape.finish
     assert finish is not None  # noqa: S101 - the walk has checked it
-    text = tape.text
-    parsed = finish.parsed
-    if request.output is not None and finish.reason == "stop":
-        parsed = _parse(request.output, text, target)
     certified_error, allowed_error = finish.certified_error, decision.routing.unless_certified
     return Answer(
-        text=text,
+        text=tape.text,
         target=target.id,
         place=target.place,
         finish=finish.reason,
         decision=decision,
         attempts=tuple(attempts),
         receipt=_receipt(decision, attempts),
-        parsed=parsed,
+        parsed=finish.parsed if tape.parsed is None else tape.parsed,
         tool_calls=tuple(tape.tool_calls),
         labels=finish.labels,
         reasoning="".join(tape.thoughts),
@@ -87,14 +100,23 @@ def _receipt(decision: Decision, attempts: Sequence[Attempt]) -> Receipt:
     return Receipt(decision.id, decision.policy, decision.policy_digest, sum(attempt.bytes_out for attempt in attempts))
 
 
-def _parse(output: Output, text: str, target: Target) -> Any:
-    """Read the answer into the form asked for. The error names no word of it."""
+def read_form(output: Output, text: str, target: Target) -> Any:
+    """Read an answer into the form asked for. The error names no word of it, and not the form, which is the caller's content too.
+
+    Raises:
+        ProtocolError: it has another form.
+    """
+    from hybridrt.local.form import conforms
+
     try:
         if output.model is not None:
             return output.model.model_validate_json(text)
-        return json.loads(text)
-    except ValueError:
-        raise ProtocolError(f"the answer of `{target.id}` has not the form `{output.name}`", target=target.id, sent=True) from None
+        value = json.loads(text)
+        if conforms(value, output.schema, output.schema):
+            return value
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise ProtocolError(f"the answer of `{target.id}` has not the form that was asked for", target=target.id, sent=True)
 
 
 def _cost_usd(usage: Usage, target: Target) -> float | None:

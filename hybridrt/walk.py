@@ -12,7 +12,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hybridrt.answer import Answer, Attempt
@@ -25,6 +25,7 @@ from hybridrt.errors import (
     ContextOverflowError,
     CredentialsError,
     DeclinedError,
+    EgressError,
     HybridrtError,
     LateError,
     LedgerError,
@@ -33,11 +34,11 @@ from hybridrt.errors import (
     RefusedError,
     TargetError,
 )
-from hybridrt.event import Done, Event, Finish, Reasoning, Route, Text, ToolCall, Usage
+from hybridrt.event import Done, Event, Reasoning, Route, Text, ToolCall, Usage
 from hybridrt.mask import mask
 from hybridrt.obligation import output_bound
 from hybridrt.request import Message, Request
-from hybridrt.tape import Tape, make_answer, retold
+from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
 
 if TYPE_CHECKING:
@@ -74,11 +75,15 @@ class Walk:
             NoAnswerError: several targets were tried and none answered.
             DeadlineError: the time ran out before an attempt began.
             TargetError: the only target failed, or the policy does not send such a failure on, or text was shown already.
+            EgressError: the gate stopped the send and no target on the device is left.
         """
         if not self.decision.plan:
             raise RefusedByPolicy("no target may and can answer this", decision=self.decision, hint=self.decision.explain())
         kept: Answer | None = None
+        stopped: EgressError | None = None
         for number, target in enumerate(self.decision.plan, 1):
+            if stopped is not None and not target.place.is_device:
+                continue
             self.deadline.check()
             yield Route(target.id, target.place, self.decision.routing.rule, number)
             tape = Tape()
@@ -87,39 +92,48 @@ class Walk:
                     async for event in attempt:
                         self.shown = True
                         yield event
-                answer = make_answer(tape, self.request, self.decision, target, self.attempts)
+            except EgressError as error:
+                # The way out is closed: no record, or something that was to be masked stood in the bytes. The device is not.
+                error.decision, stopped = self.decision, error
+                if self.shown:
+                    raise
+                continue
             except TargetError as error:
-                error.decision = self.decision
+                error.decision, error.target = self.decision, error.target or target.id
+                if not self.shown and kept is not None and not self._goes_on_after(error):
+                    break
                 if self.shown or not self._goes_on_after(error) or len(self.decision.plan) == 1:
                     raise
                 continue
+            answer = make_answer(tape, self.decision, target, self.attempts)
             if self.shown or not self._wants_stronger(target, answer):
-                if not self.shown and answer.text:
-                    yield Text(answer.text)
-                yield Done(answer)
+                for event in told(answer, shown=self.shown):
+                    yield event
                 return
             if answer.finish != "escalate":
                 kept = answer
         if kept is None:
-            raise self._no_answer()
+            raise stopped or self._no_answer()
         # Nothing better came. What there was is not lost, and says of itself that it is cut or uncertified.
-        yield Text(kept.text)
-        yield Done(retold(kept, self.attempts))
+        for event in told(retold(kept, self.attempts), shown=False):
+            yield event
 
     async def _attempt(self, target: Target, number: int, tape: Tape) -> AsyncGenerator[StreamEvent]:
-        """Ask one target; yield what may be shown at once, and record how it ended."""
+        """Ask one target; yield the words that may be shown at once, and record how it ended."""
         began_s = self.deadline.spent_s()
-        call = self._call(target, number)
         outcome, detail = "cancelled", ""
         try:
+            call = self._call(target, number)
             await self._ask_person(target)
             async with aclosing(self.backends[target.id].answer(call)) as answer:
                 async for event in self._in_time(answer):
                     tape.take(event)
-                    if not isinstance(event, Finish) and not self._holds_back(target):
+                    if is_shown(event) and not self._holds_back(target):
                         yield event
             if tape.finish is None:
                 raise BrokenStream(f"`{target.id}` ended without an end", delivered=len(tape.text), target=target.id)
+            if self.request.output is not None and tape.finish.reason == "stop":
+                tape.parsed = read_form(self.request.output, tape.text, target)
             outcome = "said_escalate" if tape.finish.reason == "escalate" else "answered"
         except HybridrtError as error:
             outcome, detail = error.code, str(error)
@@ -136,7 +150,11 @@ class Walk:
     def _record(self, attempt: Attempt) -> None:
         """Keep how an attempt ended. What went through the gate is on record there, one by one, with its bytes."""
         if passed := self.clearance.take_attempts():
-            self.attempts.extend(passed)
+            # What came through the gate as a reply may still not have been an answer.
+            last = replace(passed[-1], detail=attempt.detail)
+            if last.outcome == "answered":
+                last = replace(last, outcome=attempt.outcome)
+            self.attempts.extend((*passed[:-1], last))
             return
         self.attempts.append(attempt)
         try:
@@ -185,7 +203,16 @@ class Walk:
     async def _ask_person(self, target: Target) -> None:
         if target.place.is_device or not self.decision.obligations.get("confirm"):
             return
-        if self.confirm is None or not await self.confirm(self.decision, target):
+        agreed: object = False
+        if self.confirm is not None:
+            try:
+                async with asyncio.timeout_at(self.deadline.at):
+                    agreed = await self.confirm(self.decision, target)
+            except TimeoutError:
+                self.deadline.check()
+                raise
+        # Only a yes is a yes: text such as `no` would count as true.
+        if agreed is not True:
             raise DeclinedError(f"the person did not agree to `{target.id}`", target=target.id)
         self.deadline.check()
 
@@ -237,5 +264,5 @@ async def _until(events: AsyncGenerator[Event], deadline: Deadline) -> AsyncGene
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise LateError("no answer in the time given", budget_s=deadline.budget_s or 0.0) from None
+            raise LateError("no answer in the time given", budget_s=deadline.budget_s or 0.0, sent=True) from None
         yield event

@@ -20,11 +20,28 @@ from hybridrt.errors import (
     MissingModelError,
     NoAnswerError,
 )
-from hybridrt.request import make_request
+from hybridrt.request import Message, Request, Text, ToolCall, make_request
 from hybridrt.router import Router
 from hybridrt.testing import MemoryLedger, ScriptedBackend
 
 PNG = bytes.fromhex("89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55")
+
+CYCLE: dict = {"type": "object"}
+CYCLE["properties"] = CYCLE
+DEEP: dict = {}
+for _ in range(200):
+    DEEP = {"properties": {"a": DEEP}}
+
+
+class Raises:
+    """A model class that cannot say its own schema."""
+
+    model_validate = None
+
+    @classmethod
+    def model_json_schema(cls):
+        raise ValueError("hello")
+
 
 WRONG_REQUESTS = {
     "nothing": (None, {}, "prompt"),
@@ -61,10 +78,31 @@ WRONG_REQUESTS = {
     "an unknown place": ("hi", {"only": "moon"}, "only"),
     "a tool without a name": ("hi", {"tools": [{"parameters": {}}]}, "tools"),
     "an output that is a number": ("hi", {"output": 3}, "output"),
+    "a deadline past all time": ("hi", {"deadline_s": 10**400}, "deadline_s"),
+    "a temperature past all numbers": ("hi", {"temperature": 10**400}, "temperature"),
+    "tools that are a number": ("hi", {"tools": 5}, "tools"),
+    "an only that is a list": ("hi", {"only": []}, "only"),
+    "a schema that holds itself": ("hi", {"output": CYCLE}, "output"),
+    "parameters that are too deep": ("hi", {"tools": [{"name": "f", "parameters": DEEP}]}, "tools"),
+    "arguments that are no JSON": ([Message("assistant", (), (ToolCall("f", {"a": {1, 2}}),))], {}, "messages"),
+    "parts that are text": (Message("user", "hello"), {}, "prompt"),
+    "a ready request with another word for the device": (Request((Message("user", (Text("hi"),)),), only="local"), {}, "only"),
+    "a ready request of a wizard": (Request((Message("wizard", (Text("hi"),)),)), {}, "messages"),
+    "a ready request without messages": (Request(()), {}, "messages"),
+    "an output whose schema raises": ("hi", {"output": Raises}, "prompt"),
     "a picture that is none": ("hi", {"image": b"not a picture"}, "image"),
     "a picture that is not there": ("hi", {"image": "/no/such/picture.png"}, "image"),
     "a data URL that does not decode": ("hi", {"image": "data:image/png;base64,!!!"}, "image"),
 }
+
+
+@pytest.mark.parametrize("what", WRONG_REQUESTS)
+@pytest.mark.parametrize("door", ["infer", "decide"])
+async def test_a_wrong_request_is_a_typed_error_at_every_door(open_router, what, door):
+    prompt, options, _ = WRONG_REQUESTS[what]
+    async with open_router(backends={"factory": ScriptedBackend("x")}) as router:
+        with pytest.raises(InvalidRequestError):
+            await getattr(router, door)(prompt, **options)
 
 
 @pytest.mark.parametrize("what", WRONG_REQUESTS)
@@ -195,6 +233,46 @@ def test_without_the_local_extra_the_error_says_how_to_install_it(tmp_path):
     environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path), "HOME": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.strip() == 'pip install "hybridrt[local]"', done.stderr
+
+
+async def test_a_key_written_where_its_source_belongs_is_not_shown(policy_file):
+    application = Application(policies=(policy_file(),), bindings=(Binding("alpha", "m", key="sk-plain-key"),))
+    async with Router.open(application, backends={"factory": ScriptedBackend("x")}, ledger=MemoryLedger()) as router:
+        assert "sk-plain-key" not in repr(router.status())
+        with pytest.raises(MissingKeyError) as caught:
+            await router.infer("hi", only="off_device")
+    assert "sk-plain-key" not in str(caught.value) + caught.value.hint + caught.value.source
+
+
+async def test_a_model_and_a_recipient_of_one_name_are_told_apart_and_the_recipient_is_left_out(policy_file, tmp_path):
+    application = Application(
+        policies=(policy_file(),), models=(LocalModel("alpha", tmp_path / "a.gguf"),), bindings=(Binding("alpha", "m"),)
+    )
+    async with Router.open(application, backends={"alpha": ScriptedBackend("x")}, ledger=MemoryLedger()) as router:
+        assert [(target.id, str(target.place)) for target in (await router.decide("hi")).plan] == [("alpha", "device")]
+        assert any("same name" in target.reason for target in router.status().targets)
+
+
+@pytest.mark.parametrize("policies", [[], [5], ["no-such-pack"]])
+async def test_policies_that_are_none_close_the_cloud(policies):
+    async with Router.open(Application(), policies=policies, backends={"factory": ScriptedBackend("x")}, ledger=MemoryLedger()) as router:
+        assert (await router.infer("hi")).target == "factory"
+        assert router.status().problems
+
+
+async def test_one_policy_may_be_given_by_itself():
+    async with Router.open(
+        Application(), policies="device-only", backends={"factory": ScriptedBackend("x")}, ledger=MemoryLedger()
+    ) as router:
+        assert router.status().policy == "device-only"
+
+
+def test_an_error_survives_the_way_to_another_process():
+    import pickle
+
+    error = ContextOverflowError("too long", needed=9, window=4, target="factory")
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301 - made one line above
+    assert (type(copy), str(copy), copy.needed, copy.window, copy.hint) == (type(error), str(error), 9, 4, error.hint)
 
 
 # --- the application file ---

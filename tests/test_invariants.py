@@ -8,6 +8,7 @@ import logging
 import pickle
 import traceback
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,44 @@ def with_detector(detector):
     from hybridrt.sense.senses import shipped_detectors
 
     return Senses([*shipped_detectors(), detector])
+
+
+async def test_e3_a_declaration_settles_only_what_the_policy_lets_it_and_never_what_a_failed_detector_left_open(open_router):
+    added = "declared: {settles_unknown: [sensitivity, labels]}\n"
+    german = "Bitte fasse den folgenden Text in drei kurzen Absätzen für unsere Kundschaft zusammen."
+    backends = {"factory": ScriptedBackend("x"), "alpha": ScriptedBackend("y")}
+    async with open_router(added=added, backends=backends) as router:
+        silent = await router.decide(german)
+        settled = await router.decide(german, labels=[], sensitivity="public")
+        assert [t.id for t in silent.plan] == ["factory"], "nothing was declared, so nothing is settled"
+        assert "alpha" in [t.id for t in settled.plan]
+        assert settled.as_record()["settled"], "and it is on record"
+        router._equipment.senses = with_detector(Raises())
+        assert [t.id for t in (await router.decide(german, labels=[], sensitivity="public")).plan] == ["factory"]
+    async with open_router(backends=backends) as router:
+        assert [t.id for t in (await router.decide(german, labels=[], sensitivity="public")).plan] == ["factory"]
+
+
+async def test_e3_a_declaration_never_lowers_a_finding(open_router):
+    added = "declared: {settles_unknown: [sensitivity, labels]}\n"
+    async with open_router(added=added, backends={"factory": ScriptedBackend("x"), "alpha": ScriptedBackend("y")}) as router:
+        decision = await router.decide("I was diagnosed with HIV last year", labels=[], sensitivity="public")
+    assert [target.id for target in decision.plan] == ["factory"]
+
+
+async def test_e3_what_was_sensed_is_what_leaves_whatever_the_caller_changes_meanwhile(open_router):
+    parameters = {"type": "object", "properties": {"city": {"type": "string"}}}
+
+    async def confirm(_decision, _target) -> bool:
+        parameters["properties"][SECRET] = {"type": "string"}
+        return True
+
+    added = "  - {id: ask, effect: oblige, when: always, do: {confirm: true}}\nrouting:\n  - {id: up, order: [cloud, device]}\n"
+    cloud_backend = ScriptedBackend("y")
+    async with open_router(added=added, backends={"factory": ScriptedBackend("x"), "alpha": cloud_backend}, confirm=confirm) as router:
+        await router.infer(ASK, tools=[{"name": "weather", "parameters": parameters}])
+    assert SECRET in parameters["properties"]
+    assert SECRET not in json.dumps(cloud_backend.calls[0].tools[0].parameters)
 
 
 # --- E4: default deny, forbid beats permit ---
@@ -134,6 +173,8 @@ async def test_e8_no_error_of_a_public_method_shows_a_word_of_the_request_or_ans
                 await getattr(router, door)(SECRET, **given["options"])
         except BaseException as error:
             assert SECRET not in shown_by(error)
+        else:
+            assert door == "decide", "every other door fails here"
 
 
 def test_e8_can_fail_an_error_with_content_in_a_frame_is_found():
@@ -257,11 +298,23 @@ async def test_e10_an_unwritable_ledger_closes_the_cloud_and_the_device_answers(
             assert (await router.infer(ASK)).target == "alpha"
             sent = len(provider.received)
             ledger.refuses_after = len(ledger.records) + fails_from
-            try:
-                assert (await router.infer(ASK)).target == "factory"
-            except LedgerError:
-                assert fails_from == 1, "the decision was recorded and the attempt could not be: nothing is sent"
+            answer = await router.infer(ASK)
+            assert (answer.target, answer.receipt.bytes_out) == ("factory", 0)
+            with pytest.raises((NoAnswerError, LedgerError)):
+                await router.infer(ASK, only="off_device")
             assert len(provider.received) == sent
+
+
+async def test_e10_a_clock_that_was_set_back_closes_the_cloud_and_revives_no_policy(tmp_path, policy_file):
+    ledger = tmp_path / "ledger.jsonl"
+    ledger.write_text(json.dumps({"at": (datetime.now(UTC) + timedelta(days=3)).isoformat(), "kind": "decision"}) + "\n")
+    backends = {"factory": ScriptedBackend("here"), "alpha": ScriptedBackend("there")}
+    application = Application(policies=(policy_file(),), bindings=(Binding("alpha", "m"),), ledger=ledger)
+    async with Router.open(application, backends=backends) as router:
+        decision = await router.decide(ASK)
+        assert [target.id for target in decision.plan] == ["factory"]
+        assert "clock was set back" in decision.explain()
+        assert (await router.infer(ASK)).text == "here"
 
 
 # --- E11: cancelling sends nothing afterwards ---
@@ -326,7 +379,8 @@ async def test_e11_cancelling_at_every_await_of_a_streamed_escalation_sends_noth
                 assert len(permitted) == len(ended), f"point {point}: an attempt has no end on record"
                 # Bytes that were on their way may still arrive; nothing may begin that had no permit before.
                 await asyncio.sleep(0.01)
-                assert len(first.requests) + len(second.requests) - before <= len(permitted)
+                spent = [record for record in ended if record["bytes_out"]]
+                assert len(first.requests) + len(second.requests) - before <= len(spent), f"point {point}: sent after the end"
                 assert len(ledger.records) == 1 + len(permitted) + len(ended) or not ledger.records
             if driven.suspensions <= point:
                 break

@@ -8,19 +8,24 @@ import pytest
 
 from hybridrt.errors import (
     BrokenStream,
+    BugError,
     Busy,
     ContextOverflowError,
     CredentialsError,
     DeadlineError,
     LateError,
+    LeakStopped,
+    LedgerError,
     NoAnswerError,
+    PermitError,
     ProtocolError,
     RefusedByPolicy,
     RefusedError,
     TargetError,
     UnavailableError,
 )
-from hybridrt.event import Done, Finish, Route, Text
+from hybridrt.event import Done, Finish, Reasoning, Route, Text, Usage
+from hybridrt.request import ToolCall
 from hybridrt.target import Price
 from hybridrt.testing import ScriptedBackend, Wait
 
@@ -115,9 +120,11 @@ async def test_a_refused_key_never_sends_the_request_to_somebody_else(open_route
 async def test_a_bug_in_a_backend_is_not_escalated_and_not_hidden(open_router):
     cloud = ScriptedBackend("Paris")
     async with open_router(backends={"factory": ScriptedBackend(ZeroDivisionError("bug")), "alpha": cloud}) as router:
-        with pytest.raises(ZeroDivisionError):
+        with pytest.raises(BugError) as caught:
             await router.infer(ASK)
     assert not cloud.calls
+    assert caught.value.kind == "ZeroDivisionError"
+    assert "backend.py" in caught.value.where[-1], "it says where, and not with which words"
 
 
 async def test_a_backend_that_ends_without_an_end_is_a_broken_stream(open_router):
@@ -162,18 +169,74 @@ async def test_e6_after_the_first_shown_token_no_failure_moves_a_stream_elsewher
     assert not cloud.calls
 
 
-async def test_e6_can_fail_a_walk_that_forgets_what_it_showed_is_caught(open_router):
-    """The rule broken on purpose: a backend that hides its first words from the walk gets moved, and the check sees it."""
+async def test_e6_can_fail_a_walk_that_forgets_what_it_showed_moves_and_is_caught():
+    """The rule broken on purpose, by a walk whose memory of what was shown does not hold."""
+    from hybridrt.deadline import Deadline
+    from hybridrt.egress.gate import Gate
+    from hybridrt.testing import MemoryLedger
+    from hybridrt.walk import Walk
 
-    class Amnesiac(ScriptedBackend):
-        async def answer(self, call):
-            raise UnavailableError("down after words the walk never saw")
-            yield
+    class Amnesiac(Walk):
+        shown = property(lambda _self: False, lambda _self, _value: None)
 
-    cloud = ScriptedBackend("Paris")
-    async with open_router(backends={"factory": Amnesiac(), "alpha": cloud}) as router:
-        await texts(router)
-    assert cloud.calls
+    async def moves(kind: type[Walk]) -> bool:
+        cloud = ScriptedBackend("Paris")
+        ledger = MemoryLedger()
+        deadline = Deadline.start(None)
+        request, decision = asked_of("factory", "alpha")
+        with Gate(ledger).clear(decision.id, frozenset({"alpha"}), deadline) as clearance:
+            walk = kind(
+                request=request,
+                decision=decision,
+                deadline=deadline,
+                backends={"factory": ScriptedBackend(["Pa", UnavailableError("down")]), "alpha": cloud},
+                clearance=clearance,
+                ledger=ledger,
+            )
+            try:
+                async for _ in walk.events():
+                    pass
+            except UnavailableError:
+                pass
+        return bool(cloud.calls)
+
+    assert not await moves(Walk)
+    assert await moves(Amnesiac), "the check sees a walk that breaks the rule"
+
+
+def asked_of(*names: str):
+    """A request and a decision that plans these targets, without a policy file."""
+    from hybridrt.decision import Decision
+    from hybridrt.policy.facts import Facts
+    from hybridrt.policy.ruling import Reasons, Routing, Ruling
+    from hybridrt.request import make_request
+    from hybridrt.signals import Signals
+    from hybridrt.target import Place, Target
+
+    plan = tuple(Target(name, Place.DEVICE if name == "factory" else Place.CLOUD, name) for name in names)
+    ruling = Ruling(names, {}, Routing(), lambda: Reasons((), (), ()))
+    return make_request(ASK, {}), Decision("d-1", plan, (), ruling, "test", "0", Facts(), Signals(), (), {})
+
+
+async def test_counting_tokens_is_not_showing_words_so_a_device_that_counts_can_still_say_escalate(open_router):
+    for before in ([Usage(5, 0)], [Text("")], [Text(""), Usage(5, 0)]):
+        backends = {"factory": ScriptedBackend([*before, Finish("escalate")]), "alpha": ScriptedBackend("Paris")}
+        async with open_router(backends=backends) as router:
+            events = await texts(router)
+        assert events[-1].answer.target == "alpha"
+
+
+async def test_an_answer_that_was_held_back_is_told_with_its_calls_and_thoughts(open_router):
+    script = [Reasoning("hm"), ToolCall("look", {"at": 1}), Usage(3, 4), Finish("tool_calls", certified_error=0.01)]
+    async with open_router(added=CERTIFIED, backends={"factory": ScriptedBackend(script)}) as router:
+        events = await texts(router)
+    assert [type(event) for event in events] == [Route, Reasoning, ToolCall, Usage, Done]
+
+
+async def test_a_kept_answer_survives_a_refused_key_of_the_next_target(open_router):
+    backends = {"factory": ScriptedBackend(TRIGGERS["truncated"]), "alpha": ScriptedBackend(CredentialsError("401"))}
+    async with open_router(backends=backends) as router:
+        assert (await router.infer(ASK)).text == "half an ans"
 
 
 # --- certificates ---
@@ -299,6 +362,53 @@ async def test_the_person_is_asked_and_a_no_keeps_the_request_here(open_router):
     assert asked == ["alpha", "alpha"]
 
 
+@pytest.mark.parametrize("said", ["no", "yes", 1, None, object()])
+async def test_only_true_is_a_yes(open_router, said):
+    added = "  - {id: ask, effect: oblige, when: always, do: {confirm: true}}\n" + "routing:\n  - {id: up, order: [cloud, device]}\n"
+
+    async def confirm(_decision, _target):
+        return said
+
+    cloud = ScriptedBackend("y")
+    async with open_router(added=added, backends={"factory": ScriptedBackend("x"), "alpha": cloud}, confirm=confirm) as router:
+        assert (await router.infer(ASK)).target == "factory"
+    assert not cloud.calls
+
+
+async def test_e9_a_person_who_does_not_answer_is_waited_for_no_longer_than_the_deadline(open_router):
+    added = "  - {id: ask, effect: oblige, when: always, do: {confirm: true}}\n" + "routing:\n  - {id: up, order: [cloud, device]}\n"
+
+    async def confirm(_decision, _target):
+        await asyncio.sleep(60)
+
+    cloud = ScriptedBackend("y")
+    async with open_router(added=added, backends={"factory": ScriptedBackend("x"), "alpha": cloud}, confirm=confirm) as router:
+        with pytest.raises(DeadlineError):
+            await router.infer(ASK, deadline_s=0.05)
+    assert not cloud.calls
+
+
+@pytest.mark.parametrize("failure", [LedgerError("full"), LeakStopped("stood there", labels=("contact",)), PermitError("revoked")])
+async def test_e10_what_the_gate_stops_is_answered_on_the_device_and_by_nobody_else(open_router, failure):
+    added = "routing:\n  - {id: up, order: [cloud, device]}\n"
+    backends = {"factory": ScriptedBackend("here"), "alpha": ScriptedBackend(failure), "beta": ScriptedBackend("there")}
+    async with open_router(added=added, backends=backends) as router:
+        answer = await router.infer(ASK)
+        assert (answer.text, [attempt.outcome for attempt in answer.attempts]) == ("here", [failure.code, "answered"])
+        with pytest.raises(type(failure)):
+            await router.infer(ASK, only="off_device")
+    assert not backends["beta"].calls
+
+
+async def test_fastest_learns_from_the_answers(open_router):
+    added = "routing:\n  - {id: quick, order: fastest}\n"
+    backends = {"factory": ScriptedBackend([Wait(0.05), "slow"]), "alpha": ScriptedBackend("quick")}
+    async with open_router(added=added, backends=backends) as router:
+        await router.infer(ASK, only="device")
+        await router.infer(ASK, only="off_device")
+        assert [target.id for target in (await router.decide(ASK)).plan] == ["alpha", "factory"]
+
+
 async def test_masked_values_are_not_in_what_a_cloud_is_asked_and_are_in_what_the_device_is_asked(open_router):
     added = "  - {id: mask, effect: oblige, when: {data: {any_of: [contact]}}, do: {redact: [contact]}}\n"
     device, cloud = ScriptedBackend(UnavailableError("down")), ScriptedBackend("done")
@@ -315,9 +425,11 @@ async def test_an_answer_of_the_wrong_form_goes_on_and_a_right_one_is_parsed(ope
     async with open_router(backends=backends) as router:
         answer = await router.infer(ASK, output=schema)
     assert (answer.parsed, answer.target) == ({"n": 3}, "alpha")
-    async with open_router(backends={"factory": ScriptedBackend("no json")}) as router:
-        with pytest.raises(ProtocolError):
-            await router.infer(ASK, output=schema)
+    assert [attempt.outcome for attempt in answer.attempts] == ["protocol", "answered"], "a wrong form is no answer"
+    for wrong in ("no json", '{"n": "three"}', "[3]", "{}"):
+        async with open_router(backends={"factory": ScriptedBackend(wrong)}) as router:
+            with pytest.raises(ProtocolError):
+                await router.infer(ASK, output=schema)
 
 
 def test_every_trigger_of_the_vocabulary_is_tried_here():

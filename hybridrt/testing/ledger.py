@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from hybridrt.errors import LedgerError
@@ -28,6 +29,10 @@ class MemoryLedger:
             raise LedgerError("the record could not be written: the test ledger was told to fail")
         self.records.append(dict(record))
         self.durable.append(durable)
+
+    def latest(self) -> datetime | None:
+        """Hold nothing from before."""
+        return None
 
     def close(self) -> None:
         """Note that it was closed."""
