@@ -87,7 +87,7 @@ class CloudBackend:
             EgressError: the gate stopped the send.
         """
         permit, reply = await self._begin_again(call)
-        outcome = "cancelled"  # unless it ends otherwise: whoever stops listening ends it here too
+        outcome = ""  # it stays empty when whoever listens stops, or the deadline stops them
         told = _Told(self._recipient.id)
         try:
             decoder = self._guarded(self._adapter.decoder, call, reply.head)
@@ -116,7 +116,7 @@ class CloudBackend:
             raise
         finally:
             reply.close()
-            self._gate.end(permit, outcome)
+            self._gate.end(permit, outcome or _given_up(call))
         yield finish
 
     async def close(self) -> None:
@@ -164,21 +164,22 @@ class CloudBackend:
             budget_s = call.deadline.budget_s or 0.0
             raise LateError(f"no time is left to ask `{self._recipient.id}`", budget_s=budget_s, target=self._recipient.id)
         permit = self._gate.permit(call, request)
-        outcome = "cancelled"
+        outcome = ""
+        is_begun = False
         reply: Reply | None = None
         try:
             reply = await self._transport.exchange(permit, self._recipient, request, call.deadline)
             await self._check(call, reply)
-            outcome = ""
+            is_begun = True
             return permit, reply
         except HybridrtError as error:
             outcome = error.code
             raise
         finally:
-            if outcome:
+            if not is_begun:
                 if reply is not None:
                     reply.close()
-                self._gate.end(permit, outcome)
+                self._gate.end(permit, outcome or _given_up(call))
 
     async def _check(self, call: Call, reply: Reply) -> None:
         """Raise what the head of a reply, and for an error its body, says."""
@@ -241,6 +242,11 @@ class CloudBackend:
         except Exception as error:  # noqa: BLE001  whatever third-party code raises is one failed attempt, and may quote content
             fault = ProtocolError(f"the adapter of `{self._recipient.id}` failed: {type(error).__name__}", target=self._recipient.id)
         raise fault
+
+
+def _given_up(call: Call) -> str:
+    """How an attempt ended that was cancelled from outside: whoever asked may keep the same deadline as the transport."""
+    return LateError.code if call.deadline.passed() else "cancelled"
 
 
 def _may_try_again(error: TargetError, call: Call) -> bool:

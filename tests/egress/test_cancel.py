@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import random
+import time
 import types
 from collections.abc import AsyncIterator, Coroutine, Generator
 from typing import Any
@@ -211,6 +212,23 @@ async def test_row_50_a_second_cancellation_during_the_clean_up_changes_nothing(
             await task
         assert rig.lanes() == (0, 0)
         assert rig.lines[-1]["outcome"] == "cancelled"
+
+
+async def test_a_cancellation_by_the_deadline_is_on_record_as_late():
+    """Whoever asks may watch the same deadline and be the first to act on it."""
+
+    async def dawdle(ear: Ear, request: bytes) -> None:
+        await asyncio.sleep(5)
+
+    for answer in (dawdle, streamed("a", "b", pause_s=0.3)):
+        async with over(answer) as (_, rig):
+            call = rig.call(deadline_s=0.4)
+            task = asyncio.create_task(rig.ask(call))
+            asyncio.get_running_loop().call_at(call.deadline.at - 0.001, time.sleep, 0.002)
+            asyncio.get_running_loop().call_at(call.deadline.at - 0.001, task.cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert rig.lines[-1]["outcome"] == "late"
 
 
 async def test_a_caller_who_stops_listening_closes_the_connection_and_the_record():
