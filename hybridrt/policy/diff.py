@@ -23,6 +23,8 @@ from hybridrt.signals import UNKNOWN
 
 # More sentences than this nobody reads; the rest is counted.
 MAX_BOXES = 40
+# What is searched for them, over all slices of a very large table.
+MAX_SEARCHED = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +237,7 @@ class _Boxes:
         self._found: dict[tuple[tuple[Any, ...], tuple[tuple[str, frozenset[str]], ...]], int] = {}
         self._pending: dict[int, list[Any]] = {}
         self._table: Slice | None = None
+        self._searched = 0
         self.left_out = 0
 
     def add(self, table: Slice, classes: int, name: str | tuple[str, str, Any]) -> None:
@@ -259,6 +262,9 @@ class _Boxes:
         for _ in range(MAX_BOXES):
             if not left:
                 return
+            if self._searched >= MAX_SEARCHED:
+                break
+            self._searched += 1
             box = {name: frozenset({state}) for name, state in table.example(left).items()}
             for variable in self._space.variables:
                 if variable.name not in self._space.outer_names:

@@ -18,11 +18,14 @@ from hybridrt.policy.policy import Policy
 from hybridrt.policy.prove import Status, prove, space_of
 from hybridrt.policy.recipient import FactTest, RecipientTest
 from hybridrt.policy.rules import Effect, Rule
+from hybridrt.policy.space import TooLargeError
 from hybridrt.policy.trial import run_tests
 from hybridrt.policy.vocabulary import REGIONS, Vocabulary
 
-# Above this every weakened value would cost seconds of proving; deletions are still tried.
-MAX_CLASSES_TO_WEAKEN = 1 << 24
+# What may be spent on spoiling a policy, in the units of `Space.work`: about half a minute of one core.
+MAX_WORK = 1 << 38
+# What making and grouping one spoilt policy costs in these units, for each of its rules and recipients: some microseconds.
+WORK_PER_PAIR = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +65,23 @@ def _share(changes: list[Change]) -> float:
 
 
 def mutate(policy: Policy, today: date) -> Score:
-    """Spoil the rules of this file one by one. Those it inherits are spoilt where they are written."""
+    """Spoil the rules of this file one by one. Those it inherits are spoilt where they are written.
+
+    Raises:
+        TooLargeError: to prove the claims again for each rule would take too long.
+    """
     own = [rule for rule in policy.rules if rule.file == policy.files[-1]]
+    work = space_of(policy).work + WORK_PER_PAIR * len(policy.rules) * len(policy.recipients)
+    if work * len(own) > MAX_WORK:
+        raise TooLargeError
     changes = [Change(rule.id, "deleted", is_deletion=True, was_noticed=_is_noticed(_spoilt(policy, rule, None), today)) for rule in own]
-    if space_of(policy).size <= MAX_CLASSES_TO_WEAKEN:
-        for rule in own:
-            for what, weaker in weaken(rule, policy.vocabulary):
-                spoilt = _spoilt(policy, rule, weaker)
-                # A change after which every class is decided as before cannot be noticed, and need not be.
-                if not is_same(policy, spoilt, today):
-                    changes.append(Change(rule.id, what, is_deletion=False, was_noticed=_is_noticed(spoilt, today)))
+    weaker_rules = [(rule, what, weaker) for rule in own for what, weaker in weaken(rule, policy.vocabulary)]
+    if work * len(weaker_rules) <= MAX_WORK:
+        for rule, what, weaker in weaker_rules:
+            spoilt = _spoilt(policy, rule, weaker)
+            # A change after which every class is decided as before cannot be noticed, and need not be.
+            if not is_same(policy, spoilt, today):
+                changes.append(Change(rule.id, what, is_deletion=False, was_noticed=_is_noticed(spoilt, today)))
     return Score(tuple(changes))
 
 

@@ -24,8 +24,10 @@ from hybridrt.signals import UNKNOWN
 
 # Half a megabyte a set: it fits a processor's cache, and Python's cost per operation no longer shows.
 MAX_SLICE = 1 << 22
-# Walking more classes than this takes minutes; a claim over more is called not proved and never fine.
+# Past these bounds a walk takes minutes: classes, and classes times conditions, of which a core does some 10^10 a second.
+# A claim over more is called not proved and never fine.
 MAX_CLASSES = 1 << 30
+MAX_WORK = 1 << 37
 
 ABSENT, PRESENT, MIXED = "absent", "present", "mixed"
 
@@ -52,13 +54,14 @@ class Space:
     """The classes of request that some conditions can tell apart."""
 
     def __init__(self, vocabulary: Vocabulary, conditions: Iterable[Condition]) -> None:
-        self._vocabulary = vocabulary
         asked = _Asked(conditions)
         found = [*_label_variables(asked), *_field_variables(vocabulary, asked)]
         # Those asked about most become bits: what depends on them alone is computed once for all slices.
         found.sort(key=lambda variable: -asked.count(variable))
         self.variables = tuple(found)
         self.size = prod(len(variable.states) for variable in found)
+        # What one walk costs: each class, once for each thing that is asked about it.
+        self.work = self.size * max(1, asked.parts)
         inner: list[Variable] = []
         self.width = 1
         for variable in found:
@@ -88,7 +91,7 @@ class Space:
         Raises:
             TooLargeError: there are more classes than can be walked.
         """
-        if self.size > MAX_CLASSES:
+        if self.size > MAX_CLASSES or self.work > MAX_WORK:
             raise TooLargeError
         for states in product(*(variable.states for variable in self._outer)):
             yield Slice(self, dict(zip((variable.name for variable in self._outer), states, strict=True)))
@@ -263,11 +266,13 @@ class _Asked:
         self.values: dict[str, list[frozenset[str]]] = {}
         self.labels: list[frozenset[str]] = []
         self.doubted: set[str] = set()
+        self.parts = 0
         self._counts: dict[str, int] = {}
         for condition in conditions:
             walk(condition, self._take)
 
     def _take(self, condition: Condition) -> None:
+        self.parts += 1
         match condition:
             case Is(field, values):
                 self.values.setdefault(field, []).append(values)

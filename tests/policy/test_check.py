@@ -337,3 +337,22 @@ def test_the_mutation_score_of_the_examples_is_what_a_person_finds_by_hand():
     }
     assert lost["hipaa"] == ["phi-in-the-us", "audit"]
     assert lost["default"] == ["allow-confidential-no-retention", "user-said-local", "strip-identifiers", "keep-a-record"]
+
+
+def test_a_policy_at_the_limits_is_checked_and_says_what_was_too_much(tmp_path):
+    recipients = "".join(
+        f'  - {{id: c{n}, kind: cloud, adapter: openai, endpoint: "https://c{n}.example/v1", region: {("eu", "us")[n % 2]}}}\n'
+        for n in range(63)
+    )
+    effects = ("permit", "forbid")
+    labels = list(STANDARD.labels)
+    rules = "".join(
+        f"  - {{id: r{n}, effect: {effects[n % 2]}, when: {{sensitivity: [public], data: [{labels[n % 6]}]}}, to: {{region: {('eu', 'us')[n % 2]}}}}}\n"
+        for n in range(500)
+    )
+    claims = "never:\n  - {id: c, claim: {sensitivity: [special], reaches: {kind: cloud}}}\n"
+    found = checked(tmp_path, DEVICE + recipients + "rules:\n" + rules + claims)
+    assert found.ok
+    assert "not_spoilt" in codes(found.warnings)
+    assert found.score is None
+    assert found.verdicts[0].status is Status.PROVED

@@ -197,3 +197,10 @@ def test_the_policy_in_the_readme_holds_and_so_does_each_rule_it_shows(tmp_path)
 
 def test_the_language_is_on_one_page():
     assert len((ROOT / "policies" / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_the_python_in_the_documentation_runs():
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "policy.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        exec(compile(block, "docs/policy.md", "exec"), {})
