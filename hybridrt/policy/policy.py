@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import reduce
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from hybridrt.policy.facts import Facts
 from hybridrt.policy.obligation import join
 from hybridrt.policy.recipient import Recipient, RecipientTest
 from hybridrt.policy.rules import RoutingRule, Rule
-from hybridrt.policy.ruling import Reasons, Ruling, Standing
+from hybridrt.policy.ruling import Reasons, Routing, Ruling, Standing
 from hybridrt.policy.vocabulary import STANDARD, Vocabulary
 
 
@@ -190,7 +191,7 @@ class Intersection:
         return Ruling(
             tuple(name for name in rulings[0].may_reach if name in reached),
             owed,
-            rulings[0].routing,
+            reduce(Routing.together, (ruling.routing for ruling in rulings)),
             lambda: self._reasons([ruling.reasons() for ruling in rulings], listed),
         )
 

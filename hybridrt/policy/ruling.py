@@ -27,6 +27,19 @@ class Routing:
     unless_certified: float | None = None
     fit: tuple[str, ...] = ("escalate", "fail")
 
+    def together(self, other: Routing) -> Routing:
+        """Keep what both allow: the order of the first in the places of both, the triggers of both, the stricter certificate."""
+        first, second = (self, other) if not (self.fastest and not other.fastest) else (other, self)
+        certificates = [one for one in (self.unless_certified, other.unless_certified) if one is not None]
+        return Routing(
+            rule=self.rule if self.rule == other.rule else f"{self.rule} & {other.rule}",
+            order=tuple(place for place in first.order if second.fastest or place in second.order),
+            fastest=self.fastest and other.fastest,
+            escalate=self.escalate & other.escalate,
+            unless_certified=min(certificates, default=None),
+            fit=tuple(remedy for remedy in self.fit if remedy in other.fit),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Standing:
