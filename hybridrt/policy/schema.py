@@ -18,13 +18,14 @@ from hybridrt.signals import UNKNOWN
 
 FILE_NAME = "policy-1.schema.json"
 
+_HOLDS = "What must hold of the request; all entries together."
 _IDENTIFIER = "^[a-z0-9][a-z0-9._-]{0,63}$"
 _DAY = {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "description": "A day, written 2026-11-30."}
 
 _EFFECTS: Mapping[Effect, str] = {
     Effect.PERMIT: "Allows requests to recipients. It needs a sure yes; without a permit nothing leaves the device.",
     Effect.FORBID: "Stops requests, whatever is permitted. It also acts when the answer is unknown.",
-    Effect.REQUIRE: "Stops requests to recipients that do not meet `must`. It also acts when the answer is unknown.",
+    Effect.REQUIRE: "Stops requests to recipients that do not meet must. It also acts when the answer is unknown.",
     Effect.OBLIGE: "Adds duties to requests. It also acts when the answer is unknown.",
 }
 
@@ -54,7 +55,7 @@ def schema(vocabulary: Vocabulary = STANDARD) -> dict[str, Any]:
         ),
         "declared": _object(
             "What your application may settle by declaring it, where no detector could say. A finding is never overruled.",
-            {"settles_unknown": _words(("sensitivity", "labels", *labels), "`sensitivity`, single labels, or `labels` for all of them.")},
+            {"settles_unknown": _words(("sensitivity", "labels", *labels), "sensitivity, single labels, or labels for all of them.")},
         ),
         "recipients": _list(_recipient(), "Everybody who may ever receive a request. Whoever is not listed cannot be reached at all.")
         | {"minItems": 1, "maxItems": MAX_RECIPIENTS},
@@ -75,18 +76,20 @@ def schema(vocabulary: Vocabulary = STANDARD) -> dict[str, Any]:
             "labels": _words(labels, "Kinds of data in the request.", labels),
             "data": _data(in_claim=False),
             "claimed_data": _data(in_claim=True),
-            "condition": _object("What must hold of the request; all entries together.", _conditions(vocabulary, in_claim=False)),
-            "claimed": _object("What must hold of the request; all entries together.", _conditions(vocabulary, in_claim=True)),
+            "condition": _object(_HOLDS, _conditions(vocabulary, in_claim=False), title="a mapping such as {data: [health]}"),
+            "claimed": _object(_HOLDS, _conditions(vocabulary, in_claim=True), title="a mapping such as {data: [health]}"),
             "recipient_test": _recipient_test(),
             "request": _request(vocabulary),
-            "duties": _duties(),
-            "expected_duties": _duties(is_expected=True),
+            "duties": _duties(labels),
+            "expected_duties": _duties(labels, is_expected=True),
         },
     }
 
 
-def _object(about: str, properties: Mapping[str, Any], needed: Iterable[str] = ()) -> dict[str, Any]:
+def _object(about: str, properties: Mapping[str, Any], needed: Iterable[str] = (), title: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {"type": "object", "additionalProperties": False, "properties": dict(properties), "minProperties": 1}
+    # An editor names what it expected by the title.
+    found |= {"title": title} if title else {}
     return found | ({"required": list(needed)} if needed else {}) | ({"description": about} if about else {})
 
 
@@ -105,7 +108,8 @@ def _name(about: str) -> dict[str, Any]:
 def _word(words: Iterable[str], about: str, each: Mapping[str, str] | None = None) -> dict[str, Any]:
     """One word of a list. Where each has a meaning, editors show it beside the word."""
     known = list(words)
-    hover = "" if each is None else "\n".join(f"- `{word}`: {each[word]}" for word in known if word in each)
+    # No backticks in descriptions: editors show them as they stand.
+    hover = "" if each is None else "\n".join(f"- {word}: {each[word]}" for word in known if word in each)
     return {"enum": known, "description": f"{about}\n{hover}".strip()}
 
 
@@ -144,7 +148,7 @@ def _asked(field: Field, *, in_claim: bool) -> dict[str, Any]:
 
 def _data(*, in_claim: bool) -> dict[str, Any]:
     operators = ("any_of", "none_of", "unknown_any_of") if in_claim else ("any_of", "none_of")
-    about = "Kinds of data in the request: one label, a list of which one is enough, `any_of`, or `none_of`."
+    about = "Kinds of data in the request: one label, a list of which one is enough, any_of, or none_of."
     return {"anyOf": [_ref("labels"), _object("", {name: _ref("labels") for name in operators})], "description": about}
 
 
@@ -155,7 +159,7 @@ def _recipient() -> dict[str, Any]:
     ended = _object(
         "A contract, and the day it ends; after that the recipient is out.", {"ref": _text("Its name."), "until": _DAY}, ("ref",)
     )
-    contract = {"anyOf": [{"const": "none"}, ended], "description": "`none`, or `{ref: ..., until: 2027-01-31}`."}
+    contract = {"anyOf": [{"const": "none"}, ended], "description": "none, or {ref: ..., until: 2027-01-31}."}
     local = {"if": {"properties": {"kind": {"enum": ["local", "device"]}}, "required": ["kind"]}}
     local |= {"then": {"properties": {"adapter": False, "endpoint": False}}, "else": {"required": ["adapter", "endpoint"]}}
     recipient = _object(
@@ -163,7 +167,7 @@ def _recipient() -> dict[str, Any]:
         {
             "id": _name("Your name for it."),
             "kind": _word([*KINDS, "device"], "Where it stands.", KINDS),
-            "adapter": _name("The wire it speaks, such as `openai`, `anthropic`, `gemini` or `bedrock`."),
+            "adapter": _name("The wire it speaks, such as openai, anthropic, gemini or bedrock."),
             "endpoint": _text("Its address. A cloud is reached by https; a server of your own network may use http."),
             "legal_entity": _text("The company behind it, as your contract names it."),
             "region": _word(REGIONS, "Where it processes."),
@@ -201,6 +205,7 @@ def _recipient_test() -> dict[str, Any]:
             "dpa": _either_of(contract),
             "baa": _either_of({**contract, "description": TESTS["baa"]}),
         },
+        title="a mapping such as {kind: off_device}",
     )
 
 
@@ -210,7 +215,7 @@ def _either_of(words: dict[str, Any]) -> dict[str, Any]:
 
 
 def _when() -> dict[str, Any]:
-    return {"anyOf": [{"const": "always"}, _ref("condition")], "description": "`always`, or what must hold of the request."}
+    return {"anyOf": [_ref("condition"), {"const": "always"}], "description": "always, or what must hold of the request."}
 
 
 def _rule() -> dict[str, Any]:
@@ -238,14 +243,14 @@ def _of_effect(effect: Effect, needed: Iterable[str], optional: Iterable[str]) -
     return {"if": {"properties": {"effect": {"const": str(effect)}}, "required": ["effect"]}, "then": then}
 
 
-def _duties(*, is_expected: bool = False) -> dict[str, Any]:
-    return _object("Duties.", {name: _duty(duty, is_expected=is_expected) for name, duty in DUTIES.items()})
+def _duties(labels: Iterable[str], *, is_expected: bool = False) -> dict[str, Any]:
+    return _object("Duties.", {name: _duty(duty, labels, is_expected=is_expected) for name, duty in DUTIES.items()})
 
 
-def _duty(duty: Duty, *, is_expected: bool) -> dict[str, Any]:
+def _duty(duty: Duty, labels: Iterable[str], *, is_expected: bool) -> dict[str, Any]:
     found: dict[str, Any]
     if duty.words is LABEL_WORDS:
-        found = {"allOf": [_ref("labels")], "description": duty.about}
+        found = _words(labels, duty.about)
     elif duty.join == LEAST:
         found = {"type": "number", "minimum": 0, "description": duty.about}
     elif duty.join == MOST:
@@ -263,13 +268,13 @@ def _route() -> dict[str, Any]:
     place = _word([*PLACES, "local"], "A place.")
     share: dict[str, Any] = {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1}
     return _object(
-        "The first entry whose condition surely holds applies; the last has no `when`.",
+        "The first entry whose condition surely holds applies; the last has no when.",
         {
             "id": _name("Its name."),
             "when": _when(),
             "order": {
                 "anyOf": [{"const": "fastest"}, {"type": "array", "items": place, "minItems": 1, "uniqueItems": True}],
-                "description": "Places in the order they are tried, or `fastest`. A place that is left out is not used.",
+                "description": "Places in the order they are tried, or fastest. A place that is left out is not used.",
             },
             "escalate": _object(
                 "When the next place is tried.",
@@ -289,7 +294,7 @@ def _route() -> dict[str, Any]:
 
 def _claim(vocabulary: Vocabulary) -> dict[str, Any]:
     inner = _object(
-        "Requests of this class never reach these recipients. Here `unknown` may be named.",
+        "Requests of this class never reach these recipients. Here unknown may be named.",
         {**_conditions(vocabulary, in_claim=True), "reaches": _ref("recipient_test")},
         ("reaches",),
     )
@@ -313,7 +318,7 @@ def _test() -> dict[str, Any]:
         "must_not_reach": {**names, "description": "These may not."},
         "decided_by": {"type": "array", "items": _name("A rule."), "description": "These rules made the difference, perhaps among others."},
         "obligations": _ref("expected_duties"),
-        "outcome": _word(OUTCOMES, "`leaves`: somebody off the device may; `stays`: only the device; `refused`: nobody."),
+        "outcome": _word(OUTCOMES, "leaves: somebody off the device may; stays: only the device; refused: nobody."),
     }
     expect = _object("What must come of it.", expected)
     return _object(

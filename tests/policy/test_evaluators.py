@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from hybridrt.policy import load, shipped_policies
 from hybridrt.policy import rules as reference
 from hybridrt.policy.cedar import entities, export
 from hybridrt.policy.cedar import request as cedar_request
@@ -75,6 +76,19 @@ def test_cedar_decides_more_than_ten_thousand_exported_pairs_as_we_do():
             assert answer.allowed is (name in policy.decide(facts, TODAY).may_reach), (policy.rules, facts, name)
             compared += 1
     assert compared >= 10_000
+
+
+def test_cedar_decides_the_packs_as_we_do():
+    cedarpy = pytest.importorskip("cedarpy")
+    chance = random.Random(12)
+    for path in sorted(shipped_policies().glob("*.yaml")):
+        policy = load(path)
+        text, known = export(policy, TODAY), entities(policy, TODAY)
+        asked = [replace(random_policy.facts(chance), task="chat", injection="low") for _ in range(8)]
+        questions = [(facts, one.id) for facts in asked for one in policy.recipients]
+        answers = cedarpy.is_authorized_batch([cedar_request(facts, name, policy.vocabulary) for facts, name in questions], text, known)
+        for (facts, name), answer in zip(questions, answers, strict=True):
+            assert answer.allowed is (name in policy.decide(facts, TODAY).may_reach), (path.stem, facts, name)
 
 
 def cases(seed: int, count: int = 150):

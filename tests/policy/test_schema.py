@@ -62,7 +62,7 @@ def test_every_field_and_label_has_words_to_hover_over():
     condition = SCHEMA["definitions"]["condition"]["properties"]
     assert set(condition) == {*FIELDS, "data", "any", "unless"}
     assert all(len(SCHEMA["definitions"][f"field_{name}"]["description"]) > 10 for name in FIELDS)
-    assert all(f"`{label}`: {about}" in SCHEMA["definitions"]["labels"]["description"] for label, about in LABELS.items())
+    assert all(f"- {label}: {about}" in SCHEMA["definitions"]["labels"]["description"] for label, about in LABELS.items())
 
 
 def test_the_file_beside_the_packs_is_the_one_made_from_the_vocabulary():
