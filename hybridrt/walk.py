@@ -40,6 +40,7 @@ from hybridrt.obligation import output_bound
 from hybridrt.request import Message, Request
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
+from hybridrt.window.fit import why_too_long
 
 if TYPE_CHECKING:
     from hybridrt.egress.gate import Clearance
@@ -124,6 +125,8 @@ class Walk:
         outcome, detail = "cancelled", ""
         try:
             call = self._call(target, number)
+            if not target.place.is_device and (overflow := why_too_long(self.decision.signals.tokens, call.max_output_tokens, target)):
+                raise overflow
             await self._ask_person(target)
             async with aclosing(self.backends[target.id].answer(call)) as answer:
                 async for event in self._in_time(answer):

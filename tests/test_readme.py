@@ -20,8 +20,6 @@ def python_blocks() -> list:
     """Each Python block of the documents, with what it is said to print. A block that shows only a part is marked `python fragment`."""
     found = []
     for document in DOCUMENTS:
-        if not document.exists():
-            continue
         for number, (language, mark, code, printed) in enumerate(BLOCK.findall(document.read_text(encoding="utf-8"))):
             if language == "python" and "fragment" not in mark:
                 found.append(pytest.param(code, printed, id=f"{document.name}-{number}"))
@@ -56,3 +54,14 @@ def test_an_example_runs(example: str, tmp_path: Path):
 
 def test_the_readme_begins_with_code_that_is_run():
     assert python_blocks(), "no block of the README is executed"
+
+
+LINK = re.compile(r"\]\((?!https?:)([^)#]+)[^)]*\)")
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *sorted((ROOT / "docs").rglob("*.md"))], ids=lambda path: path.name)
+def test_every_link_of_a_page_leads_somewhere(document: Path):
+    text = document.read_text(encoding="utf-8")
+    missing = [link for link in LINK.findall(text) if not (document.parent / link).exists()]
+    assert not missing
+    assert "FIGURES" not in text

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from hybridrt.application import Application, Binding
 from hybridrt.errors import (
     BrokenStream,
     BugError,
@@ -26,8 +27,9 @@ from hybridrt.errors import (
 )
 from hybridrt.event import Done, Finish, Reasoning, Route, Text, Usage
 from hybridrt.request import ToolCall
+from hybridrt.router import Router
 from hybridrt.target import Price
-from hybridrt.testing import ScriptedBackend, Wait
+from hybridrt.testing import MemoryLedger, ScriptedBackend, Wait
 
 ASK = "What is the capital of France?"
 
@@ -398,6 +400,37 @@ async def test_e10_what_the_gate_stops_is_answered_on_the_device_and_by_nobody_e
         with pytest.raises(type(failure)):
             await router.infer(ASK, only="off_device")
     assert not backends["beta"].calls
+
+
+LONG = "the river rose again and nobody wrote it down " * 2000
+
+
+@pytest.mark.parametrize(
+    ("limits", "options", "numbers"),
+    [
+        ({"window": 1000}, {}, (1000, False)),
+        ({"window": 1_000_000}, {}, None),
+        ({}, {}, None),
+        ({"max_output_tokens": 5}, {"max_output_tokens": 6}, (5, True)),
+        ({"max_output_tokens": 5}, {"max_output_tokens": 5}, None),
+        ({"window": 12_000}, {"max_output_tokens": 1000}, (12_000, False)),
+    ],
+)
+async def test_e7_what_cannot_fit_is_not_sent_and_not_cut(policy_file, limits, options, numbers):
+    cloud = ScriptedBackend("done")
+    application = Application(policies=(policy_file(),), bindings=(Binding("alpha", "m", **limits),))
+    backends = {"factory": ScriptedBackend("x"), "alpha": cloud}
+    async with Router.open(application, backends=backends, ledger=MemoryLedger()) as router:
+        if numbers is None:
+            assert (await router.infer(LONG, only="off_device", **options)).text == "done"
+            assert cloud.calls[0].messages[0].text == LONG
+            assert cloud.calls[0].max_output_tokens == options.get("max_output_tokens")
+            return
+        with pytest.raises(ContextOverflowError) as caught:
+            await router.infer(LONG, only="off_device", **options)
+    assert caught.value.window == numbers[0]
+    assert caught.value.needed > caught.value.window
+    assert not cloud.calls
 
 
 async def test_fastest_learns_from_the_answers(open_router):
