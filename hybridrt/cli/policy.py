@@ -131,23 +131,33 @@ def _say_survivors(score: Score) -> None:
 
 
 @policy.command()
-@click.argument("file")
-@click.argument("requests", type=click.File(encoding="utf-8", errors="replace"), default="-")
+@click.argument("names", metavar="[FILE] [REQUESTS]", nargs=-1)
+@click.option("--policy", "file", help="The policy; then only REQUESTS is given.")
 @_AS_OF
 @_AS_JSON
 @_loudly
-def decide(file: str, requests: Any, *, as_of: date | None, as_json: bool) -> None:
+def decide(names: tuple[str, ...], *, file: str | None, as_of: date | None, as_json: bool) -> None:
     """Decide REQUESTS (lines of JSON, by default from the input) under FILE. Nothing is sent."""
+    given = list(names) if file is not None else list(names[1:])
+    file = file if file is not None or not names else names[0]
+    if file is None or len(given) > 1:
+        raise click.UsageError("give a policy, and at most one file of requests")
+    requests = click.File(encoding="utf-8", errors="replace").convert(given[0] if given else "-", None, click.get_current_context())
+    sys.exit(0 if _decide(file, requests, as_of, as_json=as_json) else 1)
+
+
+def _decide(file: str, requests: Any, as_of: date | None, *, as_json: bool) -> bool:
+    """Decide line by line; say whether every line was a request."""
     from hybridrt.policy import load
     from hybridrt.policy.corpus import as_line, read_rows
     from hybridrt.policy.trial import widest_day
 
     loaded = load(file)
     day = as_of or widest_day(loaded)
-    failed = False
+    is_right = True
     for row in read_rows(requests, loaded.vocabulary, getattr(requests, "name", "-")):
         if isinstance(row, PolicyError):
-            failed = True
+            is_right = False
             said = {"id": row.line, "error": row.what, "hint": row.hint}
             click.echo(json.dumps(said) if as_json else f"{row}: {row.hint}", err=not as_json)
             continue
@@ -158,7 +168,7 @@ def decide(file: str, requests: Any, *, as_of: date | None, as_json: bool) -> No
         duties = ", ".join(f"{name} {value}" for name, value in line["obligations"].items())
         click.echo(f"{row.id}: may reach {', '.join(line['may_reach']) or 'nobody'}")
         click.echo(f"    decided by {', '.join(line['decided_by']) or 'no rule'}; owes {duties or 'nothing'}")
-    sys.exit(1 if failed else 0)
+    return is_right
 
 
 @policy.command(name="try")

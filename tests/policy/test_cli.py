@@ -72,6 +72,23 @@ def test_decide_reads_lines_and_goes_on_after_a_wrong_one():
     assert "public" in said[2]["hint"]
 
 
+def test_decide_takes_its_policy_in_front_or_by_name(tmp_path):
+    corpus = written(tmp_path, '{"id": 1, "sensitivity": "public"}', "corpus.jsonl")
+    said = {
+        run("decide", *arguments, "--json", given=corpus.read_text()).output
+        for arguments in (
+            ["private-first"],
+            ["private-first", corpus],
+            ["--policy", "private-first"],
+            [corpus, "--policy", "private-first"],
+        )
+    }
+    assert len(said) == 1
+    assert json.loads(said.pop())["id"] == 1
+    for arguments in ([], ["a", "b", "c"], ["a", "b", "--policy", "private-first"], ["private-first", tmp_path / "absent.jsonl"]):
+        assert CliRunner().invoke(policy, ["decide", *map(str, arguments)]).exit_code == 2
+
+
 def test_decide_reads_what_the_classifier_prints():
     row = {
         "id": 7,
@@ -96,7 +113,7 @@ def test_decide_reads_what_the_classifier_prints():
 def test_a_line_of_text_without_labels_is_not_taken_for_a_harmless_request():
     result = run("decide", "private-first", "--json", given='{"id": 1, "text": "my password is x"}')
     assert result.exit_code == 1
-    assert "classify" in json.loads(result.output)["hint"]
+    assert "classify it first" in json.loads(result.output)["hint"]
 
 
 @pytest.mark.parametrize(
