@@ -126,7 +126,7 @@ def _say_survivors(score: Score) -> None:
         else:
             weakened.setdefault(change.rule, []).append(change.what)
     for rule, ways in weakened.items():
-        more = f" (and {len(ways) - 1} more ways)" if len(ways) > 1 else ""
+        more = f" (and {len(ways) - 1} more)" if len(ways) > 1 else ""
         click.echo(f"         nobody would notice: {rule} with {ways[0]}{more}")
 
 
