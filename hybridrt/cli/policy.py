@@ -40,18 +40,25 @@ _AS_OF = click.option("--as-of", type=_Day(), help="Decide as on this day; by de
 
 
 def _loudly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say a wrong file in two lines and end with 1."""
+    """Say what is wrong with a file in two lines and end with 1."""
     from functools import wraps
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> Any:
+        from hybridrt.policy.space import TooLargeError
+
         try:
             return command(*args, **options)
         except PolicyError as error:
-            click.echo(str(error), err=True)
-            if error.hint:
-                click.echo(f"  {error.hint}", err=True)
-            sys.exit(1)
+            said, hint = str(error), error.hint
+        except TooLargeError:
+            said, hint = "the policy has more classes of request than can be walked", "use fewer fields and kinds of data in its rules"
+        except OSError as error:
+            said, hint = f"{error.filename}: {(error.strerror or 'it cannot be used').lower()}", ""
+        click.echo(said, err=True)
+        if hint:
+            click.echo(f"  {hint}", err=True)
+        sys.exit(1)
 
     return run
 
@@ -91,6 +98,8 @@ def _say_check(result: Check, file: str) -> None:
     from hybridrt.policy.trial import as_request
 
     passed = sum(trial.passed for trial in result.trials)
+    if result.pairs and not (result.trials or result.verdicts):
+        click.echo("no tests and no claims: nothing says what this policy is for")
     if result.trials or result.verdicts:
         click.echo(f"{passed}/{len(result.trials)} tests pass and exercise {result.coverage:.0%} of the rules")
     for trial in result.trials:
@@ -229,13 +238,9 @@ def diff(old: str, new: str, *, no_new_egress: bool, as_of: date | None, as_json
     """Say what NEW changes in meaning: who may reach whom, and what is owed."""
     from hybridrt.policy import load
     from hybridrt.policy.diff import diff as compare
-    from hybridrt.policy.space import TooLargeError
 
     before, after = load(old), load(new)
-    try:
-        found = compare(before, after, (as_of, as_of) if as_of else None)
-    except TooLargeError:
-        raise PolicyError("the two policies together have more classes than can be walked", file=new, code="too_large") from None
+    found = compare(before, after, (as_of, as_of) if as_of else None)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from hybridrt.cli.policy import policy
 from hybridrt.policy import load, shipped_policies
+from hybridrt.policy.vocabulary import LABELS
 from tests.policy.test_bad_input import DEVICE, EXAMPLES, written
 
 ROOT = Path(__file__).parents[2]
@@ -198,6 +199,20 @@ def test_a_wrong_file_is_two_lines_and_no_traceback(tmp_path, command):
     assert result.exit_code == 1
     assert "x.yaml:5:1" in result.output
     assert "did you mean `rules`?" in result.output
+
+
+def test_what_cannot_be_walked_or_written_is_said_and_no_traceback(tmp_path):
+    labels = list(LABELS)[:24]
+    rules = "".join(
+        f"  - {{id: f{label}, effect: forbid, when: {{data: [{label}], consent: [none]}}, to: {{kind: cloud}}}}\n" for label in labels
+    )
+    path = written(tmp_path, DEVICE + '  - {id: c, kind: cloud, adapter: a, endpoint: "https://a.example"}\nrules:\n' + rules)
+    for arguments in (["ropa", path], ["diff", path, path]):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert "more classes" in result.output
+    assert run("schema", tmp_path / "absent" / "s.json").exit_code == 1
+    assert run("init", "private-first", path).exit_code == 1
 
 
 def test_the_policy_in_the_readme_holds_and_so_does_each_rule_it_shows(tmp_path):
