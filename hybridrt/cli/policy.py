@@ -40,18 +40,25 @@ _AS_OF = click.option("--as-of", type=_Day(), help="Decide as on this day; by de
 
 
 def _loudly(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Say a wrong file in two lines and end with 1."""
+    """Say what is wrong with a file in two lines and end with 1."""
     from functools import wraps
 
     @wraps(command)
     def run(*args: Any, **options: Any) -> Any:
+        from hybridrt.policy.space import TooLargeError
+
         try:
             return command(*args, **options)
         except PolicyError as error:
-            click.echo(str(error), err=True)
-            if error.hint:
-                click.echo(f"  {error.hint}", err=True)
-            sys.exit(1)
+            said, hint = str(error), error.hint
+        except TooLargeError:
+            said, hint = "the policy has more classes of request than can be walked", "use fewer fields and kinds of data in its rules"
+        except OSError as error:
+            said, hint = f"{error.filename}: {(error.strerror or 'it cannot be used').lower()}", ""
+        click.echo(said, err=True)
+        if hint:
+            click.echo(f"  {hint}", err=True)
+        sys.exit(1)
 
     return run
 
@@ -91,6 +98,8 @@ def _say_check(result: Check, file: str) -> None:
     from hybridrt.policy.trial import as_request
 
     passed = sum(trial.passed for trial in result.trials)
+    if result.pairs and not (result.trials or result.verdicts):
+        click.echo("no tests and no claims: nothing says what this policy is for")
     if result.trials or result.verdicts:
         click.echo(f"{passed}/{len(result.trials)} tests pass and exercise {result.coverage:.0%} of the rules")
     for trial in result.trials:
@@ -126,28 +135,38 @@ def _say_survivors(score: Score) -> None:
         else:
             weakened.setdefault(change.rule, []).append(change.what)
     for rule, ways in weakened.items():
-        more = f" (and {len(ways) - 1} more ways)" if len(ways) > 1 else ""
+        more = f" (and {len(ways) - 1} more)" if len(ways) > 1 else ""
         click.echo(f"         nobody would notice: {rule} with {ways[0]}{more}")
 
 
 @policy.command()
-@click.argument("file")
-@click.argument("requests", type=click.File(encoding="utf-8", errors="replace"), default="-")
+@click.argument("names", metavar="[FILE] [REQUESTS]", nargs=-1)
+@click.option("--policy", "file", help="The policy; then only REQUESTS is given.")
 @_AS_OF
 @_AS_JSON
 @_loudly
-def decide(file: str, requests: Any, *, as_of: date | None, as_json: bool) -> None:
+def decide(names: tuple[str, ...], *, file: str | None, as_of: date | None, as_json: bool) -> None:
     """Decide REQUESTS (lines of JSON, by default from the input) under FILE. Nothing is sent."""
+    given = list(names) if file is not None else list(names[1:])
+    file = file if file is not None or not names else names[0]
+    if file is None or len(given) > 1:
+        raise click.UsageError("give a policy, and at most one file of requests")
+    requests = click.File(encoding="utf-8", errors="replace").convert(given[0] if given else "-", None, click.get_current_context())
+    sys.exit(0 if _decide(file, requests, as_of, as_json=as_json) else 1)
+
+
+def _decide(file: str, requests: Any, as_of: date | None, *, as_json: bool) -> bool:
+    """Decide line by line; say whether every line was a request."""
     from hybridrt.policy import load
     from hybridrt.policy.corpus import as_line, read_rows
     from hybridrt.policy.trial import widest_day
 
     loaded = load(file)
     day = as_of or widest_day(loaded)
-    failed = False
+    is_right = True
     for row in read_rows(requests, loaded.vocabulary, getattr(requests, "name", "-")):
         if isinstance(row, PolicyError):
-            failed = True
+            is_right = False
             said = {"id": row.line, "error": row.what, "hint": row.hint}
             click.echo(json.dumps(said) if as_json else f"{row}: {row.hint}", err=not as_json)
             continue
@@ -158,7 +177,7 @@ def decide(file: str, requests: Any, *, as_of: date | None, as_json: bool) -> No
         duties = ", ".join(f"{name} {value}" for name, value in line["obligations"].items())
         click.echo(f"{row.id}: may reach {', '.join(line['may_reach']) or 'nobody'}")
         click.echo(f"    decided by {', '.join(line['decided_by']) or 'no rule'}; owes {duties or 'nothing'}")
-    sys.exit(1 if failed else 0)
+    return is_right
 
 
 @policy.command(name="try")
@@ -219,13 +238,9 @@ def diff(old: str, new: str, *, no_new_egress: bool, as_of: date | None, as_json
     """Say what NEW changes in meaning: who may reach whom, and what is owed."""
     from hybridrt.policy import load
     from hybridrt.policy.diff import diff as compare
-    from hybridrt.policy.space import TooLargeError
 
     before, after = load(old), load(new)
-    try:
-        found = compare(before, after, (as_of, as_of) if as_of else None)
-    except TooLargeError:
-        raise PolicyError("the two policies together have more classes than can be walked", file=new, code="too_large") from None
+    found = compare(before, after, (as_of, as_of) if as_of else None)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:

@@ -109,6 +109,7 @@ class Compiled:
         "_routings",
         "_rows_on",
         "_standing",
+        "_width",
     )
 
     def __init__(self, policy: Policy) -> None:
@@ -131,7 +132,8 @@ class Compiled:
         self._routings[0] = Routing()
         self._fields = tuple(_field_tables(written, policy.vocabulary))
         self._atoms, self._labels = _label_tables(written)
-        self._absent = _data_masks(self._atoms, len(written), 0, 0)
+        self._width = len(written)
+        self._absent = _data_masks(self._atoms, self._width, 0, 0)
         bits = [(self._bits_of(rule), rule) for rule in policy.rules]
         self._duties = [(mask, rule) for mask, rule in bits if rule.effect is Effect.OBLIGE]
         self._owing = _joined(mask for mask, _ in self._duties)
@@ -174,7 +176,7 @@ class Compiled:
             has |= labels.get(label, 0)
         for label in unknown:
             maybe |= labels.get(label, 0)
-        return _data_masks(self._atoms, len(self._owners) + len(self._routings), has, has | maybe) if has | maybe else self._absent
+        return _data_masks(self._atoms, self._width, has, has | maybe) if has | maybe else self._absent
 
     def _join_duties(self, bits: int) -> Mapping[str, Any]:
         return join_all(rule.do for mask, rule in self._duties if bits & mask)

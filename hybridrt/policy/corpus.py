@@ -1,6 +1,7 @@
 """Requests from a file of lines, decided: what a policy says about each, and what a change of policy would move.
 
-A line is a request as a test has it, or what `hybridrt classify --jsonl` prints. It holds labels and never words.
+A line is a request as a test has it, or the row of a classifier: its labels as `{"health": "present"}`, its complexity as
+`{"band": "hard"}`, and whatever it says beside. It holds labels and never words.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from hybridrt.signals import UNKNOWN
 
 # A request in labels is a few hundred characters; a line this long is another kind of file.
 MAX_LINE = 100_000
-# What the classifier says that no rule asks about.
+# What a classifier says that no rule asks about.
 _BESIDE = frozenset({"id", "findings", "tokens", "text"})
 
 
@@ -58,7 +59,7 @@ def _row(line: str, vocabulary: Vocabulary, file: str, number: int) -> Row:
         raise PolicyError("the line is not a JSON object", file=file, line=number, code="json", hint='such as {"id": 1, "data": ["phi"]}')
     request = value.get("request", value)
     if isinstance(request, dict) and "text" in request and "sensitivity" not in request:
-        hint = "run it through `hybridrt classify --jsonl` first: a policy decides about labels"
+        hint = "classify it first: a policy decides about `sensitivity` and `data`, not about words"
         raise PolicyError("the line holds a text and no labels", file=file, line=number, code="unclassified", hint=hint)
     name = value.get("id", number)
     known = name if isinstance(name, str | int) else number
@@ -66,7 +67,7 @@ def _row(line: str, vocabulary: Vocabulary, file: str, number: int) -> Row:
 
 
 def _flat(request: Mapping[str, Any]) -> dict[str, Any]:
-    """Write what the classifier prints as a request: labels in two lists, complexity as its band."""
+    """Write the row of a classifier as a request: labels in two lists, complexity as its band."""
     flat = {key: value for key, value in request.items() if key not in _BESIDE}
     if isinstance(flat.get("complexity"), dict):
         flat["complexity"] = flat["complexity"].get("band", UNKNOWN)

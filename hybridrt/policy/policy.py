@@ -132,6 +132,17 @@ class Intersection:
     """Several policies that all have to agree: a recipient must survive each, and every duty of each is owed."""
 
     policies: tuple[Policy, ...]
+    _listed: tuple[Recipient, ...] = field(init=False, repr=False)
+    _vocabulary: Vocabulary = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        first, *others = self.policies
+        vocabulary = first.vocabulary
+        for policy in others:
+            vocabulary = vocabulary.together(policy.vocabulary)
+        object.__setattr__(self, "_vocabulary", vocabulary)
+        listed = tuple(one for one in first.recipients if all(_lists(policy, one) for policy in others))
+        object.__setattr__(self, "_listed", listed)
 
     @property
     def name(self) -> str:
@@ -156,7 +167,7 @@ class Intersection:
     @property
     def recipients(self) -> tuple[Recipient, ...]:
         """Those that every policy lists, as the first one describes them."""
-        return tuple(one for one in self.policies[0].recipients if all(_lists(policy, one) for policy in self.policies[1:]))
+        return self._listed
 
     @property
     def valid_until(self) -> date | None:
@@ -171,10 +182,7 @@ class Intersection:
     @property
     def vocabulary(self) -> Vocabulary:
         """Every word some policy knows; to a policy that does not know it, it counts as unknown."""
-        result = self.policies[0].vocabulary
-        for policy in self.policies[1:]:
-            result = result.together(policy.vocabulary)
-        return result
+        return self._vocabulary
 
     def closed_reason(self, today: date) -> str | None:
         """Say why nothing may leave the device on a day."""

@@ -58,6 +58,7 @@ WRONG = [
     (DEVICE + "owner: a\u202eb\n", "character", 5, "hidden"),
     (DEVICE + "owner: a # \u2028rules: []\n", "character", 5, "hidden"),
     (DEVICE + "owner: 'a\x00b'\n", "character", 5, "hidden"),
+    (DEVICE + "owner: a # all is well\rrules: []\n", "character", 5, "hidden"),
     (b"\xef\xbb\xbf" + DEVICE.encode(), "encoding", 1, "byte order mark"),
     (DEVICE.encode("utf-16"), "encoding", 1, "UTF-16"),
     (DEVICE.encode() + b"owner: \xff\n", "encoding", 5, "UTF-8"),
@@ -400,6 +401,10 @@ def test_words_are_read_as_yaml_1_2_reads_them(tmp_path):
     assert load(written(tmp_path, older)).rules[0].do == policy.rules[0].do
     assert load(written(tmp_path, older)).rules[0].when == policy.rules[0].when
     assert policy.version == "2026.10"
+
+
+def test_lines_may_end_as_windows_ends_them(tmp_path):
+    assert load(written(tmp_path, DEVICE.replace("\n", "\r\n"))).recipients == load(written(tmp_path, DEVICE)).recipients
 
 
 def test_a_bare_name_is_a_shipped_pack_and_an_unknown_one_says_what_to_do():

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from hybridrt.cli.policy import policy
 from hybridrt.policy import load, shipped_policies
+from hybridrt.policy.vocabulary import LABELS
 from tests.policy.test_bad_input import DEVICE, EXAMPLES, written
 
 ROOT = Path(__file__).parents[2]
@@ -72,6 +73,23 @@ def test_decide_reads_lines_and_goes_on_after_a_wrong_one():
     assert "public" in said[2]["hint"]
 
 
+def test_decide_takes_its_policy_in_front_or_by_name(tmp_path):
+    corpus = written(tmp_path, '{"id": 1, "sensitivity": "public"}', "corpus.jsonl")
+    said = {
+        run("decide", *arguments, "--json", given=corpus.read_text()).output
+        for arguments in (
+            ["private-first"],
+            ["private-first", corpus],
+            ["--policy", "private-first"],
+            [corpus, "--policy", "private-first"],
+        )
+    }
+    assert len(said) == 1
+    assert json.loads(said.pop())["id"] == 1
+    for arguments in ([], ["a", "b", "c"], ["a", "b", "--policy", "private-first"], ["private-first", tmp_path / "absent.jsonl"]):
+        assert CliRunner().invoke(policy, ["decide", *map(str, arguments)]).exit_code == 2
+
+
 def test_decide_reads_what_the_classifier_prints():
     row = {
         "id": 7,
@@ -96,7 +114,7 @@ def test_decide_reads_what_the_classifier_prints():
 def test_a_line_of_text_without_labels_is_not_taken_for_a_harmless_request():
     result = run("decide", "private-first", "--json", given='{"id": 1, "text": "my password is x"}')
     assert result.exit_code == 1
-    assert "classify" in json.loads(result.output)["hint"]
+    assert "classify it first" in json.loads(result.output)["hint"]
 
 
 @pytest.mark.parametrize(
@@ -181,6 +199,20 @@ def test_a_wrong_file_is_two_lines_and_no_traceback(tmp_path, command):
     assert result.exit_code == 1
     assert "x.yaml:5:1" in result.output
     assert "did you mean `rules`?" in result.output
+
+
+def test_what_cannot_be_walked_or_written_is_said_and_no_traceback(tmp_path):
+    labels = list(LABELS)[:24]
+    rules = "".join(
+        f"  - {{id: f{label}, effect: forbid, when: {{data: [{label}], consent: [none]}}, to: {{kind: cloud}}}}\n" for label in labels
+    )
+    path = written(tmp_path, DEVICE + '  - {id: c, kind: cloud, adapter: a, endpoint: "https://a.example"}\nrules:\n' + rules)
+    for arguments in (["ropa", path], ["diff", path, path]):
+        result = run(*arguments)
+        assert result.exit_code == 1
+        assert "more classes" in result.output
+    assert run("schema", tmp_path / "absent" / "s.json").exit_code == 1
+    assert run("init", "private-first", path).exit_code == 1
 
 
 def test_the_policy_in_the_readme_holds_and_so_does_each_rule_it_shows(tmp_path):
