@@ -6,7 +6,6 @@ import json
 import sys
 from collections.abc import Callable
 from datetime import date
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,10 +87,11 @@ def check(file: str, *, strict: bool, as_of: date | None, as_json: bool) -> None
     sys.exit(0 if result.ok else 1)
 
 
-def _covered() -> frozenset[str] | None:
+def _covered() -> frozenset[str]:
     """Ask which labels an installed detector finds."""
-    covered: Callable[[], frozenset[str]] | None = getattr(import_module("hybridrt.sense"), "covered_labels", None)
-    return None if covered is None else covered()
+    from hybridrt.sense import covered_labels
+
+    return covered_labels()
 
 
 def _say_check(result: Check, file: str) -> None:
