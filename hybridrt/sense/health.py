@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
+from hybridrt.sense.insert import after_name, after_person
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import rows_of, wordset
 
@@ -30,20 +31,23 @@ _KIN = _one_of(
     "mother mom mum mommy mama father dad daddy papa parents? wife husband spouse partner girlfriend boyfriend fianc[eé]e? sons? "
     "daughters? child children kids? baby toddler newborn infant twins? brothers? sisters? siblings? ma pa nana granny granddad "
     "aunt auntie uncle cousin niece nephew friend bestie roommate flatmate colleague co-?worker boss manager employee neighbou?r "
-    r"teacher student girl boy ex gf bf hubby family [\w-]+[\s-](?:year|month|week)s?[\s-]old"
+    r"teacher student lodger tenant landlord landlady housemate "
+    r"carer nanny babysitter coach girl boy ex gf bf hubby family [\w-]+[\s-](?:year|month|week)s?[\s-]old"
 )
 _RELATIVE = rf"(?:grand|step|god|half-|ex-)?{_KIN}(?:-in-law)?"
 # A person, by the word the person is found by; everything about somebody's health begins at one of these. The blank (or
 # mark) before the word is part of the pattern: starting from it is several times faster than from every word boundary.
 _CUE = (
     r"[^a-z0-9](i|im|ive|he|she|we|my|our|his|her|their|me|him|us|pt|mr|mrs|ms|miss|patient|of\s(?:mine|ours)|as"
-    r"|mom|mum|mommy|dad|daddy|grandma|grandpa|granny|nana|hubby|wifey|(?<=[.!?\n]\s)(?:been|got|was|just|recently|diagnosed)"
+    r"|the(?=\s(?:client|resident|claimant|deceased|insured|lady|gentleman|employee|applicant|tenant|pupil|student|child|customer|caller"
+    r"|worker|man|woman|boy|girl|candidate|member)\b)"
+    r"|mom|mum|mommy|dad|daddy|grandma|grandpa|grandad|granddad|granny|gran|nana|hubby|wifey|(?<=[.!?\n]\s)(?:been|got|was|just|recently|diagnosed)"
     r"|(?<=\A\s)(?:been|got|was|just|recently|diagnosed))\b"
 )
 _WHO = (
     rf"(?:(?:i|im|ive|he|she|we|pt|of\s(?:mine|ours))\b(?:'ve|'m|'d|'s|'re)?"
     rf"|(?:my|our|his|her|their)\s(?:[\w'-]+\s){{0,2}}(?:{_RELATIVE}|patient|pt|client|resident)\b(?:'s)?"
-    r"|(?:mom|mum|mommy|dad|daddy|grandma|grandpa|granny|nana|hubby|wifey)\b(?:'s)?|as\s(?:someone|somebody|a\sperson)\b"
+    r"|(?:mom|mum|mommy|dad|daddy|grandma|grandpa|grandad|granddad|granny|gran|nana|hubby|wifey)\b(?:'s)?|as\s(?:someone|somebody|a\sperson)\b"
     rf"|(?<!\ba\s)(?<!\bevery\s)(?<!\beach\s)(?<!\bany\s)patient\b(?:'s)?|(?:mr|mrs|ms|miss)\b\.?\s\w+)"
 )
 # Words that may stand between a person and the verb, and that do not begin another clause.
@@ -53,7 +57,7 @@ _AUX = (
         "am is was were are be been being have has had having do did does may might could can will would think believe guess suspect know "
         "that also just recently really still now currently always already probably definitely actually clinically newly so very finally "
         "officially once never often sometimes both all not only got get getting who he she i they started keep keeps kept and to going "
-        r"a day in of age old since yesterday today last years? weeks? month ago \w+ly \d+ ,"
+        r"no longer a day in of age old since yesterday today last years? weeks? month ago \w+ly \d+ ,"
     )
     + ")"
 )
@@ -113,6 +117,8 @@ _FIGURES = {
 # In questions of an exam the patient is nobody. The writer's own words still count there.
 _EXAM = ("which of the following", "most likely diagnosis", "most appropriate next", "scenario 1 |", "answer choices", "\na. ", "\na) ")
 _FIRST_PERSON = frozenset({"i", "im", "ive", "we", "my", "our", "of mine", "of ours"})
+# Whose health it is that "my daughter has" tells, whatever else the sentence speaks of.
+_OWN_PERSON = _FIRST_PERSON | {"me", "us"}
 _NOT_NAMES = wordset(
     "What Who Which This It That There Here How When Where Why The A An If Is Are Was Were Do Does Did Can Could Would Should People "
     "Someone Somebody Anyone Everyone Nobody Patients Research Researchers Scientists Doctors Women Men Children Medicine Science Earth "
@@ -176,11 +182,16 @@ class _Reader:
         for cue_start, cue_end in reversed(self._cues[max(0, last - _NEAREST) : last]):
             if start - cue_start > _REACH or _stop().search(self._folded, cue_end, start):
                 break
-            if self._is_exam and self._folded[cue_start:cue_end] not in _FIRST_PERSON:
+            cue = self._folded[cue_start:cue_end]
+            if self._is_exam and cue not in _FIRST_PERSON:
                 continue
+            if cue not in _OWN_PERSON and self._is_fiction(start):
+                continue
+            # The clause as it stands, then without what is put between the person and the verb.
+            short = after_person(self._folded, cue_start, start, _WHO)
             for rule, pattern in _patterns()[kind]:
-                match = pattern.match(self._folded, cue_start, start)
-                if match and not _animal().search(match[0]) and (kind != "body" or _hurts().match(self._folded, end)):
+                match = pattern.match(self._folded, cue_start, start) or (pattern.match(short) if short else None)
+                if match and not self._is_animal(cue_start, start) and (kind != "body" or _hurts().match(self._folded, end)):
                     return rule
         if kind in _NAMEABLE and _in_my_body().match(self._folded, end):
             return "in-own-body"
@@ -200,8 +211,24 @@ class _Reader:
         return _other_noun().match(folded, end) is not None
 
     def _is_named(self, start: int) -> bool:
-        match = _named_person().search(self._text, max(0, start - _NAME_REACH), start)
-        return match is not None and match[1] not in _NOT_NAMES
+        first = max(0, start - _NAME_REACH)
+        match = _named_person().search(self._text, first, start)
+        if match is None:
+            first = max(0, start - _REACH)
+            match = _named_person().search(after_name(self._text, first, start))
+        if match is None or match[1] in _NOT_NAMES or match[1].lower() in _heads():
+            return False
+        return not self._is_fiction(start) and not self._is_animal(max(first, self._text.rfind(".", 0, start)), start)
+
+    def _is_animal(self, start: int, end: int) -> bool:
+        return _animal().search(self._folded, start, end) is not None
+
+    def _is_fiction(self, start: int) -> bool:
+        """Does the sentence say that it tells of somebody in a book, a film or a story to be written?"""
+        first = max(0, start - _REACH)
+        for match in _stop().finditer(self._folded, first, start):
+            first = match.end()
+        return _fiction().search(self._folded, first, start) is not None
 
     def _has_note(self, start: int, end: int) -> bool:
         """Does the same sentence hold a word that only clinical notes use?"""
@@ -218,7 +245,8 @@ def _occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
         end = at + len(term)
         if folded[end : end + 1] == "s":
             end += 1
-        if not folded[at - 1 : at].isalnum() and not folded[end : end + 1].isalnum():
+        # Part of a longer word, or of a name in code.
+        if not (folded[at - 1 : at].isalnum() or folded[end : end + 1].isalnum() or folded[at - 1 : at] == "_"):
             yield at, end
         at = folded.find(term, at + 1)
 
@@ -249,11 +277,11 @@ def _heads() -> dict[str, tuple[tuple[str, str], ...]]:
 @lru_cache(maxsize=1)
 def _patterns() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
     """Return, per kind of term, what must stand before it; each pattern ends where the term begins."""
-    undergoes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s|(?='))(?:{_GETS}|needs?|needed){_GAP}\Z")
+    undergoes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s|(?='))(?:{_GETS}|needs?|needed|start(?:s|ed|ing)?|having){_GAP}\Z")
     gets = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s|(?=')){_GETS}{_GAP}\Z")
     body = re.compile(rf"(?:my|our|his|her)(?:\s{_RELATIVE}'s)?\s(?:(?:left|right|upper|lower|whole)\s){{0,2}}\Z")
     own = re.compile(
-        rf"(?:my|our|his|her|(?:my|our|his|her)\s(?:[\w-]+\s)?{_RELATIVE}'s|patient's)\s(?:(?!(?:{_AWAY}|{_CLAUSE})\b)[\w'-]+\s){{0,3}}\Z"
+        rf"(?:my|our|his|her|(?:my|our|his|her)\s(?:[\w-]+\s)?{_RELATIVE}'s|patient's|(?:mr|mrs|ms|miss)\b\.?\s[\w-]+'s?)\s(?:(?!(?:{_AWAY}|{_CLAUSE})\b)[\w'-]+\s){{0,3}}\Z"
     )
     takes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?\s?{_TAKES}{_GAP}\Z")
     unsaid = re.compile(rf"(?:just\s|recently\s)?(?:been|got|was|diagnosed)(?:\s(?:been|diagnosed|with|as|told|on)){{0,3}}{_GAP}\Z")
@@ -286,10 +314,19 @@ def _animal() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
+def _fiction() -> re.Pattern[str]:
+    work = r"(?:novel|story|film|movie|book|show|series|play|episode|musical|manga|anime|game|comic|sitcom|drama|tale|fanfic|myth)"
+    return re.compile(
+        rf"\b(?:in|of|from)\s(?:the|this|that|a|her|his)\s(?:\w+\s){{0,2}}{work}\b|\b(?:main|fictional|title)\scharacter|\bprotagonist"
+        rf"|\b(?:write|draft|invent|imagine|create|continue)\s(?:me\s)?(?:an?|the)\s(?:\w+\s){{0,3}}(?:{work}|scene|screenplay|script|poem|character)\b"
+    )
+
+
+@lru_cache(maxsize=1)
 def _other_noun() -> re.Pattern[str]:
     # "A cancer researcher", "a pregnant dog": the term only describes what follows.
     return re.compile(
-        rf"[\s-](?:{_animal().pattern}|(?:research|specialist|awareness|charit|foundation|nurse|cells?\b|statistic|dataset|survey|clinic\b|ward\b|society)\w*)"
+        rf"[\s-](?:{_animal().pattern}|(?:research|specialist|awareness|charit|foundation|nurse|cells?\b|epidemic|outbreak|pandemic|era\b|fund|centre|center|institute|museum|conference|campaign|polic(?:y|ies)|prevention|statistic|dataset|survey|clinic\b|ward\b|society)\w*)"
     )
 
 
@@ -304,8 +341,9 @@ def _named_person() -> re.Pattern[str]:
         r"\b([A-Z][a-z]{1,20})(?:\s[A-Z][a-z'-]{1,20}){0,2}\s(?:(?:was|is|has\sbeen|had\sbeen|got|being|just\sgot)\s(?:recently\s"
         r"|just\s|newly\s)?"
         r"(?:diagnosed|treated|hospitali[sz]ed|being\streated)|has|suffers\sfrom|takes|is\son|is\staking|tested\spositive\sfor|is"
-        r"|died\sof)\s"
-        r"(?:(?:with|for|as|from|a|an|the|stage|type|severe|chronic|early|advanced|mild|\d)\s?){0,4}\Z"
+        r"|died\sof|had\sa)\s"
+        r"(?:(?:with|for|as|from|a|an|the|stage|type|severe|chronic|early|advanced|mild|\d)\s?){0,4}"
+        r"(?:(?<=\sdiagnosed\swith\s)[\w-]+\s|(?<=\streated\sfor\s)[\w-]+\s|(?<=\spositive\sfor\s)[\w-]+\s)?\Z"
     )
 
 

@@ -15,6 +15,7 @@ UNITS = (
     "password for my ", "pin for a b ", "token ", "secret_key_", "key for a b ", "bearer ", "login a ", "-----BEGIN PRIVATE KEY-----", "eyJa.", "https://a:",
     "sk-ant-", "i have had ", "my mother ", "my my ", "i am am cancer ", "i have hiv ", "cancer ", "John Smith has cancer ", "my knee ", "45 year old male pain ",
     "passport number ", "AB 12", "A", "\u200b", "é1", "\u04301", "\ufdfa", "ignore all ", "reveal your ", "seed word ", "a dot ", "a at a dot ", "%B4111111111111^",
+    "my son, a, ", "my son, a has cancer ", "Ana Bo, a, ", "John Smith, x, has cancer ", "the client, a 4, ",
     "--password ", "cvv ", "account number ", "\n", " ", ".", "{", "\x00", "\u202e", "x1 ", "call (1",
 )  # fmt: skip
 
