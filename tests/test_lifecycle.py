@@ -238,3 +238,148 @@ async def test_whoever_closes_from_inside_does_not_wait_for_itself(open_router):
     await ended(asked)
     with pytest.raises(ClosedError):
         await router.infer(ASK)
+
+
+# --- the sync router ---
+
+
+def in_thread(function, *args):
+    """Run a function in a thread that cannot keep the test runner from ending; its outcome, error or value."""
+    outcome: list[object] = []
+
+    def run() -> None:
+        try:
+            outcome.append(function(*args))
+        except BaseException as error:
+            outcome.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    return thread, outcome
+
+
+def outcome_of(started) -> object:
+    thread, outcome = started
+    thread.join(SOON_S)
+    assert outcome, "whoever waits in a router that closes hears of it"
+    return outcome[0]
+
+
+def hold_until(claim) -> None:
+    until = time.monotonic() + SOON_S
+    while not claim():
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def opened_sync(open_router, **given) -> sync.Router:
+    return sync.Router(open_router(**given)).__enter__()
+
+
+@pytest.mark.parametrize("callers", [1, 8])
+def test_closing_a_sync_router_ends_those_who_wait_in_it(open_router, callers):
+    device = ScriptedBackend(Wait(60))
+    router = opened_sync(open_router, backends={"factory": device})
+    asked = [in_thread(router.infer, ASK) for _ in range(callers)]
+    hold_until(lambda: len(device.calls) == callers)
+    assert outcome_of(in_thread(router.close)) is None
+    assert all(isinstance(outcome_of(each), ClosedError) for each in asked)
+
+
+def test_calls_that_meet_the_close_of_a_sync_router_never_hang(open_router):
+    for _ in range(10):
+        router = opened_sync(open_router, backends={"factory": ScriptedBackend("x")})
+        go = threading.Event()
+
+        def ask(router=router, go=go):
+            go.wait()
+            for _ in range(50):
+                router.infer(ASK)
+
+        asked = [in_thread(ask) for _ in range(4)]
+        closing = in_thread(lambda router=router, go=go: (go.wait(), time.sleep(random.random() * 0.01), router.close()))
+        go.set()
+        assert not isinstance(outcome_of(closing), BaseException)
+        assert all(isinstance(outcome_of(each), ClosedError | None) for each in asked)
+
+
+def test_a_sync_stream_goes_on_after_close_with_an_error_and_no_noise(open_router):
+    router = opened_sync(open_router, backends={"factory": ScriptedBackend(["a", "b", "c"])})
+    events = router.stream(ASK)
+    next(events)
+    router.close()
+    with pytest.raises(ClosedError):
+        next(events)
+    fresh = router.stream(ASK)
+    with pytest.raises(ClosedError):
+        next(fresh)
+    del events, fresh
+    gc.collect()  # whatever is said here becomes an error of this test
+
+
+def test_a_sync_stream_that_is_collected_on_the_loops_thread_stops_nothing(open_router):
+    device = ScriptedBackend(["a", Wait(60), "b"], "again")
+    router = opened_sync(open_router, backends={"factory": device})
+    held = {"events": router.stream(ASK)}
+    next(held["events"])
+    assert isinstance(next(held["events"]), Text)
+    router._loop.call_soon_threadsafe(held.clear)
+    hold_until(lambda: device.cancelled == 1)
+    assert outcome_of(in_thread(router.infer, ASK)).text == "again"
+    assert outcome_of(in_thread(router.close)) is None
+
+
+def test_a_sync_router_asked_on_its_own_thread_says_so_instead_of_waiting_for_itself(open_router):
+    said: list[BaseException] = []
+
+    async def confirm(_decision, _target) -> bool:
+        try:
+            router.infer(ASK)
+        except Exception as error:
+            said.append(error)
+        return True
+
+    added = "  - {id: ask, effect: oblige, when: always, do: {confirm: true}}\nrouting:\n  - {id: up, order: [cloud, device]}\n"
+    router = opened_sync(open_router, added=added, backends={**HERE, "alpha": ScriptedBackend("y")}, confirm=confirm)
+    assert outcome_of(in_thread(router.infer, ASK)).text == "y"
+    assert "own thread" in str(said[0])
+    assert outcome_of(in_thread(router.close)) is None
+
+
+def test_a_sync_stream_that_is_left_early_ends_the_answer(open_router):
+    device = ScriptedBackend(["a", Wait(60), "b"])
+    with sync.Router(open_router(backends={"factory": device})) as router:
+        for event in router.stream(ASK):
+            if isinstance(event, Text):
+                break
+        del event
+        gc.collect()
+        hold_until(lambda: device.cancelled == 1)
+
+
+@pytest.mark.parametrize("failure", [*FAILURES, "closed"])
+@pytest.mark.parametrize("door", ["infer", "stream", "decide"])
+def test_e8_no_error_of_the_sync_router_shows_a_word_of_the_request_or_answer(open_router, failure, door):
+    given = {"backends": HERE, "options": {}} if failure == "closed" else FAILURES[failure]()
+    with sync.Router(open_router(backends=given["backends"])) as router:
+        if failure == "closed":
+            router.close()
+        try:
+            if door == "stream":
+                for _ in router.stream(SECRET, **given["options"]):
+                    pass
+            else:
+                getattr(router, door)(SECRET, **given["options"])
+        except BaseException as error:
+            assert SECRET not in shown_by(error)
+        else:
+            assert door == "decide", "every other door fails here"
+
+
+def test_e8_an_error_for_whoever_waits_while_a_sync_router_closes_shows_no_word(open_router):
+    device = ScriptedBackend(Wait(60))
+    router = opened_sync(open_router, backends={"factory": device})
+    asked = in_thread(router.infer, SECRET)
+    hold_until(lambda: device.calls)
+    router.close()
+    assert SECRET not in shown_by(outcome_of(asked))
