@@ -120,10 +120,12 @@ class Equipment:
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
-        for backend in self.backends.values():
-            await _closed(backend.close())
-        await _closed(self.transport.close())
-        self.ledger.close()
+        try:
+            for backend in self.backends.values():
+                await _closed(backend.close())
+            await _closed(self.transport.close())
+        finally:
+            self.ledger.close()
 
 
 def equip(

@@ -15,6 +15,7 @@ from hybridrt.decision import Decision
 from hybridrt.door import cut
 from hybridrt.errors import ClosedError, LedgerError
 from hybridrt.event import Done
+from hybridrt.lifetime import Lifetime
 from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
@@ -39,6 +40,7 @@ class Router:
 
     def __init__(self, equipment: Equipment) -> None:
         self._equipment: Equipment | None = equipment
+        self._lifetime = Lifetime("the router", hint="use it inside `async with Router.open() as router:`")
 
     @classmethod
     def open(
@@ -90,7 +92,8 @@ class Router:
             TargetError: the only target failed, in one of its typed ways.
         """
         try:
-            return await self._infer(make_request(prompt, options))
+            with self._lifetime.step():
+                return await self._infer(make_request(prompt, options))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
         del prompt, options
@@ -103,9 +106,13 @@ class Router:
         """
         try:
             async with aclosing(self._stream(make_request(prompt, options))) as events:
-                async for event in events:
+                while True:
+                    # Not around the `yield`: there the task is the caller's.
+                    with self._lifetime.step():
+                        event = await anext(events, None)
+                    if event is None:
+                        return
                     yield event
-            return
         except GeneratorExit:
             return
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
@@ -119,7 +126,8 @@ class Router:
         try:
             request = make_request(prompt, options)
             equipment = self._open()
-            signals = await equipment.senses.sense(request, Deadline.start(request.deadline_s))
+            with self._lifetime.step():
+                signals = await equipment.senses.sense(request, Deadline.start(request.deadline_s))
             return self._decide(equipment, request, signals)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
@@ -132,9 +140,18 @@ class Router:
         return self._open().status
 
     async def close(self) -> None:
-        """Stop what runs, give back models and connections, sync the ledger. Safe to call twice."""
+        """Stop what runs, give back models and connections, sync the ledger. Safe to call twice.
+
+        Nothing is sent from the first moment on. Whoever waits in `infer`, `stream` or `decide` hears `ClosedError`, on the
+        device as well as off it; what was tried is on record. In a forked process there is nothing to close.
+        """
         equipment, self._equipment = self._equipment, None
-        if equipment is not None:
+        if equipment is None or not self._lifetime.is_here:
+            return
+        equipment.gate.close()
+        try:
+            await self._lifetime.end()
+        finally:
             await equipment.close()
 
     async def _infer(self, request: Request) -> Answer:
@@ -194,6 +211,7 @@ class Router:
         )
 
     def _open(self) -> Equipment:
+        self._lifetime.check()
         if self._equipment is None:
-            raise ClosedError("the router is closed", hint="use it inside `async with Router.open() as router:`")
+            raise ClosedError("the router is closed")
         return self._equipment

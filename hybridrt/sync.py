@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
-from collections.abc import Awaitable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
+from concurrent.futures import CancelledError, Future
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
-from hybridrt.errors import ClosedError
+from hybridrt.errors import ClosedError, HybridrtError
+from hybridrt.lifetime import LEAVE_S
 from hybridrt.router import Router as AsyncRouter
 
 if TYPE_CHECKING:
@@ -21,7 +25,7 @@ T = TypeVar("T")
 
 
 class Router:
-    """`hybridrt.Router`, blocking.
+    """`hybridrt.Router`, blocking. From any thread, by several at once.
 
     with hybridrt.sync.Router.open() as router:
         answer = router.infer("Remind me to call Ana at 17:30")
@@ -29,8 +33,13 @@ class Router:
 
     def __init__(self, router: AsyncRouter) -> None:
         self._router = router
+        self._pid = os.getpid()
+        # What is handed in under the lock, the loop still takes: nobody waits for a loop that has ended.
+        self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        # The loop itself holds its tasks by weak references only.
+        self._endings: set[asyncio.Task[None]] = set()
 
     @classmethod
     def open(cls, *args: Any, **kwargs: Any) -> Router:
@@ -39,7 +48,7 @@ class Router:
 
     def __enter__(self) -> Self:
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="hybridrt-sync", daemon=True)
+        self._thread = threading.Thread(target=_serve, args=(self._loop,), name="hybridrt-sync", daemon=True)
         self._thread.start()
         return self
 
@@ -57,13 +66,10 @@ class Router:
         events = self._router.stream(prompt, **options)
         del prompt, options
         try:
-            while True:
-                try:
-                    yield self._wait(anext(events))
-                except StopAsyncIteration:
-                    return
+            while (event := self._wait(_next(events))) is not None:
+                yield event
         finally:
-            self._wait(events.aclose())
+            self._end(events)
 
     def decide(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Decision:
         """Say what would be done; nothing is sent."""
@@ -76,27 +82,86 @@ class Router:
         return self._router.status()
 
     def close(self) -> None:
-        """Close the router and end its thread. Safe to call twice."""
-        loop, self._loop = self._loop, None
-        if loop is None or self._thread is None:
-            return
-        asyncio.run_coroutine_threadsafe(self._router.close(), loop).result()
-        loop.call_soon_threadsafe(loop.stop)
-        self._thread.join()
-        loop.close()
+        """Close the router and end its thread; whoever waits in it hears `ClosedError`. Safe to call twice, and from any thread."""
+        with self._lock:
+            loop, self._loop = self._loop, None
+            if loop is None or self._thread is None or self._pid != os.getpid():
+                return
+            asyncio.run_coroutine_threadsafe(self._finish(), loop)
+        if not self._is_own_thread():
+            self._thread.join()
 
-    def _wait(self, step: Coroutine[Any, Any, T] | Awaitable[T]) -> T:
-        if self._loop is None:
-            if asyncio.iscoroutine(step):
-                step.close()
-            raise ClosedError("the router is closed", hint="use it inside `with hybridrt.sync.Router.open() as router:`")
-        future = asyncio.run_coroutine_threadsafe(_awaited(step), self._loop)
+    async def _finish(self) -> None:
+        """Close, end whatever else runs on the loop, and let the thread go."""
+        loop = asyncio.get_running_loop()
+        try:
+            await self._router.close()
+            others = asyncio.all_tasks() - {asyncio.current_task()}
+            for task in others:
+                task.cancel()
+            if others:
+                await asyncio.wait(others, timeout=LEAVE_S)
+            await loop.shutdown_asyncgens()
+            for _ in range(2):  # how a task ended reaches the thread that waits for it a turn later
+                await asyncio.sleep(0)
+        finally:
+            loop.stop()
+
+    def _wait(self, step: Coroutine[Any, Any, T]) -> T:
+        future = self._hand_in(step)
+        del step
         try:
             return future.result()
+        except CancelledError:
+            pass
         except KeyboardInterrupt:
             future.cancel()
             raise
+        raise self._closed()
+
+    def _end(self, events: AsyncGenerator[Any]) -> None:
+        """End a stream. On the thread of the loop, where the garbage collector may have come by, nobody waits for it."""
+        if self._is_own_thread():
+            if self._loop is not None:
+                ending = self._loop.create_task(_ended(events))
+                self._endings.add(ending)
+                ending.add_done_callback(self._endings.discard)
+            return
+        with suppress(ClosedError):  # closed meanwhile: its loop has ended it
+            self._wait(_ended(events))
+
+    def _hand_in(self, step: Coroutine[Any, Any, T]) -> Future[T]:
+        fault: HybridrtError
+        if self._is_own_thread():
+            fault = HybridrtError("the router was asked on its own thread and would wait for itself", hint="await a `hybridrt.Router` there")
+        else:
+            with self._lock:
+                if self._loop is not None and self._pid == os.getpid():
+                    return asyncio.run_coroutine_threadsafe(step, self._loop)
+            fault = self._closed()
+        step.close()
+        raise fault
+
+    def _is_own_thread(self) -> bool:
+        return threading.current_thread() is self._thread
+
+    def _closed(self) -> ClosedError:
+        if self._pid != os.getpid():
+            return ClosedError("the router was opened in another process", hint="open a router in this process, after the fork")
+        return ClosedError("the router is closed", hint="use it inside `with hybridrt.sync.Router.open() as router:`")
 
 
-async def _awaited(step: Awaitable[T]) -> T:
-    return await step
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _next(events: AsyncGenerator[T]) -> T | None:
+    return await anext(events, None)
+
+
+async def _ended(events: AsyncGenerator[Any]) -> None:
+    with suppress(RuntimeError):  # its last step was given up and is still on its way out: it ends by itself
+        await events.aclose()

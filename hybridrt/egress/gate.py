@@ -19,7 +19,7 @@ from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.leak import leaked_labels
 from hybridrt.egress.recipient import Recipient
-from hybridrt.errors import LeakStopped, LedgerError, PermitError
+from hybridrt.errors import ClosedError, LeakStopped, LedgerError, PermitError
 from hybridrt.ledger import LedgerPort
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place
@@ -77,6 +77,7 @@ class Gate:
         self._ledger = ledger
         self._clock = clock or _loop_time
         self._clearances: dict[str, Clearance] = {}
+        self._is_closed = False
 
     @contextmanager
     def clear(self, decision_id: str, recipients: frozenset[str], deadline: Deadline) -> Iterator[Clearance]:
@@ -85,17 +86,18 @@ class Gate:
         Whatever still runs afterwards, a task that leaked or one that came late, can send nothing.
 
         Raises:
+            ClosedError: the gate is closed.
             PermitError: the decision is already cleared.
         """
+        if self._is_closed:
+            raise ClosedError("the gate is closed")
         if decision_id in self._clearances:
             raise PermitError("the decision is already cleared")
         clearance = self._clearances[decision_id] = Clearance(decision_id, recipients, deadline)
         try:
             yield clearance
         finally:
-            del self._clearances[decision_id]
-            for permit in tuple(clearance.running):
-                self._end(clearance, permit, "cancelled")
+            self._revoke(clearance)
 
     def permit(self, call: Call, request: HttpRequest) -> Permit:
         """License the bytes of one attempt and write it down before they can leave.
@@ -105,7 +107,7 @@ class Gate:
             LeakStopped: a value that was to be masked stands in the bytes.
             LedgerError: the attempt could not be recorded.
         """
-        clearance = self._clearances.get(call.decision_id)
+        clearance = self._open_clearance(call.decision_id)
         target = call.target
         now = self._clock()
         if clearance is None:
@@ -140,7 +142,7 @@ class Gate:
         Raises:
             PermitError: unknown, spent, expired or revoked, or for another recipient or other bytes.
         """
-        clearance = self._clearances.get(permit.decision_id)
+        clearance = self._open_clearance(permit.decision_id)
         trial = None if clearance is None else clearance.running.get(permit)
         if clearance is None:
             raise PermitError("the clearance of this decision was revoked")
@@ -166,6 +168,21 @@ class Gate:
         clearance = self._clearances.get(permit.decision_id)
         if clearance is not None:
             self._end(clearance, permit, outcome)
+
+    def close(self) -> None:
+        """Revoke every clearance, for good: nothing is sent from here on. Running attempts are on record as cancelled."""
+        self._is_closed = True
+        for clearance in tuple(self._clearances.values()):
+            self._revoke(clearance)
+
+    def _open_clearance(self, decision_id: str) -> Clearance | None:
+        # The flag as well: with loops in several threads a clearance may be opened in the very moment of closing.
+        return None if self._is_closed else self._clearances.get(decision_id)
+
+    def _revoke(self, clearance: Clearance) -> None:
+        self._clearances.pop(clearance.decision_id, None)
+        for permit in tuple(clearance.running):
+            self._end(clearance, permit, "cancelled")
 
     def _end(self, clearance: Clearance, permit: Permit, outcome: str) -> None:
         trial = clearance.running.pop(permit, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -36,6 +37,7 @@ class Lane(asyncio.Protocol, httpcore2.AsyncNetworkStream):
 
     def __init__(self, loop: asyncio.AbstractEventLoop, origin: tuple[bytes, bytes, int]) -> None:
         self._loop = loop
+        self._pid = os.getpid()
         self._transport: asyncio.Transport | None = None
         self._unread = bytearray()
         self._unwritten = bytearray()
@@ -172,7 +174,9 @@ class Lane(asyncio.Protocol, httpcore2.AsyncNetworkStream):
     def abort(self) -> None:
         """Drop the connection and whatever of it is not yet written. Awaits nothing and may be called twice."""
         self._unwritten.clear()
-        if self._transport is not None:
+        # With its loop a connection is gone already; and a forked process shares the parent's selector, where to abort
+        # here would make the parent deaf.
+        if self._transport is not None and not self._loop.is_closed() and self._pid == os.getpid():
             self._transport.abort()
 
     def _is_done(self) -> bool:

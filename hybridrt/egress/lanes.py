@@ -47,6 +47,8 @@ class Lanes:
         self._idle_s = idle_s
         self._most_waiting = waiting
         self._idle: list[Lane] = []
+        self._busy: set[Lane] = set()
+        self._is_closed = False
         self._taken = 0
         self._queue: deque[asyncio.Future[Lane | None]] = deque()
 
@@ -54,6 +56,11 @@ class Lanes:
     def idle(self) -> int:
         """How many connections wait for work."""
         return len(self._idle)
+
+    @property
+    def is_closed(self) -> bool:
+        """Were the connections dropped from this side?"""
+        return self._is_closed
 
     @property
     def taken(self) -> int:
@@ -75,13 +82,14 @@ class Lanes:
         else:
             lane = await self._turn(until)
         lane = lane or self._pop()
-        if lane is not None:
-            return lane
-        try:
-            return await self._connect(until)
-        except BaseException:
-            self._free()
-            raise
+        if lane is None:
+            try:
+                lane = await self._connect(until)
+            except BaseException:
+                self._free()
+                raise
+        self._busy.add(lane)
+        return lane
 
     def put(self, lane: Lane) -> None:
         """Give a lane back: for the next request, unless its exchange was left in the middle."""
@@ -90,6 +98,7 @@ class Lanes:
             return
         if not self._pass_on(lane):
             self._taken -= 1
+            self._busy.discard(lane)
             lane.idle_since = asyncio.get_running_loop().time()
             lane.on_lost = self._forget
             self._idle.append(lane)
@@ -99,13 +108,17 @@ class Lanes:
     def drop(self, lane: Lane) -> None:
         """Give a slot back whose lane must not be used again."""
         lane.abort()
+        self._busy.discard(lane)
         self._free()
 
     def close(self) -> None:
-        """Drop what is idle, and whatever becomes idle from now on."""
+        """Drop every connection, the busy ones too, and whatever becomes idle from now on."""
+        self._is_closed = True
         self._keep = 0
         for lane in tuple(self._idle):
             self._discard(lane)
+        for lane in self._busy:
+            lane.abort()
 
     def _free(self) -> None:
         if not self._pass_on(None):

@@ -12,7 +12,9 @@ import os
 import socket
 import ssl
 import sys
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import AsyncGenerator, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -22,7 +24,8 @@ from hybridrt.egress.address import refusal
 from hybridrt.egress.gate import Gate, Permit
 from hybridrt.egress.lanes import BadRequestError, CutError, Lanes, NotHttpError, StaleError
 from hybridrt.egress.recipient import Recipient
-from hybridrt.errors import BrokenStream, ClosedError, LateError, ProtocolError, RedirectError, TargetError, UnavailableError
+from hybridrt.errors import BrokenStream, ClosedError, HybridrtError, LateError, ProtocolError, RedirectError, TargetError, UnavailableError
+from hybridrt.lifetime import Lifetime
 from hybridrt.wire import HttpRequest, ReplyHead
 
 if TYPE_CHECKING:
@@ -117,11 +120,11 @@ class Reply:
     async def __anext__(self) -> bytes:
         if self._is_whole:
             raise StopAsyncIteration
-        fault: TargetError
+        fault: HybridrtError
         try:
             data = await self._lane.data(self._span.within(self._span.limits.between_chunks_s))
         except (TimeoutError, CutError, NotHttpError) as error:
-            fault = _body_fault(error, self._span)
+            fault = ClosedError("the transport is closed") if self._lanes.is_closed else _body_fault(error, self._span)
         else:
             self._received += len(data)
             if self._received <= self._span.limits.body_bytes:
@@ -147,9 +150,11 @@ class Transport:
         self._gate = gate
         self._limits = limits or Limits()
         self._detour = detour
-        self._lanes: dict[Recipient, Lanes] = {}
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_closed = False
+        self._lifetime = Lifetime("the transport")
+        # Connections live and die with the loop they were opened on. Loops of several threads may use one transport.
+        self._lock = threading.Lock()
+        self._lanes: dict[tuple[asyncio.AbstractEventLoop, Recipient], Lanes] = {}
+        self._endings: dict[asyncio.AbstractEventLoop, AsyncGenerator[None]] = {}
         self._system_tls: ssl.SSLContext | None = None
         self._detour_tls: ssl.SSLContext | None = None
 
@@ -161,11 +166,24 @@ class Transport:
             PermitError: the gate refused at the last moment; nothing was sent.
             TargetError: it failed; `sent` says whether the recipient may have begun to work on it.
         """
-        if self._is_closed:
-            raise ClosedError("the connections are closed")
+        with self._lifetime.step():
+            return await self._exchange(permit, recipient, request, deadline)
+
+    async def close(self) -> None:
+        """End what runs, connecting or waiting for a reply, with `ClosedError`, and close every connection."""
+        await self._lifetime.end()
+        here = asyncio.get_running_loop()
+        for loop, ending in tuple(self._endings.items()):
+            if loop is here:
+                await ending.aclose()
+            else:
+                with suppress(RuntimeError):  # the loop has ended, and its connections with it
+                    loop.call_soon_threadsafe(self._leave, loop)
+
+    async def _exchange(self, permit: Permit, recipient: Recipient, request: HttpRequest, deadline: Deadline) -> Reply:
         span = _Span(recipient, deadline, self._limits)
         path, headers = recipient.path(request.path), _headers(recipient, request)
-        lanes = self._lanes_of(recipient, span.loop)
+        lanes = await self._lanes_of(recipient, span.loop)
         while True:
             lane = await self._take(lanes, span)
             is_sent = False
@@ -175,6 +193,7 @@ class Transport:
                 nonlocal is_sent
                 if span.loop.time() >= span.until:
                     raise TimeoutError
+                self._lifetime.check()
                 self._gate.spend(permit, recipient, request, bytes_out)
                 is_sent = True
 
@@ -201,38 +220,49 @@ class Transport:
             # Raised outside the handler: errors of the libraries below quote headers, keys among them.
             raise fault
 
-    async def close(self) -> None:
-        """Close all idle connections, and busy ones as they end. Raises nothing and takes three turns of the loop."""
-        self._is_closed = True
-        for lanes in self._lanes.values():
-            lanes.close()
-        self._lanes.clear()
-        # asyncio closes what was aborted a turn later, TLS on top of it another.
-        for _ in range(3):
-            await asyncio.sleep(0)
+    async def _lanes_of(self, recipient: Recipient, loop: asyncio.AbstractEventLoop) -> Lanes:
+        if loop not in self._endings:
+            await self._arrive(loop)
+        with self._lock:
+            lanes = self._lanes.get((loop, recipient))
+            if lanes is None:
+                limits = self._limits
 
-    def _lanes_of(self, recipient: Recipient, loop: asyncio.AbstractEventLoop) -> Lanes:
-        if self._loop is not loop:
-            # Connections live and die with their loop; a new loop, after a fork for one, begins with none.
-            self._leave_loop()
-            self._loop = loop
-            self._lanes = {}
-        lanes = self._lanes.get(recipient)
-        if lanes is None:
-            limits = self._limits
+                async def connect(until: float) -> Lane:
+                    return await self._connect(recipient, until)
 
-            async def connect(until: float) -> Lane:
-                return await self._connect(recipient, until)
-
-            lanes = self._lanes[recipient] = Lanes(
-                connect, most=limits.lanes, keep=limits.idle_lanes, idle_s=limits.idle_s, waiting=limits.waiting
-            )
+                lanes = self._lanes[loop, recipient] = Lanes(
+                    connect, most=limits.lanes, keep=limits.idle_lanes, idle_s=limits.idle_s, waiting=limits.waiting
+                )
         return lanes
 
-    def _leave_loop(self) -> None:
-        if self._loop is not None and not self._loop.is_closed():
-            for lanes in self._lanes.values():
-                self._loop.call_soon_threadsafe(lanes.close)
+    async def _arrive(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin on a loop. What is left of loops that ended without a word is forgotten: their connections went with them."""
+        with self._lock:
+            for gone in [each for each in self._endings if each.is_closed()]:
+                self._forget(gone)
+            ending = self._endings[loop] = self._until_the_end(loop)
+        await anext(ending)
+
+    async def _until_the_end(self, loop: asyncio.AbstractEventLoop) -> AsyncGenerator[None]:
+        """Close the connections of a loop when it shuts down. Generators are the only ones whom asyncio tells."""
+        try:
+            yield
+        finally:
+            self._leave(loop)
+            # asyncio closes what was aborted a turn later, TLS on top of it another.
+            for _ in range(3):
+                await asyncio.sleep(0)
+
+    def _leave(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            every = self._forget(loop)
+        for lanes in every:
+            lanes.close()
+
+    def _forget(self, loop: asyncio.AbstractEventLoop) -> list[Lanes]:
+        self._endings.pop(loop, None)
+        return [self._lanes.pop(key) for key in tuple(self._lanes) if key[0] is loop]
 
     async def _take(self, lanes: Lanes, span: _Span) -> Lane:
         name = span.recipient.id

@@ -742,14 +742,13 @@ async def test_after_close_nothing_is_sent():
         assert len(server.requests) == 1
 
 
-async def test_row_55_a_new_loop_begins_with_new_connections():
-    """Connections belong to their loop; one that was left behind is closed there and not touched from elsewhere."""
+async def test_row_55_each_loop_has_connections_of_its_own_which_end_with_it():
+    """A connection is not touched from another loop, and one loop does not cost another its connections."""
     async with over(fixed(reply(body=said("x")))) as (server, rig):
         assert await rig.ask() == "x"
-        server.answer = fixed(reply(body=said("y"), connection="close"))
         call = rig.call(decision_id="d2", deadline_s=None)
-        assert await asyncio.to_thread(asyncio.run, rig.ask(call)) == "y"
+        assert await asyncio.to_thread(asyncio.run, rig.ask(call)) == "x"
         await asyncio.sleep(0.02)
-        assert server.open == 0
-        server.answer = fixed(reply(body=said("z")))
-        assert await rig.ask(rig.call(decision_id="d3")) == "z"
+        assert [ear.is_open for ear in server.ears] == [True, False]
+        assert await rig.ask(rig.call(decision_id="d3")) == "x"
+        assert len(server.ears) == 2, "the first loop used its own again"
