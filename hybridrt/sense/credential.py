@@ -246,7 +246,7 @@ def _assignment() -> re.Pattern[str]:
     return re.compile(
         r"(?P<name>passw(?:or)?d|passphrase|passcode|pwd|secret|token|api[_\- ]?key|(?:access|account|private|auth|encryption|signing"
         r"|sharedaccess|master|service|client|license)[_\-]?key|credential)"
-        r"s?(?:[_\-][a-z0-9]{1,20}){0,2}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
+        r"s?(?:[_\-][a-z0-9]{1,20}){0,4}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
         r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{4,200})[\"'`]|(?P<value>[^\s\"'`,;&]{4,200}))",
     )
 

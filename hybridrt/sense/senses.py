@@ -87,7 +87,7 @@ class Senses:
         if asked is not None and len(asked.passage.text) > self._slice_chars:
             await asyncio.sleep(0)
         scan = Scan(self.detectors, self.meanings, deadline, self._slice_chars)
-        await scan.run([text.text for text in sensed], {} if ask is None or asked is None else {ask: asked})
+        await scan.run(sensed, {} if ask is None or asked is None else {ask: asked})
         verdict = scan.verdict(has_images=modality != "text")
         return Signals(
             complexity=Complexity() if asked is None else score(asked.passage, asked.language),
@@ -119,7 +119,12 @@ def _ask(request: Request, sensed: Sequence[SensedText]) -> int | None:
     """Return which text holds what is asked for: the last words of the last user turn that has any."""
     for index in reversed(range(len(sensed))):
         place = sensed[index].message
-        if place is not None and sensed[index].call is None and request.messages[place].role == "user" and has_words(sensed[index].text):
+        if (
+            place is not None
+            and sensed[index].part is not None
+            and request.messages[place].role == "user"
+            and has_words(sensed[index].text)
+        ):
             return index
     return None
 
