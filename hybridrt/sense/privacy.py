@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hybridrt.deadline import Deadline
-from hybridrt.sense.detect import Detector
+from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
 from hybridrt.sense.meaning import LEVELS, Meaning
@@ -158,11 +158,9 @@ class Scan:
             self.failed[detector.name] = None
 
     def _found(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
-        for start, end, label, score, rule, validator in detector.scan(passage):
-            if self.meanings[label].data not in detector.covers:
-                raise LookupError("a finding outside the labels that its detector covers")
-            if not 0 <= start < end <= len(passage.text):
-                raise IndexError("a finding outside the text")
+        size = len(passage.text)
+        for hit in detector.scan(passage):
+            start, end, label, score, rule, validator = checked(hit, detector, self.meanings, size)
             begin, stop = passage.original(start, end)
             yield Finding(index, begin + first, stop + first, label, score, rule, validator)
 

@@ -12,7 +12,7 @@ from hybridrt.request import Image, Request, Text
 from hybridrt.sense.complexity import excerpt, score
 from hybridrt.sense.contact import Contact
 from hybridrt.sense.credential import Credential
-from hybridrt.sense.detect import Detector
+from hybridrt.sense.detect import Detector, check_detector
 from hybridrt.sense.device import DeviceProbe
 from hybridrt.sense.health import Health
 from hybridrt.sense.identity import Identity
@@ -48,7 +48,11 @@ _EVERYTHING = (
 
 
 class Senses:
-    """Holds the detectors and the device probe; everything else about it is a function of the request."""
+    """Holds the detectors and the device probe; everything else about it is a function of the request.
+
+    Raises:
+        ValueError: a detector has no proper name, or covers a label that nothing in `meanings` means.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,8 @@ class Senses:
         slice_chars: int = SLICE,
     ) -> None:
         self.detectors = tuple(shipped_detectors() if detectors is None else detectors)
+        for detector in self.detectors:
+            check_detector(detector, meanings)
         self.meanings = meanings
         self._device = device or DeviceProbe()
         self._slice_chars = slice_chars
