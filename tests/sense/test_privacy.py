@@ -175,6 +175,36 @@ async def test_a_private_key_across_a_border_is_one_finding(at):
     assert [text[finding.start : finding.end] for finding in found] == [key]
 
 
+BASE64 = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA4x9Zq7Lw1mT0"
+LONG = {
+    "a token": f"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIx{BASE64 * 8}.{BASE64 * 6}",
+    "a token with a long head": f"eyJ4NWMi{BASE64 * 22}.eyJzdWIiOiIx{BASE64 * 4}.{BASE64 * 6}",
+    "a key": "-----BEGIN PRIVATE KEY-----\n" + "\n".join([BASE64] * 28) + "\n-----END PRIVATE KEY-----",
+    "a vendor's key": f"ops_eyJ{BASE64 * 30}",
+    "a header": f"Authorization: Bearer {BASE64 * 20}",
+    "a password in quotes": f"my password is '{('correct horse ' * 8).strip()}'",
+    "an assignment": f'password = "{"x1 y2 z3 " * 20}!"',
+    "a connection string": f"postgres://{'u' * 70}:{'p1' * 50}@db.example.com/x",
+    "a seed phrase": "my seed phrase is " + " ".join(["mnemonic", "absolute", "zucchini"] * 8),
+    "a spelled-out address": f"{'a' * 60} dot {'b' * 60} at {'c' * 60} dot {'d' * 60} dot com",
+    "an address": f"{'a' * 60}@{'c' * 60}.{'d' * 60}.{'e' * 60}.example.com",
+    "an account": "account number is 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7",
+    "a card": "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+    "an IBAN": "MT84 MALT 0110 0001 2345 MTLC AST0 01S",
+    "a long sentence": f"my daughter, {'who is very kind and ' * 5}seven, has leukaemia {'and likes to sing ' * 10}",
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(LONG)), st.integers(2_000, 3_010))
+def test_no_offset_to_a_border_of_a_slice_loses_a_long_form(kind, at):
+    before = (FILLER * 60)[:at] + "\n"
+    text = f"{before}{LONG[kind]}\n{FILLER * 70}"
+    whole = asyncio.run(privacy(text, Senses(slice_chars=len(text) + 1))).findings
+    assert whole
+    assert asyncio.run(privacy(text)).findings == whole
+
+
 async def test_the_last_words_of_a_very_long_text_are_read_and_the_loop_goes_on_meanwhile():
     turns = 0
 
