@@ -264,8 +264,12 @@ def _detectors(problems: list[str]) -> list[Detector]:
 
 def _working(detector: Detector) -> Detector:
     """Look at what the senses will ask of a detector."""
-    if not isinstance(detector.name, str) or not isinstance(detector.covers, frozenset):
+    from hybridrt.sense.detect import check_detector
+    from hybridrt.sense.meaning import MEANINGS
+
+    if not isinstance(detector.covers, frozenset):
         raise TypeError
+    check_detector(detector, MEANINGS)
     return detector
 
 

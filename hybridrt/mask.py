@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -16,6 +17,8 @@ from hybridrt.signals import Finding, Presence, Privacy
 
 # A shorter value stands in ordinary text by chance, so that looking for it in the outgoing bytes would stop clean requests.
 _SHORTEST_HIDDEN = 4
+# The share of a value that is split over two parts may be a word ("jane" of an address), so more of it is asked for.
+_SHORTEST_HIDDEN_SHARE = 8
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -52,10 +55,11 @@ def mask(
             by_text.setdefault(finding.text, []).append(finding)
     hidden: dict[str, set[str]] = {}
     marks: dict[str, str] = {}
+    split = _split(by_text, texts)
     for index, findings in by_text.items():
         for finding in findings:
             value = texts[index].text[finding.start : finding.end]
-            if len(value) >= _SHORTEST_HIDDEN:
+            if len(value) >= (_SHORTEST_HIDDEN_SHARE if finding in split else _SHORTEST_HIDDEN):
                 hidden.setdefault(meanings[finding.label].data, set()).add(value)
                 marks[value] = meanings[finding.label].mask
     masked = {index: _masked_text(text, by_text.get(index, ()), marks, meanings) for index, text in enumerate(texts)} if by_text else {}
@@ -66,12 +70,26 @@ def mask(
     )
 
 
+def _split(by_text: Mapping[int, Sequence[Finding]], texts: Sequence[SensedText]) -> frozenset[Finding]:
+    """Return the findings that go on in the next part of a message, or in the next message, and those they go on in."""
+    parts = [index for index, text in enumerate(texts) if text.part is not None and text.text]
+    return frozenset(
+        share
+        for left, right in pairwise(parts)
+        for tail in by_text.get(left, ())
+        if tail.end == len(texts[left].text)
+        for head in by_text.get(right, ())
+        if head.start == 0 and (head.label, head.rule) == (tail.label, tail.rule)
+        for share in (tail, head)
+    )
+
+
 def _check_place(finding: Finding, texts: Sequence[SensedText], meanings: Mapping[str, Meaning]) -> None:
     label = meanings[finding.label].data
     if finding.text >= len(texts):
-        where = "in a tool, a schema or a stop string"
+        where = "in a tool, a schema, a stop string or a setting"
     elif finding.start < texts[finding.text].value_at:
-        where = "in the name of a tool argument"
+        where = "in a name, an id or a key"
     elif finding.end > len(texts[finding.text].text):
         where = "in other messages than these"
     else:

@@ -227,7 +227,10 @@ def _same_run() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _jwt() -> re.Pattern[str]:
-    return re.compile(r"eyJ[A-Za-z0-9_\-]{8,4000}\.eyJ[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{0,1000}")
+    # The second form is a token that the end of a piece cuts: what begins in a slice has more room than 500 characters.
+    return re.compile(
+        r"eyJ[A-Za-z0-9_\-]{8,4000}\.eyJ[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{0,1000}|(?<![A-Za-z0-9_\-.])eyJ[A-Za-z0-9_\-.]{500,8000}\Z"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -246,7 +249,7 @@ def _assignment() -> re.Pattern[str]:
     return re.compile(
         r"(?P<name>passw(?:or)?d|passphrase|passcode|pwd|secret|token|api[_\- ]?key|(?:access|account|private|auth|encryption|signing"
         r"|sharedaccess|master|service|client|license)[_\-]?key|credential)"
-        r"s?(?:[_\-][a-z0-9]{1,20}){0,2}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
+        r"s?(?:[_\-][a-z0-9]{1,20}){0,4}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
         r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{4,200})[\"'`]|(?P<value>[^\s\"'`,;&]{4,200}))",
     )
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
+from hybridrt.sense.meaning import Meaning
 from hybridrt.sense.passage import Passage
 
 
@@ -44,3 +47,47 @@ class Detector(Protocol):
     def scan(self, passage: Passage) -> Iterable[Hit]:
         """Return every hit in the passage. Linear in its length; pure; whatever it raises makes its labels unknown."""
         ...
+
+
+def check_detector(detector: Detector, meanings: Mapping[str, Meaning]) -> None:
+    """Refuse a detector that could fail without being named, or call a label absent that no finding can make present.
+
+    Raises:
+        ValueError: its name is no short identifier, or it covers a label that nothing in the table means.
+    """
+    if not is_identifier(detector.name):
+        raise ValueError("the name of a detector must be a short identifier, such as `badge-number`")
+    unknown = sorted(set(detector.covers) - {meaning.data for meaning in meanings.values()})
+    if unknown:
+        listed = ", ".join(f"`{label}`" for label in unknown)
+        raise ValueError(f"the detector `{detector.name}` covers {listed}, which no finding means: add a `Meaning` for it to `meanings`")
+
+
+def checked(hit: Hit, detector: Detector, meanings: Mapping[str, Meaning], size: int) -> Hit:
+    """Return a hit in a passage of this size as it came, or refuse it: a span may not be left out in silence.
+
+    Raises:
+        ValueError: the hit is none: outside the passage, of a label the detector does not cover, or with words in it.
+    """
+    start, end, label, score, rule, validator = hit
+    if type(start) is not int or type(end) is not int or not 0 <= start < end <= size:
+        raise ValueError("a span outside the passage")
+    if label not in meanings or meanings[label].data not in detector.covers:
+        raise ValueError("a finding outside the labels that its detector covers")
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
+        raise ValueError("a score that is no share")
+    # Both are shown wherever a finding is shown, so there is no room for content in them.
+    if not is_identifier(rule) or not (validator == "" or is_identifier(validator)):
+        raise ValueError("a rule or a check that is no short identifier")
+    return hit
+
+
+@lru_cache(maxsize=512)  # the names of rules: a few dozen
+def is_identifier(name: object) -> bool:
+    """Is it a short name of letters, digits and dashes, with no number in it that could be somebody's?"""
+    return type(name) is str and _identifier().fullmatch(name) is not None
+
+
+@lru_cache(maxsize=1)
+def _identifier() -> re.Pattern[str]:
+    return re.compile(r"(?!.*\d{5})[A-Za-z][A-Za-z0-9_.\-]{0,39}")

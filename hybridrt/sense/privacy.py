@@ -14,11 +14,13 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hybridrt.deadline import Deadline
-from hybridrt.sense.detect import Detector
+from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
 from hybridrt.sense.meaning import LEVELS, Meaning
 from hybridrt.sense.passage import Passage, prepare
+from hybridrt.sense.stretch import Stretch, Whole, stretches
+from hybridrt.sense.texts import SensedText
 from hybridrt.signals import UNKNOWN, Finding, Presence, Privacy
 
 # A slice is scanned in one go: some 0.3 ms of ordinary text, and below a stall of 5 ms for the worst text we know to make.
@@ -54,6 +56,15 @@ def read(text: str) -> Reading:
     return Reading(passage, language_of(passage))
 
 
+def _read(sensed: SensedText, piece: str, first: int) -> Reading:
+    """Make a piece ready; its language is that of its prose, and names, ids and numbers have none."""
+    passage = prepare(piece)
+    if sensed.prose_at is None:
+        return Reading(passage, WORDLESS)
+    prose_at = sensed.prose_at - first
+    return Reading(passage, language_of(prepare(piece[prose_at:]) if prose_at > 0 else passage))
+
+
 @dataclass(slots=True)
 class Scan:
     """One scan of one request: the detectors, and what they have found so far."""
@@ -66,33 +77,63 @@ class Scan:
     failed: dict[str, None] = field(default_factory=dict)
     languages: set[str] = field(default_factory=set)
     has_injection: bool = False
+    read_chars: int = 0
 
-    async def run(self, texts: Sequence[str], ready: Mapping[int, Reading]) -> None:
+    async def run(self, texts: Sequence[SensedText], ready: Mapping[int, Reading]) -> None:
         """Read every text, in slices where it is long, and let the event loop go on in between. `ready` spares a second reading."""
-        since_pause = 0
         for index, text in enumerate(texts):
-            for begin in range(0, len(text) or 1, self.slice_chars):
-                if since_pause >= self.slice_chars:
-                    await asyncio.sleep(0)
-                    since_pause = 0
-                if self._is_late():
-                    self.failed.update(dict.fromkeys(detector.name for detector in self.detectors))
+            for begin in range(0, len(text.text) or 1, self.slice_chars):
+                if not await self._may_go_on():
                     return
-                since_pause += self._slice(index, text, begin, ready.get(index))
+                self.read_chars += self._slice(index, text, begin, ready.get(index))
+        if len(texts) > 1:
+            await self._across(texts)
 
-    def _slice(self, index: int, text: str, begin: int, ready: Reading | None) -> int:
+    async def _may_go_on(self) -> bool:
+        """Let the event loop go on when it is its turn; then say whether there is time left, and blame all where there is none."""
+        if self.read_chars >= self.slice_chars:
+            await asyncio.sleep(0)
+            self.read_chars = 0
+        if self._is_late():
+            self.failed.update(dict.fromkeys(detector.name for detector in self.detectors))
+            return False
+        return True
+
+    async def _across(self, texts: Sequence[SensedText]) -> None:
+        """Read what stands on both sides of a border: templates and recipients put the parts of a message, and messages, together."""
+        whole = Whole(texts, self.findings)
+        for stretch in stretches(texts, whole):
+            for begin in range(0, len(stretch.text), self.slice_chars):
+                if not await self._may_go_on():
+                    return
+                self.read_chars += self._slice_across(stretch, begin, whole)
+
+    def _slice_across(self, stretch: Stretch, begin: int, whole: Whole) -> int:
+        first, end = max(0, begin - REACH_BACK), begin + self.slice_chars
+        piece = stretch.text[first : end + REACH_FURTHER]
+        passage = prepare(piece)
+        for detector in self.detectors:
+            for finding in self._tried(0, detector, passage, first):
+                if begin <= finding.start < end and stretch.is_about_a_border(finding.start, finding.end):
+                    parts = tuple(stretch.split(finding))
+                    if not whole.has(parts):
+                        self.findings += parts
+        return len(piece)
+
+    def _slice(self, index: int, sensed: SensedText, begin: int, ready: Reading | None) -> int:
         """Scan what begins between `begin` and the end of the slice; return how many characters were read for it."""
+        text = sensed.text
         first, end = max(0, begin - REACH_BACK), begin + self.slice_chars
         if ready is not None and begin == 0 and len(text) <= end:
             self._piece(index, ready, 0, 0, end)
             return len(text)
         piece = text[first : end + REACH_ON]
         before = len(self.findings)
-        self._piece(index, read(piece), first, begin, end)
+        self._piece(index, _read(sensed, piece, first), first, begin, end)
         border = first + len(piece)
         if border < len(text) and any(finding.end == border for finding in self.findings[before:]):
             del self.findings[before:]
-            self._piece(index, read(text[first : end + REACH_FURTHER]), first, begin, end)
+            self._piece(index, _read(sensed, text[first : end + REACH_FURTHER], first), first, begin, end)
             return len(piece) + self.slice_chars + REACH_FURTHER
         return len(piece)
 
@@ -101,23 +142,25 @@ class Scan:
         self.languages.add(reading.language)
         self.has_injection = self.has_injection or has_known_form(reading.passage)
         for detector in self.detectors:
-            if detector.name in self.failed:
-                continue
-            try:
-                for finding in self._found(index, detector, reading.passage, first):
-                    if begin <= finding.start < end:
-                        self.findings.append(finding)
-            except Exception:  # noqa: BLE001 - a detector is anybody's code; whatever it raises, its labels are unknown
-                self.failed[detector.name] = None
-            if self._is_late():
-                self.failed[detector.name] = None
+            for finding in self._tried(index, detector, reading.passage, first):
+                if begin <= finding.start < end:
+                    self.findings.append(finding)
+
+    def _tried(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
+        """Yield what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""
+        if detector.name in self.failed:
+            return
+        try:
+            yield from self._found(index, detector, passage, first)
+        except Exception:  # noqa: BLE001 - a detector is anybody's code; whatever it raises, its labels are unknown
+            self.failed[detector.name] = None
+        if self._is_late():
+            self.failed[detector.name] = None
 
     def _found(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
-        for start, end, label, score, rule, validator in detector.scan(passage):
-            if self.meanings[label].data not in detector.covers:
-                raise LookupError("a finding outside the labels that its detector covers")
-            if not 0 <= start < end <= len(passage.text):
-                raise IndexError("a finding outside the text")
+        size = len(passage.text)
+        for hit in detector.scan(passage):
+            start, end, label, score, rule, validator = checked(hit, detector, self.meanings, size)
             begin, stop = passage.original(start, end)
             yield Finding(index, begin + first, stop + first, label, score, rule, validator)
 

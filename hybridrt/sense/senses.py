@@ -12,7 +12,7 @@ from hybridrt.request import Image, Request, Text
 from hybridrt.sense.complexity import excerpt, score
 from hybridrt.sense.contact import Contact
 from hybridrt.sense.credential import Credential
-from hybridrt.sense.detect import Detector
+from hybridrt.sense.detect import Detector, check_detector
 from hybridrt.sense.device import DeviceProbe
 from hybridrt.sense.health import Health
 from hybridrt.sense.identity import Identity
@@ -48,7 +48,11 @@ _EVERYTHING = (
 
 
 class Senses:
-    """Holds the detectors and the device probe; everything else about it is a function of the request."""
+    """Holds the detectors and the device probe; everything else about it is a function of the request.
+
+    Raises:
+        ValueError: a detector has no proper name, or covers a label that nothing in `meanings` means.
+    """
 
     def __init__(
         self,
@@ -59,6 +63,8 @@ class Senses:
         slice_chars: int = SLICE,
     ) -> None:
         self.detectors = tuple(shipped_detectors() if detectors is None else detectors)
+        for detector in self.detectors:
+            check_detector(detector, meanings)
         self.meanings = meanings
         self._device = device or DeviceProbe()
         self._slice_chars = slice_chars
@@ -87,7 +93,7 @@ class Senses:
         if asked is not None and len(asked.passage.text) > self._slice_chars:
             await asyncio.sleep(0)
         scan = Scan(self.detectors, self.meanings, deadline, self._slice_chars)
-        await scan.run([text.text for text in sensed], {} if ask is None or asked is None else {ask: asked})
+        await scan.run(sensed, {} if ask is None or asked is None else {ask: asked})
         verdict = scan.verdict(has_images=modality != "text")
         return Signals(
             complexity=Complexity() if asked is None else score(asked.passage, asked.language),
@@ -119,7 +125,12 @@ def _ask(request: Request, sensed: Sequence[SensedText]) -> int | None:
     """Return which text holds what is asked for: the last words of the last user turn that has any."""
     for index in reversed(range(len(sensed))):
         place = sensed[index].message
-        if place is not None and sensed[index].call is None and request.messages[place].role == "user" and has_words(sensed[index].text):
+        if (
+            place is not None
+            and sensed[index].part is not None
+            and request.messages[place].role == "user"
+            and has_words(sensed[index].text)
+        ):
             return index
     return None
 

@@ -175,6 +175,36 @@ async def test_a_private_key_across_a_border_is_one_finding(at):
     assert [text[finding.start : finding.end] for finding in found] == [key]
 
 
+BASE64 = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEA4x9Zq7Lw1mT0"
+LONG = {
+    "a token": f"eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIx{BASE64 * 8}.{BASE64 * 6}",
+    "a token with a long head": f"eyJ4NWMi{BASE64 * 22}.eyJzdWIiOiIx{BASE64 * 4}.{BASE64 * 6}",
+    "a key": "-----BEGIN PRIVATE KEY-----\n" + "\n".join([BASE64] * 28) + "\n-----END PRIVATE KEY-----",
+    "a vendor's key": f"ops_eyJ{BASE64 * 30}",
+    "a header": f"Authorization: Bearer {BASE64 * 20}",
+    "a password in quotes": f"my password is '{('correct horse ' * 8).strip()}'",
+    "an assignment": f'password = "{"x1 y2 z3 " * 20}!"',
+    "a connection string": f"postgres://{'u' * 70}:{'p1' * 50}@db.example.com/x",
+    "a seed phrase": "my seed phrase is " + " ".join(["mnemonic", "absolute", "zucchini"] * 8),
+    "a spelled-out address": f"{'a' * 60} dot {'b' * 60} at {'c' * 60} dot {'d' * 60} dot com",
+    "an address": f"{'a' * 60}@{'c' * 60}.{'d' * 60}.{'e' * 60}.example.com",
+    "an account": "account number is 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7",
+    "a card": "4 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1",
+    "an IBAN": "MT84 MALT 0110 0001 2345 MTLC AST0 01S",
+    "a long sentence": f"my daughter, {'who is very kind and ' * 5}seven, has leukaemia {'and likes to sing ' * 10}",
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(sorted(LONG)), st.integers(2_000, 3_010))
+def test_no_offset_to_a_border_of_a_slice_loses_a_long_form(kind, at):
+    before = (FILLER * 60)[:at] + "\n"
+    text = f"{before}{LONG[kind]}\n{FILLER * 70}"
+    whole = asyncio.run(privacy(text, Senses(slice_chars=len(text) + 1))).findings
+    assert whole
+    assert asyncio.run(privacy(text)).findings == whole
+
+
 async def test_the_last_words_of_a_very_long_text_are_read_and_the_loop_goes_on_meanwhile():
     turns = 0
 
@@ -274,13 +304,64 @@ async def test_a_scan_cut_short_by_the_deadline_leaves_every_label_unknown_that_
     assert found.sensitivity == "unknown"
 
 
-@pytest.mark.parametrize("span", [(0, 0), (-1, 2), (0, 6), (3, 2)])
-async def test_a_detector_may_not_point_outside_the_text(span):
+RUBBISH = {
+    "empty": Hit(0, 0, "email", 1.0, "x"),
+    "before the text": Hit(-1, 2, "email", 1.0, "x"),
+    "behind the text": Hit(0, 6, "email", 1.0, "x"),
+    "far behind the text": Hit(9_000, 9_006, "email", 1.0, "x"),
+    "reversed": Hit(3, 2, "email", 1.0, "x"),
+    "a float": Hit(0.0, 2.0, "email", 1.0, "x"),
+    "a truth": Hit(False, True, "email", 1.0, "x"),
+    "no span": Hit(None, None, "email", 1.0, "x"),
+    "no score": Hit(0, 2, "email", float("nan"), "x"),
+    "an endless score": Hit(0, 2, "email", float("inf"), "x"),
+    "a score in words": Hit(0, 2, "email", "high", "x"),
+    "an unknown label": Hit(0, 2, "smell", 1.0, "x"),
+    "no label": Hit(0, 2, ["email"], 1.0, "x"),
+    "a long rule": Hit(0, 2, "email", 1.0, "x" * 41),
+    "words as a rule": Hit(0, 2, "email", 1.0, "jane lives here"),
+    "an address as a rule": Hit(0, 2, "email", 1.0, "jane@example.com"),
+    "a number as a rule": Hit(0, 2, "email", 1.0, "n4111111111111111"),
+    "a rule that is none": Hit(0, 2, "email", 1.0, None),
+    "words as a check": Hit(0, 2, "email", 1.0, "x", "was jane"),
+    "no hit": None,
+    "too short": (0, 2),
+}
+
+
+@pytest.mark.parametrize("kind", RUBBISH)
+@pytest.mark.parametrize("parts", [1, 2])
+async def test_a_detector_that_returns_rubbish_has_failed_and_what_it_covers_is_unknown(kind, parts):
     class Lost(Raising):
         def scan(self, passage):
-            yield Hit(*span, "email", 1.0, "x")
+            yield RUBBISH[kind]
 
-    assert (await privacy("hello", broken(Lost, "contact"))).failed == ("contact",)
+    prompt = [{"role": "user", "content": [{"type": "text", "text": "hello"}] * parts}]
+    found = await privacy(prompt, broken(Lost, "contact"))
+    assert found.failed == ("contact",)
+    assert found.labels["contact"] == "unknown"
+    assert found.sensitivity == "unknown"
+    assert "jane" not in repr(found)
+
+
+async def test_what_a_detector_says_outside_its_piece_of_a_long_text_is_no_finding_that_is_lost():
+    class Lost(Raising):
+        def scan(self, passage):
+            yield Hit(0, len(passage.text) + 1, "email", 1.0, "x")
+
+    assert (await privacy(FILLER * 200, broken(Lost, "contact"))).failed == ("contact",)
+
+
+@pytest.mark.parametrize(
+    ("name", "covers"), [("badge", {"smell"}), ("jane lives here", {"contact"}), ("", {"contact"}), (None, {"contact"})]
+)
+def test_a_detector_without_a_name_or_for_a_label_that_nothing_means_is_refused(name, covers):
+    class Strange(Raising):
+        def __init__(self):
+            self.name, self.covers = name, frozenset(covers)
+
+    with pytest.raises(ValueError, match="detector"):
+        Senses([*shipped_detectors(), Strange()])
 
 
 async def test_a_detector_may_not_speak_of_labels_it_does_not_cover():

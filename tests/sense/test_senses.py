@@ -138,7 +138,7 @@ def test_warming_up_leaves_nothing_for_the_first_request_to_compile():
 async def test_a_detector_that_fails_does_not_keep_the_senses_from_warming_up():
     class Broken:
         name = "broken"
-        covers = frozenset({"employee"})
+        covers = frozenset({"contact"})
         language_bound = False
 
         def scan(self, passage):
