@@ -11,6 +11,7 @@ import sys
 import textwrap
 import threading
 import time
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
@@ -735,3 +736,40 @@ async def test_an_answer_that_is_late_names_who_was_late(open_router, only):
     assert caught.value.target == name
     assert f"`{name}`" in str(caught.value)
     assert caught.value.sent is (only == "off_device")
+
+
+# --- cancellation ---
+
+
+async def storm(wire, requests: int, plain: int) -> tuple[list[object], list[object], list[dict]]:
+    """Ask often, give up most of it at random moments, then ask plainly, one after the other; say what came of it."""
+    _, application, detour = wire
+    dice, ledger, loop = random.Random(11), MemoryLedger(), asyncio.get_running_loop()
+    async with Router.open(application, detour=detour, ledger=ledger, backends=HERE) as router:
+        tasks = []
+        for number in range(requests):
+            task = asyncio.create_task(router.infer(ASK))
+            if dice.random() < 0.8:
+                loop.call_later(dice.random() * 0.2, task.cancel)
+            tasks.append(task)
+            if number % 20 == 0:
+                await asyncio.sleep(0.002)
+        stormed = await asyncio.gather(*tasks, return_exceptions=True)
+        calm = [await router.infer(ASK) for _ in range(plain)]
+        assert sum(lanes.taken for lanes in router._equipment.transport._lanes.values()) == 0
+    return stormed, calm, ledger.records
+
+
+async def test_after_a_storm_of_cancellations_every_plain_request_succeeds(wire):
+    stormed, calm, records = await storm(wire, 300, 50)
+    assert [answer.target for answer in calm] == ["alpha"] * 50
+    assert {type(each) for each in stormed} == {asyncio.CancelledError, type(calm[0])}
+    assert_whole(records)
+
+
+def test_whatever_is_imported_on_some_system_is_a_dependency_there():
+    root = Path(__file__).resolve().parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]
+    (line,) = [each for each in project["dependencies"] if each.startswith("truststore")]
+    assert all(f"sys_platform == '{system}'" in line for system in ("darwin", "win32"))
+    assert "import truststore" in (root / "hybridrt" / "egress" / "transport.py").read_text("utf-8")
