@@ -173,7 +173,7 @@ class Router:
             equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
-            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.ledger, equipment.confirm, hold)
+            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, hold)
             async with aclosing(walk.events()) as events:
                 async for event in events:
                     if isinstance(event, Done):

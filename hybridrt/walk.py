@@ -9,7 +9,6 @@ Three rules hold everywhere:
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
@@ -28,7 +27,6 @@ from hybridrt.errors import (
     EgressError,
     HybridrtError,
     LateError,
-    LedgerError,
     NoAnswerError,
     RefusedByPolicy,
     RefusedError,
@@ -44,9 +42,6 @@ from hybridrt.window.fit import why_too_long
 
 if TYPE_CHECKING:
     from hybridrt.egress.gate import Clearance
-    from hybridrt.ledger import LedgerPort
-
-log = logging.getLogger("hybridrt")
 
 StreamEvent = Route | Text | Reasoning | ToolCall | Usage | Done
 Confirm = Callable[[Decision, Target], Awaitable[bool]]
@@ -61,7 +56,6 @@ class Walk:
     deadline: Deadline
     backends: Mapping[str, Backend]
     clearance: Clearance
-    ledger: LedgerPort
     confirm: Confirm | None = None
     # Nothing is shown before the answer of a step is whole, so that every trigger can still send the walk on.
     hold: bool = False
@@ -123,13 +117,14 @@ class Walk:
         """Ask one target; yield the words that may be shown at once, and record how it ended."""
         began_s = self.deadline.spent_s()
         outcome, detail = "cancelled", ""
+        recorded = self.clearance.attempts.begin_unsent(target) if target.place.is_device else None
         try:
             call = self._call(target, number)
             if not target.place.is_device and (overflow := why_too_long(self.decision.signals.tokens, call.max_output_tokens, target)):
                 raise overflow
             await self._ask_person(target)
             async with aclosing(self.backends[target.id].answer(call)) as answer:
-                async for event in self._in_time(answer):
+                async for event in self._in_time(answer, target):
                     tape.take(event)
                     if is_shown(event) and not self._holds_back(target):
                         yield event
@@ -148,9 +143,10 @@ class Walk:
             outcome, detail = "bug", type(error).__name__
             raise
         finally:
-            self._record(Attempt(target.id, target.place, outcome, (self.deadline.spent_s() - began_s) * 1000, 0, detail))
+            ended = Attempt(target.id, target.place, outcome, (self.deadline.spent_s() - began_s) * 1000, 0, detail)
+            self._record(target, recorded, ended)
 
-    def _record(self, attempt: Attempt) -> None:
+    def _record(self, target: Target, number: int | None, attempt: Attempt) -> None:
         """Keep how an attempt ended. What went through the gate is on record there, one by one, with its bytes."""
         if passed := self.clearance.take_attempts():
             # What came through the gate as a reply may still not have been an answer.
@@ -160,23 +156,11 @@ class Walk:
             self.attempts.extend((*passed[:-1], last))
             return
         self.attempts.append(attempt)
-        try:
-            self.ledger.append(
-                {
-                    "kind": "attempt_ended",
-                    "decision": self.decision.id,
-                    "attempt": len(self.attempts),
-                    "recipient": attempt.target,
-                    "place": str(attempt.place),
-                    "outcome": attempt.outcome,
-                    "bytes_out": 0,
-                    "ms": round(attempt.ms, 3),
-                },
-                durable=False,
-            )
-        except LedgerError:
-            # Nothing left the device in this attempt; a ledger that fails closes what could.
-            log.warning("an attempt on %s could not be recorded", attempt.target)
+        if not target.place.is_device:
+            # It ended before it came to the gate: begun and over in one, and nothing left.
+            number = self.clearance.attempts.begin_unsent(target)
+        if number is not None:
+            self.clearance.attempts.end(number, attempt)
 
     def _call(self, target: Target, number: int) -> Call:
         """Say the request as this target may see it: masked where the policy obliges to."""
@@ -219,8 +203,8 @@ class Walk:
             raise DeclinedError(f"the person did not agree to `{target.id}`", target=target.id)
         self.deadline.check()
 
-    def _in_time(self, events: AsyncGenerator[Event]) -> AsyncIterator[Event]:
-        return events if self.deadline.at is None else _until(events, self.deadline)
+    def _in_time(self, events: AsyncGenerator[Event], target: Target) -> AsyncIterator[Event]:
+        return events if self.deadline.at is None else _until(events, self.deadline, target)
 
     def _holds_back(self, target: Target) -> bool:
         """Must the answer be whole before it is shown? A local answer that stays only under a certificate must."""
@@ -258,7 +242,7 @@ class Walk:
         )
 
 
-async def _until(events: AsyncGenerator[Event], deadline: Deadline) -> AsyncGenerator[Event]:
+async def _until(events: AsyncGenerator[Event], deadline: Deadline, target: Target) -> AsyncGenerator[Event]:
     """Hand events on until the deadline, whatever the backend makes of it."""
     while True:
         try:
@@ -267,5 +251,7 @@ async def _until(events: AsyncGenerator[Event], deadline: Deadline) -> AsyncGene
         except StopAsyncIteration:
             return
         except TimeoutError:
-            raise LateError("no answer in the time given", budget_s=deadline.budget_s or 0.0, sent=True) from None
+            budget_s, is_sent = deadline.budget_s or 0.0, not target.place.is_device
+            fault = LateError(f"`{target.id}` did not answer within {budget_s:.3g} s", budget_s=budget_s, target=target.id, sent=is_sent)
+            raise fault from None
         yield event

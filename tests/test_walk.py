@@ -193,7 +193,6 @@ async def test_e6_can_fail_a_walk_that_forgets_what_it_showed_moves_and_is_caugh
                 deadline=deadline,
                 backends={"factory": ScriptedBackend(["Pa", UnavailableError("down")]), "alpha": cloud},
                 clearance=clearance,
-                ledger=ledger,
             )
             try:
                 async for _ in walk.events():

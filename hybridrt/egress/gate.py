@@ -8,24 +8,22 @@ which those bytes are handed to the socket.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from hybridrt.answer import Attempt
+from hybridrt.attempts import Attempts
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.leak import leaked_labels
 from hybridrt.egress.recipient import Recipient
-from hybridrt.errors import ClosedError, LeakStopped, LedgerError, PermitError
+from hybridrt.errors import ClosedError, LeakStopped, PermitError
 from hybridrt.ledger import LedgerPort
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place
 from hybridrt.wire import HttpRequest
-
-log = logging.getLogger("hybridrt.egress")
 
 # Long enough to wait for a free connection and to open it; a permit that lies about longer belongs to a task that hangs.
 PERMIT_LIFE_S = 120.0
@@ -60,7 +58,7 @@ class Clearance:
     decision_id: str
     recipients: frozenset[str]
     deadline: Deadline
-    permits: int = 0
+    attempts: Attempts
     running: dict[Permit, _Trial] = field(default_factory=dict)
     ended: list[Attempt] = field(default_factory=list)
 
@@ -93,7 +91,7 @@ class Gate:
             raise ClosedError("the gate is closed")
         if decision_id in self._clearances:
             raise PermitError("the decision is already cleared")
-        clearance = self._clearances[decision_id] = Clearance(decision_id, recipients, deadline)
+        clearance = self._clearances[decision_id] = Clearance(decision_id, recipients, deadline, Attempts(self._ledger, decision_id))
         try:
             yield clearance
         finally:
@@ -118,11 +116,7 @@ class Gate:
             raise PermitError("the deadline has passed")
         if labels := leaked_labels(call.hidden, request):
             raise LeakStopped(f"masked values stood in the request to `{target.id}`: {', '.join(labels)}", labels=labels)
-        attempt = clearance.permits + 1
-        self._ledger.append(
-            {"kind": "attempt", "decision": call.decision_id, "attempt": attempt, "recipient": target.id, "place": str(target.place)},
-            durable=call.obligations.get("log_sync") == "each",
-        )
+        attempt = clearance.attempts.begin(target, durable=call.obligations.get("log_sync") == "each")
         ends = [at for at in (clearance.deadline.at, call.deadline.at) if at is not None]
         permit = Permit(
             decision_id=call.decision_id,
@@ -132,7 +126,6 @@ class Gate:
             attempt=attempt,
             expires_at=min([now + PERMIT_LIFE_S, *ends]),
         )
-        clearance.permits = attempt
         clearance.running[permit] = _Trial(target.place, now)
         return permit
 
@@ -189,22 +182,9 @@ class Gate:
         if trial is None:
             return
         ms = (self._clock() - trial.began_at) * 1000
-        clearance.ended.append(Attempt(permit.recipient, trial.place, outcome, ms, trial.bytes_out))
-        record = {
-            "kind": "attempt_ended",
-            "decision": permit.decision_id,
-            "attempt": permit.attempt,
-            "recipient": permit.recipient,
-            "outcome": outcome,
-            "bytes_out": trial.bytes_out,
-            "ms": round(ms, 3),
-        }
-        try:
-            self._ledger.append(record, durable=False)
-        except LedgerError:
-            # The bytes are out and the answer is the caller's. A begin without an end reads as `unknown`, and the next
-            # permit meets the same ledger.
-            log.warning("the end of attempt %d of decision %s could not be recorded", permit.attempt, permit.decision_id)
+        attempt = Attempt(permit.recipient, trial.place, outcome, ms, trial.bytes_out)
+        clearance.ended.append(attempt)
+        clearance.attempts.end(permit.attempt, attempt)
 
 
 def _digest(request: HttpRequest) -> bytes:

@@ -273,7 +273,7 @@ class Transport:
             fault = error
             fault.target = name
         except TimeoutError:
-            fault = span.late("had no connection free", self._limits.wait_s, is_sent=False)
+            fault = span.late("had no connection ready", self._limits.wait_s, is_sent=False)
         except OSError as error:
             fault = _connect_fault(error, name)
         raise fault

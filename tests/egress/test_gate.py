@@ -17,7 +17,7 @@ from hybridrt.deadline import Deadline
 from hybridrt.egress.gate import PERMIT_LIFE_S, Gate, Permit
 from hybridrt.egress.leak import leaked_labels
 from hybridrt.egress.recipient import Recipient
-from hybridrt.errors import LeakStopped, LedgerError, PermitError
+from hybridrt.errors import ClosedError, LeakStopped, LedgerError, PermitError
 from hybridrt.event import Text
 from hybridrt.request import Message
 from hybridrt.target import Place, Target
@@ -342,3 +342,18 @@ def test_no_text_escapes_the_last_look(value, around, is_ascii, depth):
         said = json.dumps({"x": said}, ensure_ascii=is_ascii)
     body = json.dumps({"x": said}, ensure_ascii=is_ascii).encode()
     assert leaked_labels({"it": frozenset({value})}, HttpRequest("/", body)) == ("it",)
+
+
+def test_a_closed_gate_licenses_nothing_and_its_open_records_are_closed(desk):
+    with desk.clear() as clearance:
+        permit = desk.gate.permit(desk.call(), BYTES)
+        desk.gate.close()
+        assert desk.lines[-1]["outcome"] == "cancelled"
+        with pytest.raises(PermitError, match="revoked"):
+            desk.spend(permit)
+        with pytest.raises(PermitError, match="no clearance"):
+            desk.gate.permit(desk.call(), BYTES)
+    assert [attempt.outcome for attempt in clearance.take_attempts()] == ["cancelled"]
+    with pytest.raises(ClosedError), desk.clear(decision_id="d2"):
+        pass
+    assert desk.lines.kinds() == ["attempt", "attempt_ended"]
