@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ from hybridrt.sealed import Sealed
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.sense.texts import SensedText, message_texts
 from hybridrt.signals import Finding, Presence, Privacy
+from hybridrt.standing import standing
 
 # A shorter value stands in ordinary text by chance, so that looking for it in the outgoing bytes would stop clean requests.
 _SHORTEST_HIDDEN = 4
@@ -104,14 +106,15 @@ def _masked_text(text: SensedText, findings: Iterable[Finding], marks: Mapping[s
     """
     pieces: list[str] = []
     done = text.value_at
-    for start, end, label in _stretches(findings):
-        pieces += (text.text[done:start], meanings[label].mask)
+    for start, end, label in (*_stretches(findings), (len(text.text), len(text.text), "")):
+        between = text.text[done:start]
+        if again := standing(marks, between):
+            # In one go, and not in the marks: a value may be a word that stands in one.
+            either = re.compile("|".join(map(re.escape, sorted(again, key=len, reverse=True))))
+            between = either.sub(lambda value: marks[value[0]], between)
+        pieces += (between, meanings[label].mask if label else "")
         done = end
-    masked = "".join((*pieces, text.text[done:]))
-    for value in sorted(marks, key=len, reverse=True):
-        if value in masked:
-            masked = masked.replace(value, marks[value])
-    return masked
+    return "".join(pieces)
 
 
 def _stretches(findings: Iterable[Finding]) -> list[tuple[int, int, str]]:
