@@ -72,6 +72,22 @@ def mask(
     )
 
 
+def mask_growth_bytes(texts: Sequence[SensedText], findings: Iterable[Finding], meanings: Mapping[str, Meaning] = MEANINGS) -> int:
+    """Return how many bytes masking all findings can add at most: a mark may be longer than what it stands for."""
+    growth: dict[str, int] = {}
+    total = 0
+    for finding in findings:
+        value = texts[finding.text].text[finding.start : finding.end]
+        more = len(meanings[finding.label].mask) - len(value.encode("utf-8", "replace"))
+        if more > 0:
+            total += more
+            growth[value] = max(more, growth.get(value, 0))
+    # The mark stands wherever the value stands again.
+    again = {value: more for value, more in growth.items() if len(value) >= _SHORTEST_HIDDEN}
+    places = [text.text for text in texts if text.message is not None]
+    return total + sum(again[value] * place.count(value) for place in places for value in standing(again, place))
+
+
 def _split(by_text: Mapping[int, Sequence[Finding]], texts: Sequence[SensedText]) -> frozenset[Finding]:
     """Return the findings that go on in the next part of a message, or in the next message, and those they go on in."""
     parts = [index for index, text in enumerate(texts) if text.part is not None and text.text]

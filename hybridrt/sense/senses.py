@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from hybridrt.deadline import Deadline
+from hybridrt.mask import mask_growth_bytes
 from hybridrt.request import Image, Request, Text
 from hybridrt.sense.complexity import excerpt, score
 from hybridrt.sense.contact import Contact
@@ -98,10 +99,13 @@ class Senses:
         return Signals(
             complexity=Complexity() if asked is None else score(asked.passage, asked.language),
             privacy=verdict.privacy,
-            tokens=upper_bound(request.messages, request.tools),
+            tokens=upper_bound(
+                request, mask_growth_bytes(sensed, verdict.privacy.findings, self.meanings) if verdict.privacy.findings else 0
+            ),
             modality=modality,
             language=verdict.language,
-            task=request.task or (UNKNOWN if asked is None else task_of(asked.passage)),
+            # What the caller names as the task is free text for a vision model, and no fact that a policy could build on.
+            task=UNKNOWN if asked is None else task_of(asked.passage),
             injection=_injection(request, has_known_form=verdict.has_injection),
             device=self._device.state(),
             sensed_us=(time.perf_counter_ns() - began) // 1000,
