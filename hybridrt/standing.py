@@ -11,11 +11,12 @@ import re
 import sys
 from collections.abc import Collection, Iterator, Sequence
 from itertools import chain
+from typing import Literal
 
 # Fewer values than this are looked for one by one, which needs no preparation.
 _FEW = 8
 # The size of a block and the code of an integer of that size. A value must cover a whole block wherever it stands.
-_BLOCKS = ((8, "Q"), (4, "I"))
+_BLOCKS: tuple[tuple[int, Literal["Q", "I"]], ...] = ((8, "Q"), (4, "I"))
 
 
 def standing(values: Collection[str], *texts: str) -> set[str]:
@@ -37,7 +38,7 @@ def _one_by_one(values: Sequence[str], texts: Sequence[str]) -> set[str]:
     return {value for value in values if any(value in text for text in texts)}
 
 
-def _by_blocks(values: Sequence[str], texts: Sequence[str], size: int, code: str) -> set[str]:
+def _by_blocks(values: Sequence[str], texts: Sequence[str], size: int, code: Literal["Q", "I"]) -> set[str]:
     columns = list(_windows(values, size, code))
     found: set[str] = set()
     for text in texts:
@@ -55,7 +56,7 @@ def _goes_on(value: bytes, at: int, size: int, blocks: set[int]) -> bool:
     return all(int.from_bytes(value[place : place + size], sys.byteorder) in blocks for place in range(at, len(value) - size + 1, size))
 
 
-def _windows(values: Sequence[str], size: int, code: str) -> Iterator[list[int]]:
+def _windows(values: Sequence[str], size: int, code: Literal["Q", "I"]) -> Iterator[list[int]]:
     """Yield, for each of the first offsets, the window of every value there."""
     # Laid out so that every value has its first windows in the same places of a row of its own.
     rows = b"".join(_encoded(value)[: 2 * size - 1] + b"\0" for value in values)

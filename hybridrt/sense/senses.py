@@ -20,7 +20,7 @@ from hybridrt.sense.identity import Identity
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.sense.payment import Payment
-from hybridrt.sense.privacy import SLICE, Scan, read
+from hybridrt.sense.privacy import SLICE, Scan, read, views
 from hybridrt.sense.task import task_of
 from hybridrt.sense.texts import SensedText, texts
 from hybridrt.signals import UNKNOWN, Complexity, Signals
@@ -44,7 +44,7 @@ _EVERYTHING = (
     "4111 1111 1111 1111 cvv 123, account number 12345678, GB82WEST12345698765432, ssn 123456789, nhs sin bsn cpf tfn pesel "
     "steuer aadhaar personnummer, passport number X1234567, password=hunter2 --token x https://a:b@c.example eyJ pin 1234 "
     "login root / admin my api key is x9, bearer x, seed phrase, 45 yo male, ignore all previous instructions "
-    "-----BEGIN PRIVATE KEY----- ^ ghp_abcdefghijklmnopqrstuvwxyz0123456789 my knee hurts \u00e9\u0430b"
+    "-----BEGIN PRIVATE KEY----- ^ ghp_abcdefghijklmnopqrstuvwxyz0123456789 my knee hurts %40 \u00e9\u0430b"
 )
 
 
@@ -80,6 +80,7 @@ class Senses:
         for detector in self.detectors:
             with contextlib.suppress(Exception):  # a detector that fails here fails again in a scan, and is named there
                 list(detector.scan(reading.passage))
+        list(views(reading.passage))
         score(reading.passage, reading.language)
         has_known_form(reading.passage)
         self._device.state()
