@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -14,6 +15,7 @@ from hybridrt.sealed import Sealed
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.sense.texts import SensedText, message_texts
 from hybridrt.signals import Finding, Presence, Privacy
+from hybridrt.standing import standing
 
 # A shorter value stands in ordinary text by chance, so that looking for it in the outgoing bytes would stop clean requests.
 _SHORTEST_HIDDEN = 4
@@ -70,6 +72,22 @@ def mask(
     )
 
 
+def mask_growth_bytes(texts: Sequence[SensedText], findings: Iterable[Finding], meanings: Mapping[str, Meaning] = MEANINGS) -> int:
+    """Return how many bytes masking all findings can add at most: a mark may be longer than what it stands for."""
+    growth: dict[str, int] = {}
+    total = 0
+    for finding in findings:
+        value = texts[finding.text].text[finding.start : finding.end]
+        more = len(meanings[finding.label].mask) - len(value.encode("utf-8", "replace"))
+        if more > 0:
+            total += more
+            growth[value] = max(more, growth.get(value, 0))
+    # The mark stands wherever the value stands again.
+    again = {value: more for value, more in growth.items() if len(value) >= _SHORTEST_HIDDEN}
+    places = [text.text for text in texts if text.message is not None]
+    return total + sum(again[value] * place.count(value) for place in places for value in standing(again, place))
+
+
 def _split(by_text: Mapping[int, Sequence[Finding]], texts: Sequence[SensedText]) -> frozenset[Finding]:
     """Return the findings that go on in the next part of a message, or in the next message, and those they go on in."""
     parts = [index for index, text in enumerate(texts) if text.part is not None and text.text]
@@ -104,14 +122,15 @@ def _masked_text(text: SensedText, findings: Iterable[Finding], marks: Mapping[s
     """
     pieces: list[str] = []
     done = text.value_at
-    for start, end, label in _stretches(findings):
-        pieces += (text.text[done:start], meanings[label].mask)
+    for start, end, label in (*_stretches(findings), (len(text.text), len(text.text), "")):
+        between = text.text[done:start]
+        if again := standing(marks, between):
+            # In one go, and not in the marks: a value may be a word that stands in one.
+            either = re.compile("|".join(map(re.escape, sorted(again, key=len, reverse=True))))
+            between = either.sub(lambda value: marks[value[0]], between)
+        pieces += (between, meanings[label].mask if label else "")
         done = end
-    masked = "".join((*pieces, text.text[done:]))
-    for value in sorted(marks, key=len, reverse=True):
-        if value in masked:
-            masked = masked.replace(value, marks[value])
-    return masked
+    return "".join(pieces)
 
 
 def _stretches(findings: Iterable[Finding]) -> list[tuple[int, int, str]]:

@@ -14,6 +14,7 @@ from hybridrt.sense.wordlist import wordset
 _NOT_TOP_LEVEL = wordset("css gif html ico jpeg jpg js json jsx lock log md pdf png scss svg ts tsx txt webp xml yaml yml")
 # Accounts of machines, not of people.
 _NOT_PEOPLE = frozenset({"git", "svn", "hg"})
+_BRACKETS = "[({<"
 # Top-level domains accepted when the address is spelled out in words ("jane at mail dot com").
 _SPOKEN_TOP = (
     "com|org|net|edu|gov|mil|info|biz|io|ai|app|dev|me|co|us|uk|eu|de|fr|es|it|nl|be|ch|at|se|no|dk|fi|pl|pt|ie|ca|au|nz|in|jp|br|mx|za"
@@ -44,7 +45,8 @@ class Contact:
         """Return the addresses and numbers of a passage."""
         if "@" in passage.text:
             yield from _emails(passage.text)
-        if "dot" in passage.folded and ("at" in passage.vocabulary):
+        has_at = "at" in passage.vocabulary and any(bracket in passage.text for bracket in _BRACKETS)
+        if has_at or ("dot" in passage.folded and ("at" in passage.vocabulary or "@" in passage.text)):
             for match in _spoken_email().finditer(passage.folded):
                 yield Hit(*match.span(), "email", 0.8, "email-spelled-out")
         if passage.numbers:
@@ -116,7 +118,11 @@ def _spoken_email() -> re.Pattern[str]:
     spoken_dot = r"(?:\s?[\[({<]\s?dot\s?[\])}>]\s?|\sdot\s)"
     local = r"(?<![\w.])[a-z0-9][\w.+-]{0,63}(?:\sdot\s[\w+-]{1,63}){0,2}"
     domain = rf"(?!the\b|an?\b|this\b|that\b|my\b|your\b)[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"
-    return re.compile(rf"{local}{at}{domain}{spoken_dot}(?:{_SPOKEN_TOP})\b")
+    # An "at" in brackets, or a sign for one of the two, leaves no doubt about the other.
+    sure = r"(?:\s?[\[({<]\s?at\s?[\])}>]\s?)"
+    return re.compile(
+        rf"{local}(?:(?:{at}|@){domain}{spoken_dot}|{sure}{domain}\.)(?:{_SPOKEN_TOP})\b",
+    )
 
 
 @lru_cache(maxsize=1)

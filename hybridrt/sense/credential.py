@@ -294,7 +294,7 @@ def _said_code() -> re.Pattern[str]:
     return re.compile(
         r"\b(?:pin|otp|2fa|passcode|(?:verification|security|access|wi-?fi|door|alarm|gate|unlock|login|one-time|entry)\scode)(?:\s(?:code"
         r"|number|no))?"
-        r"(?:\s(?:for|to|of|on)(?:\s[\w.'-]{1,30}){1,5}?)?(?:\s(?:is|was|to|=)|'s|:|\s?=)?\s{0,2}[\"'`#]?(\d{4,8})(?![\d.:/-])"
+        r"(?:\s(?:for|to|of|on)(?:\s[\w.'-]{1,30}){1,5}?)?(?:\s(?:is|was|to|=)|'s|:|\s?=)?\s{0,2}[\"'`#]?(\d{4,8})(?![\d:/-]|\.\d)"
     )
 
 

@@ -7,13 +7,14 @@ labels it covers unknown where it had not found them already, and leaves the sen
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 
 from hybridrt.deadline import Deadline
+from hybridrt.sense.decode import base64_texts, unescaped
 from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
@@ -54,6 +55,16 @@ def read(text: str) -> Reading:
     """Make a text ready and name its language."""
     passage = prepare(text)
     return Reading(passage, language_of(passage))
+
+
+def views(passage: Passage) -> Iterator[tuple[Passage, Callable[[int, int], tuple[int, int]]]]:
+    """Yield what is written in another notation, and how a span in it leads back to the passage."""
+    if plain := unescaped(passage.text):
+        text, offsets = plain
+        yield prepare(text), offsets.original
+    for start, stop, text in base64_texts(passage):
+        # The whole token is the finding: there is no way back into it.
+        yield prepare(text), lambda *_, span=(start, stop): span
 
 
 def _read(sensed: SensedText, piece: str, first: int) -> Reading:
@@ -145,6 +156,19 @@ class Scan:
             for finding in self._tried(index, detector, reading.passage, first):
                 if begin <= finding.start < end:
                     self.findings.append(finding)
+        self._decoded(index, reading.passage, first, begin, end)
+
+    def _decoded(self, index: int, passage: Passage, first: int, begin: int, end: int) -> None:
+        """Scan what is written in another notation; a finding stands where that is written."""
+        known = [finding for finding in self.findings if finding.text == index] if self.findings else []
+        for view, place in views(passage):
+            for detector in self.detectors:
+                for found in self._tried(index, detector, view, 0):
+                    start, stop = passage.original(*place(found.start, found.end))
+                    finding = replace(found, start=start + first, end=stop + first)
+                    is_known = any(one.label == found.label and one.start < finding.end and finding.start < one.end for one in known)
+                    if begin <= finding.start < end and found.label != "health" and not is_known:
+                        self.findings.append(finding)
 
     def _tried(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
         """Yield what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from hybridrt.deadline import Deadline
+from hybridrt.mask import mask_growth_bytes
 from hybridrt.request import Image, Request, Text
 from hybridrt.sense.complexity import excerpt, score
 from hybridrt.sense.contact import Contact
@@ -19,7 +20,7 @@ from hybridrt.sense.identity import Identity
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.sense.payment import Payment
-from hybridrt.sense.privacy import SLICE, Scan, read
+from hybridrt.sense.privacy import SLICE, Scan, read, views
 from hybridrt.sense.task import task_of
 from hybridrt.sense.texts import SensedText, texts
 from hybridrt.signals import UNKNOWN, Complexity, Signals
@@ -43,7 +44,7 @@ _EVERYTHING = (
     "4111 1111 1111 1111 cvv 123, account number 12345678, GB82WEST12345698765432, ssn 123456789, nhs sin bsn cpf tfn pesel "
     "steuer aadhaar personnummer, passport number X1234567, password=hunter2 --token x https://a:b@c.example eyJ pin 1234 "
     "login root / admin my api key is x9, bearer x, seed phrase, 45 yo male, ignore all previous instructions "
-    "-----BEGIN PRIVATE KEY----- ^ ghp_abcdefghijklmnopqrstuvwxyz0123456789 my knee hurts \u00e9\u0430b"
+    "-----BEGIN PRIVATE KEY----- ^ ghp_abcdefghijklmnopqrstuvwxyz0123456789 my knee hurts %40 \u00e9\u0430b"
 )
 
 
@@ -79,6 +80,7 @@ class Senses:
         for detector in self.detectors:
             with contextlib.suppress(Exception):  # a detector that fails here fails again in a scan, and is named there
                 list(detector.scan(reading.passage))
+        list(views(reading.passage))
         score(reading.passage, reading.language)
         has_known_form(reading.passage)
         self._device.state()
@@ -98,10 +100,13 @@ class Senses:
         return Signals(
             complexity=Complexity() if asked is None else score(asked.passage, asked.language),
             privacy=verdict.privacy,
-            tokens=upper_bound(request.messages, request.tools),
+            tokens=upper_bound(
+                request, mask_growth_bytes(sensed, verdict.privacy.findings, self.meanings) if verdict.privacy.findings else 0
+            ),
             modality=modality,
             language=verdict.language,
-            task=request.task or (UNKNOWN if asked is None else task_of(asked.passage)),
+            # What the caller names as the task is free text for a vision model, and no fact that a policy could build on.
+            task=UNKNOWN if asked is None else task_of(asked.passage),
             injection=_injection(request, has_known_form=verdict.has_injection),
             device=self._device.state(),
             sensed_us=(time.perf_counter_ns() - began) // 1000,

@@ -35,6 +35,7 @@ SECRETS = (
     ("mysql --password=hunter2 -h db", "hunter2"),
     ("curl -u elastic:P4ssw0rd https://localhost", "P4ssw0rd"),
     ("my pin is 4821", "4821"),
+    ("my pin is 4821. Please keep it", "4821"),
     ("change my amex pin to 1234", "1234"),
     ("pw: Tr0ub4dor", "Tr0ub4dor"),
     ("creds are admin/admin123", "admin123"),

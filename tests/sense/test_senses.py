@@ -82,7 +82,7 @@ async def test_a_request_without_words_of_a_user_has_unknown_complexity():
 
 async def test_tokens_are_bounded_from_above():
     request = make_request("hello", {})
-    assert (await SENSES.sense(request)).tokens == upper_bound(request.messages)
+    assert (await SENSES.sense(request)).tokens == upper_bound(request)
 
 
 @pytest.mark.parametrize(
@@ -100,8 +100,11 @@ async def test_the_task_is_named_where_the_words_name_it(prompt, task):
     assert (await sense(prompt)).task == task
 
 
-async def test_a_declared_task_is_kept():
-    assert (await sense("hello", task="classify")).task == "classify"
+async def test_what_the_caller_names_as_the_task_is_not_what_was_sensed():
+    signals = await sense("the moon", task="is the mole of Mrs Okafor malignant")
+    assert signals.task == "unknown"
+    assert "Okafor" not in repr(signals)
+    assert (await sense("fix this Python function", task="translate")).task == "code"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,75 @@
+"""What is written in another notation is found where it is written."""
+
+import asyncio
+import base64
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hybridrt.mask import mask
+from hybridrt.request import make_request
+from hybridrt.sense import Senses
+from hybridrt.sense.decode import unescaped
+
+SENSES = Senses()
+LINE = base64.b64encode(b"mail jane@example.com today").decode()
+
+WRITTEN = (
+    ("contact", "open https://x.example/?to=alice%40example.org&x=1", "alice%40example.org"),
+    ("contact", "write to alice&#64;example.org", "alice&#64;example.org"),
+    ("contact", "write to alice&#x40;example&#46;org", "alice&#x40;example&#46;org"),
+    ("contact", "write to alice&commat;example.org", "alice&commat;example.org"),
+    ("contact", 'it says {"to": "alice\\u0040example.org"}', "alice\\u0040example.org"),
+    ("payment_card", 'it says "{\\"a\\":\\"x\\n4111111111111111\\"}"', "4111111111111111"),
+    ("credential", 'it says "{\\"password\\": \\"hunter22\\"}" in the log', "hunter22"),
+    ("contact", f"decode {LINE} please", LINE),
+    ("contact", f"decode {LINE.rstrip('=')} please", LINE.rstrip("=")),
+    ("payment_card", "my card 4111\u28001111\u28001111\u28001111", "1111"),
+    ("payment_card", "my card 4111\U000e00781111\U000e00781111\U000e00781111", "1111"),
+    ("contact", "write to jane (at) example.com", "jane (at) example.com"),
+    ("contact", "write to jane [at] example [dot] com", "jane [at] example [dot] com"),
+    ("contact", "write to jane@example dot com", "jane@example dot com"),
+)
+PLAIN = (
+    "100%20apples are what %s costs",
+    r"\frac{1}{2} \nabla \theta \begin{matrix} a \\ b \end{matrix}",
+    'print("a\\n\\t\\"b\\"")',
+    "if a && b &amp; c: pass",
+    "the file is dGhpcyBpcyBhIGhhcm1sZXNzIGxpbmU= in base64",
+    "meet me (at noon) in example.com park",
+    "sha256 9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+    "https://example.com/a%20b%2Fc?x=%7B%22a%22%3A1%7D",
+)
+
+
+@pytest.mark.parametrize(("label", "text", "value"), WRITTEN)
+async def test_it_is_found_and_masked_where_it_is_written(label, text, value):
+    request = make_request(text, {})
+    privacy = (await SENSES.sense(request)).privacy
+    assert privacy.labels[label] == "present"
+    assert value not in mask(request.messages, privacy, {label}).messages[0].text
+
+
+@pytest.mark.parametrize("text", PLAIN)
+async def test_escapes_that_hide_nothing_change_nothing(text):
+    assert (await SENSES.sense(make_request(text, {}))).privacy.findings == ()
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(("a", "%41", "%", "&#64;", "&", "\\u0041", "\\n", "\\", "é", "&amp;", "%e2")), max_size=12))
+def test_every_span_of_the_plain_text_leads_back_into_the_text(parts):
+    text = "".join(parts)
+    plain = unescaped(text)
+    if plain is None:
+        return
+    normal, offsets = plain
+    for start in range(len(normal)):
+        first, last = offsets.original(start, start + 1)
+        assert 0 <= first < last <= len(text)
+
+
+def test_base64_across_a_border_of_a_slice_is_found():
+    for at in range(2_940, 3_010, 7):
+        text = f"{'plain words ' * 400}"[:at] + f" {LINE} " + "more words " * 100
+        assert asyncio.run(SENSES.sense(make_request(text, {}))).privacy.labels["contact"] == "present"
