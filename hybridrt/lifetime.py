@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from types import TracebackType
@@ -28,7 +27,8 @@ class Lifetime:
         self._hint = hint
         self._pid = os.getpid()
         self._is_over = False
-        self._lock = threading.Lock()
+        # Without a lock, for a stream comes by with every token. Whoever enters is in the set before it looks whether it is
+        # over, and `end` says that it is over before it looks into the set; so one of the two sees the other.
         self._inside: set[Step] = set()
 
     @property
@@ -43,61 +43,48 @@ class Lifetime:
             ClosedError: it is over, or began in the process that this one was forked from.
         """
         if self._is_over:
-            raise self._closed()
+            raise self.closed()
         if not self.is_here:
             raise ClosedError(f"{self._what} was opened in another process", hint="open a router in this process, after the fork")
 
     def step(self) -> Step:
-        """Stand around an `await`, on the task that awaits, so that `end` interrupts it.
+        """Stand around an `await`, on the task that awaits, so that `end` interrupts it. One after the other it serves again.
 
         Raises, on entering or leaving:
             ClosedError: it is over; whatever failed inside for that reason says so too.
         """
-        return Step(self)
+        return Step(self, self._inside)
 
     async def end(self) -> None:
         """Let nobody in, interrupt everybody inside, and wait until they have left. Nobody waits for itself."""
         here, loop = asyncio.current_task(), asyncio.get_running_loop()
-        with self._lock:
-            self._is_over = True
-            inside = [step for step in self._inside if step.task is not here]
-            for step in inside:
-                step.left = Future()
+        self._is_over = True
+        inside = [step for step in self._inside.copy() if step.task is not here]
         for step in inside:
+            step.left = step.left or Future()
             if step.loop is loop:
                 step.interrupt()
             else:
                 with suppress(RuntimeError):  # the loop has ended, and everything on it
                     step.loop.call_soon_threadsafe(step.interrupt)
-        leaving = [asyncio.wrap_future(step.left) for step in inside if step.left is not None and step.loop.is_running()]
+        # Whoever left before it was given a `left` to say so with is no longer in the set.
+        leaving = [asyncio.wrap_future(step.left) for step in inside if step.left and step in self._inside and step.loop.is_running()]
         if leaving:
             await asyncio.wait(leaving, timeout=LEAVE_S)
 
-    def _closed(self) -> ClosedError:
+    def closed(self) -> ClosedError:
+        """Say that it is over."""
         return ClosedError(f"{self._what} is closed", hint=self._hint)
-
-    def _enter(self, step: Step) -> None:
-        self.check()
-        with self._lock:
-            if self._is_over:
-                raise self._closed()
-            self._inside.add(step)
-
-    def _leave(self, step: Step) -> None:
-        with self._lock:
-            self._inside.discard(step)
-            left = step.left
-        if left is not None:
-            left.set_result(None)
 
 
 class Step:
-    """One stay inside, of one task. Made by `Lifetime.step`."""
+    """A stay inside, of one task. Made by `Lifetime.step`."""
 
-    __slots__ = ("_cancelling", "_is_interrupted", "_lifetime", "left", "loop", "task")
+    __slots__ = ("_cancelling", "_inside", "_is_interrupted", "_lifetime", "left", "loop", "task")
 
-    def __init__(self, lifetime: Lifetime) -> None:
+    def __init__(self, lifetime: Lifetime, inside: set[Step]) -> None:
         self._lifetime = lifetime
+        self._inside = inside
         self._is_interrupted = False
         self.left: Future[None] | None = None
 
@@ -107,20 +94,28 @@ class Step:
             raise RuntimeError("a router is used inside a task")
         self.task, self.loop = task, task.get_loop()
         self._cancelling = task.cancelling()
-        self._lifetime._enter(self)  # noqa: SLF001 - one thing in two classes
+        self._inside.add(self)
+        try:
+            self._lifetime.check()
+        except ClosedError:
+            self._leave()
+            raise
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
-        lifetime = self._lifetime
-        lifetime._leave(self)  # noqa: SLF001
-        if self._is_interrupted:
-            # As `asyncio.timeout` does: a cancellation that somebody else asked for as well stays one.
-            if self.task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
-                raise lifetime._closed() from None  # noqa: SLF001
+        self._leave()
+        # As `asyncio.timeout` does: a cancellation that somebody else asked for as well stays one.
+        if self._is_interrupted and self.task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
+            raise self._lifetime.closed() from None
         if isinstance(error, HybridrtError) and not isinstance(error, ClosedError):
-            lifetime.check()
+            self._lifetime.check()
 
     def interrupt(self) -> None:
         """Cancel what the task waits for, if it is still inside. On the loop of the task."""
-        if self in self._lifetime._inside:  # noqa: SLF001
+        if self in self._inside:
             self._is_interrupted = True
             self.task.cancel()
+
+    def _leave(self) -> None:
+        self._inside.discard(self)
+        if self.left is not None and not self.left.done():
+            self.left.set_result(None)

@@ -105,10 +105,11 @@ class Router:
         It moves to the next target only before the first shown token. Raises what `infer` raises.
         """
         try:
+            step = self._lifetime.step()
             async with aclosing(self._stream(make_request(prompt, options))) as events:
                 while True:
                     # Not around the `yield`: there the task is the caller's.
-                    with self._lifetime.step():
+                    with step:
                         event = await anext(events, None)
                     if event is None:
                         return

@@ -21,7 +21,7 @@ import pytest
 from hybridrt import sync
 from hybridrt.application import Application
 from hybridrt.errors import ClosedError, HybridrtError, LateError, NoAnswerError, UnavailableError
-from hybridrt.event import Done, Text
+from hybridrt.event import Text
 from hybridrt.router import Router
 from hybridrt.testing import LoopbackProvider, MemoryLedger, ScriptedBackend, TestAuthority, Wait
 from hybridrt.testing.provider import serve_in_thread
@@ -682,9 +682,7 @@ async def test_a_ledger_that_fails_never_stops_the_device(open_router, fails_at)
 
 def test_can_fail_a_number_that_comes_twice_is_found():
     twice = [
-        {"kind": kind, "decision": "d", "attempt": 1, "recipient": name}
-        for name in ("a", "b")
-        for kind in ("attempt", "attempt_ended")
+        {"kind": kind, "decision": "d", "attempt": 1, "recipient": name} for name in ("a", "b") for kind in ("attempt", "attempt_ended")
     ]
     with pytest.raises(AssertionError):
         assert_whole(twice)
