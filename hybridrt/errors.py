@@ -23,6 +23,7 @@
         + ContextOverflowError     too long: .needed, .window
         + RefusedError             the model or the service declined to answer
         + DeclinedError            the person was asked and said no
+        + BudgetError              it could cost more than is left: .limit_usd, .committed_usd, .needed_usd
         + ProtocolError            the reply is not what this wire speaks
           + RedirectError          a redirect, which is never followed: .status
         + BrokenStream             cut before its end: .delivered characters
@@ -281,6 +282,18 @@ class DeclinedError(TargetError):
     """The person was asked whether this may leave the device, and said no."""
 
     code = "declined"
+
+
+class BudgetError(TargetError):
+    """What this attempt could cost, with what earlier attempts on the same request could have cost, is over the limit."""
+
+    code = "over_budget"
+
+    def __init__(self, message: str, *, limit_usd: float, committed_usd: float, needed_usd: float, target: str = "") -> None:
+        super().__init__(message, target=target)
+        self.limit_usd = limit_usd
+        self.committed_usd = committed_usd
+        self.needed_usd = needed_usd
 
 
 class ProtocolError(TargetError):

@@ -218,6 +218,8 @@ def _checked(request: Request) -> Request:
         raise _wrong("`prefer` of a ready request is `device`, `off_device` or none", "prefer")
     if not request.messages:
         raise _wrong("there are no messages", "messages", "give at least one user message")
+    if not isinstance(request.deadline_s, int | float | None) or (request.deadline_s is not None and not 0 <= request.deadline_s < MOST):
+        raise _wrong(f"`deadline_s` must be a number from 0 to {MOST:g}", "deadline_s")
     _check_messages(request.messages)
     if (
         not any(call.arguments for message in request.messages for call in message.tool_calls)

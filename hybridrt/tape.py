@@ -91,9 +91,9 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
     )
 
 
-def retold(answer: Answer, attempts: Sequence[Attempt]) -> Answer:
-    """The same answer, with the attempts that came after it."""
-    return replace(answer, attempts=tuple(attempts), receipt=_receipt(answer.decision, attempts))
+def retold(answer: Answer, attempts: Sequence[Attempt], cost_usd: float | None) -> Answer:
+    """The same answer, with the attempts that came after it and what all of them cost."""
+    return replace(answer, attempts=tuple(attempts), receipt=_receipt(answer.decision, attempts), cost_usd=cost_usd)
 
 
 def _receipt(decision: Decision, attempts: Sequence[Attempt]) -> Receipt:

@@ -20,6 +20,7 @@ from hybridrt.deadline import Deadline
 from hybridrt.decision import Decision
 from hybridrt.errors import (
     BrokenStream,
+    BudgetError,
     Busy,
     ContextOverflowError,
     CredentialsError,
@@ -61,6 +62,9 @@ class Walk:
     hold: bool = False
     attempts: list[Attempt] = field(default_factory=list)
     shown: bool = False
+    # What the attempts so far can have cost at most, and what those that answered did cost where that is known.
+    committed_usd: float = 0.0
+    costs_usd: list[float | None] = field(default_factory=list)
 
     async def events(self) -> AsyncGenerator[StreamEvent]:
         """Yield what the caller may see, `Done` last.
@@ -100,7 +104,7 @@ class Walk:
                 if self.shown or not self._goes_on_after(error) or len(self.decision.plan) == 1:
                     raise
                 continue
-            answer = make_answer(tape, self.decision, target, self.attempts)
+            answer = self._priced(make_answer(tape, self.decision, target, self.attempts))
             if self.shown or not self._wants_stronger(target, answer):
                 for event in told(answer, shown=self.shown):
                     yield event
@@ -110,7 +114,7 @@ class Walk:
         if kept is None:
             raise stopped or self._no_answer()
         # Nothing better came. What there was is not lost, and says of itself that it is cut or uncertified.
-        for event in told(retold(kept, self.attempts), shown=False):
+        for event in told(retold(kept, self.attempts, self._cost_usd()), shown=False):
             yield event
 
     async def _attempt(self, target: Target, number: int, tape: Tape) -> AsyncGenerator[StreamEvent]:
@@ -123,6 +127,7 @@ class Walk:
             if not target.place.is_device and (overflow := why_too_long(self.decision.signals.tokens, call.max_output_tokens, target)):
                 raise overflow
             await self._ask_person(target)
+            self._commit(target, call)
             async with aclosing(self.backends[target.id].answer(call)) as answer:
                 async for event in self._in_time(answer, target):
                     tape.take(event)
@@ -203,6 +208,31 @@ class Walk:
             raise DeclinedError(f"the person did not agree to `{target.id}`", target=target.id)
         self.deadline.check()
 
+    def _commit(self, target: Target, call: Call) -> None:
+        """Hold a limit of cost over all attempts of the request, each at the most it can cost."""
+        limit_usd = self.decision.obligations.get("max_cost_usd")
+        if limit_usd is None or target.place.is_device or target.price is None:
+            return
+        needed_usd = target.price.bound_usd(self.decision.signals.tokens.value, call.max_output_tokens or 0)
+        if self.committed_usd + needed_usd > limit_usd:
+            raise BudgetError(
+                f"`{target.id}` could cost {needed_usd:.4f} USD more, and the limit for this request is {limit_usd:g}",
+                limit_usd=limit_usd,
+                committed_usd=self.committed_usd,
+                needed_usd=needed_usd,
+                target=target.id,
+            )
+        self.committed_usd += needed_usd
+
+    def _priced(self, answer: Answer) -> Answer:
+        self.costs_usd.append(answer.cost_usd)
+        return replace(answer, cost_usd=self._cost_usd())
+
+    def _cost_usd(self) -> float | None:
+        """What all answers of this walk cost together; none where one of them did not say."""
+        known = [cost for cost in self.costs_usd if cost is not None]
+        return sum(known) if len(known) == len(self.costs_usd) else None
+
     def _in_time(self, events: AsyncGenerator[Event], target: Target) -> AsyncIterator[Event]:
         return events if self.deadline.at is None else _until(events, self.deadline, target)
 
@@ -215,7 +245,7 @@ class Walk:
         routing = self.decision.routing
         if isinstance(error, CredentialsError):
             return False
-        if isinstance(error, DeclinedError):
+        if isinstance(error, DeclinedError | BudgetError):
             return True
         if isinstance(error, ContextOverflowError):
             return "too_long" in routing.escalate and "escalate" in routing.fit

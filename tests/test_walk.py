@@ -344,6 +344,29 @@ async def test_where_cost_is_limited_the_answer_is_limited_too(open_router):
     assert [call.max_output_tokens for call in cloud.calls] == [1024, 7]
 
 
+async def test_a_limit_of_cost_holds_over_all_attempts_of_a_request(open_router):
+    added = "  - {id: cheap, effect: oblige, when: always, do: {max_cost_usd: 0.011}}\nrouting:\n  - {id: up, order: [cloud, device]}\n"
+    cut = ["half", Usage(10, 1000), Finish("length")]
+    backends = {"factory": ScriptedBackend(UnavailableError("down")), "alpha": ScriptedBackend(cut), "beta": ScriptedBackend("whole")}
+    async with open_router(added=added, price=Price(0.0, 10.0), backends=backends) as router:
+        answer = await router.infer(ASK)
+    assert (answer.text, [attempt.outcome for attempt in answer.attempts]) == ("half", ["answered", "over_budget", "unavailable"])
+    assert answer.cost_usd == pytest.approx(0.01)
+    assert not backends["beta"].calls
+
+
+async def test_the_cost_of_an_answer_counts_the_answers_that_were_sent_on(open_router):
+    added = "routing:\n  - {id: up, order: [cloud, device]}\n"
+    backends = {
+        "factory": ScriptedBackend("x"),
+        "alpha": ScriptedBackend(["half", Usage(10, 1000), Finish("length")]),
+        "beta": ScriptedBackend(["whole", Usage(10, 2000)]),
+    }
+    async with open_router(added=added, price=Price(0.0, 10.0), backends=backends) as router:
+        answer = await router.infer(ASK)
+    assert (answer.target, answer.cost_usd) == ("beta", pytest.approx(0.03))
+
+
 async def test_the_person_is_asked_and_a_no_keeps_the_request_here(open_router):
     added = "  - {id: ask, effect: oblige, when: always, do: {confirm: true}}\n" + "routing:\n  - {id: up, order: [cloud, device]}\n"
     asked: list[str] = []
