@@ -152,15 +152,15 @@ class Scan:
         """Scan a piece that begins at `first` in its text, and keep what begins between `begin` and `end` there."""
         self.languages.add(reading.language)
         self.has_injection = self.has_injection or has_known_form(reading.passage)
+        before = len(self.findings)
         for detector in self.detectors:
             for finding in self._tried(index, detector, reading.passage, first):
                 if begin <= finding.start < end:
                     self.findings.append(finding)
-        self._decoded(index, reading.passage, first, begin, end)
+        self._decoded(index, reading.passage, first, begin, end, self.findings[before:])
 
-    def _decoded(self, index: int, passage: Passage, first: int, begin: int, end: int) -> None:
-        """Scan what is written in another notation; a finding stands where that is written."""
-        known = [finding for finding in self.findings if finding.text == index] if self.findings else []
+    def _decoded(self, index: int, passage: Passage, first: int, begin: int, end: int, known: Sequence[Finding]) -> None:
+        """Scan what is written in another notation; a finding stands where that is written, and is new where none stands."""
         for view, place in views(passage):
             for detector in self.detectors:
                 for found in self._tried(index, detector, view, 0):
