@@ -157,18 +157,21 @@ class Scan:
             for finding in self._tried(index, detector, reading.passage, first):
                 if begin <= finding.start < end:
                     self.findings.append(finding)
-        self._decoded(index, reading.passage, first, begin, end, self.findings[before:])
+        for finding in self._decoded(index, reading.passage, first, self.findings[before:]):
+            if begin <= finding.start < end:
+                self.findings.append(finding)
 
-    def _decoded(self, index: int, passage: Passage, first: int, begin: int, end: int, known: Sequence[Finding]) -> None:
-        """Scan what is written in another notation; a finding stands where that is written, and is new where none stands."""
+    def _decoded(self, index: int, passage: Passage, first: int, known: Sequence[Finding]) -> Iterator[Finding]:
+        """Yield what is written in another notation; a finding stands where that is written, and is new where none stands."""
         for view, place in views(passage):
             for detector in self.detectors:
                 for found in self._tried(index, detector, view, 0):
                     start, stop = passage.original(*place(found.start, found.end))
                     finding = replace(found, start=start + first, end=stop + first)
                     is_known = any(one.label == found.label and one.start < finding.end and finding.start < one.end for one in known)
-                    if begin <= finding.start < end and found.label != "health" and not is_known:
-                        self.findings.append(finding)
+                    # A sentence about somebody's health reads the same without its escapes.
+                    if found.label != "health" and not is_known:
+                        yield finding
 
     def _tried(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
         """Yield what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""
