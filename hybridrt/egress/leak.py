@@ -52,6 +52,8 @@ def _texts(request: HttpRequest) -> Iterator[str]:
 
 def _unescaped(text: str) -> str:
     plain = _ESCAPE.sub(lambda found: chr(int(found[1], 16)) if found[1] else _NAMED.get(found[2], found[2]), text)
+    if "\\u" not in text:
+        return plain
     # Characters beyond the basic plane come as two escapes and are one character only when joined.
     return plain.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 

@@ -152,23 +152,26 @@ class Scan:
         """Scan a piece that begins at `first` in its text, and keep what begins between `begin` and `end` there."""
         self.languages.add(reading.language)
         self.has_injection = self.has_injection or has_known_form(reading.passage)
+        before = len(self.findings)
         for detector in self.detectors:
             for finding in self._tried(index, detector, reading.passage, first):
                 if begin <= finding.start < end:
                     self.findings.append(finding)
-        self._decoded(index, reading.passage, first, begin, end)
+        for finding in self._decoded(index, reading.passage, first, self.findings[before:]):
+            if begin <= finding.start < end:
+                self.findings.append(finding)
 
-    def _decoded(self, index: int, passage: Passage, first: int, begin: int, end: int) -> None:
-        """Scan what is written in another notation; a finding stands where that is written."""
-        known = [finding for finding in self.findings if finding.text == index] if self.findings else []
+    def _decoded(self, index: int, passage: Passage, first: int, known: Sequence[Finding]) -> Iterator[Finding]:
+        """Yield what is written in another notation; a finding stands where that is written, and is new where none stands."""
         for view, place in views(passage):
             for detector in self.detectors:
                 for found in self._tried(index, detector, view, 0):
                     start, stop = passage.original(*place(found.start, found.end))
                     finding = replace(found, start=start + first, end=stop + first)
                     is_known = any(one.label == found.label and one.start < finding.end and finding.start < one.end for one in known)
-                    if begin <= finding.start < end and found.label != "health" and not is_known:
-                        self.findings.append(finding)
+                    # A sentence about somebody's health reads the same without its escapes.
+                    if found.label != "health" and not is_known:
+                        yield finding
 
     def _tried(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
         """Yield what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""
