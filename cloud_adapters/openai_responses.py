@@ -90,19 +90,22 @@ def _input(call: Call) -> list[dict[str, Any]]:
 
 
 def _content(message: Message, call: Call) -> Any:
+    if message.role in ("system", "assistant"):
+        if any(isinstance(part, Image) for part in message.parts):
+            raise UnsupportedError(
+                f"a picture in a turn of role `{message.role}` cannot be said on this wire", feature="images", target=call.target.id
+            )
+        return message.text  # parts of an answer are said in one; in a list they would need the ids of a stored answer
     if len(message.parts) <= 1 and all(isinstance(part, Text) for part in message.parts):
         return message.text
-    if message.role in ("system", "assistant") and any(isinstance(part, Image) for part in message.parts):
-        raise UnsupportedError(
-            f"a picture in a turn of role `{message.role}` cannot be said on this wire", feature="images", target=call.target.id
-        )
-    return [_part(part, "output_text" if message.role == "assistant" else "input_text") for part in message.parts]
+    return [_part(part) for part in message.parts]
 
 
-def _part(part: Part, kind: str) -> dict[str, Any]:
+def _part(part: Part) -> dict[str, Any]:
     if isinstance(part, Image):
-        return {"type": "input_image", "image_url": f"data:{part.media_type};base64,{b64encode(part.data).decode()}"}
-    return {"type": kind, "text": part.text}
+        url = f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
+        return {"type": "input_image", "detail": "auto", "image_url": url}
+    return {"type": "input_text", "text": part.text}
 
 
 def _tool(tool: Tool) -> dict[str, Any]:
@@ -236,7 +239,7 @@ def _finish(response: dict[str, Any], target: str) -> str:
         reason = details.get("reason") if isinstance(details, dict) else None
         if reason == "content_filter":
             raise refused(target)
-        if reason in ("max_output_tokens", "max_tokens"):
+        if reason == "max_output_tokens":
             return "length"
     if status in ("queued", "in_progress"):  # an answer to work in the background, which is never asked for
         raise wrong(target, "answered before the work was done")

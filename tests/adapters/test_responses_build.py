@@ -13,7 +13,7 @@ from hybridrt.request import Image, Message, Output, Text, Tool, ToolCall
 from tests.adapters.wire import a_call
 
 PICTURE = Image("image/png", b"\x89PNG\r\n\x1a\nx")
-PICTURE_SAID = {"type": "input_image", "image_url": "data:image/png;base64," + base64.b64encode(PICTURE.data).decode()}
+PICTURE_SAID = {"type": "input_image", "detail": "auto", "image_url": "data:image/png;base64," + base64.b64encode(PICTURE.data).decode()}
 USER = Message("user", (Text("hello"),))
 USER_SAID = {"role": "user", "content": "hello"}
 CALLED = Message("assistant", (), (ToolCall("add", MappingProxyType({"a": 1, "b": "ü"}), "c9"),))
@@ -23,8 +23,8 @@ DOG = {"type": "object", "properties": {"name": {"type": "string"}}, "required":
 OPEN_DOG = {"type": "object", "properties": {"name": {"type": "string"}}}
 
 
-def words(text, kind="input_text"):
-    return {"type": kind, "text": text}
+def words(text):
+    return {"type": "input_text", "text": text}
 
 
 def used(id_, name="add"):
@@ -42,13 +42,17 @@ BODIES = {
         a_call(Message("system", (Text("Be brief."),)), USER),
         {"input": [{"role": "system", "content": "Be brief."}, USER_SAID]},
     ),
+    "system prompts anywhere": (
+        a_call(USER, Message("system", (Text("Be"), Text(" kind.")))),
+        {"input": [USER_SAID, {"role": "system", "content": "Be kind."}]},
+    ),
     "several parts": (
         a_call(Message("user", (Text("a"), Text("b")))),
         {"input": [{"role": "user", "content": [words("a"), words("b")]}]},
     ),
     "several parts of an answer": (
         a_call(Message("assistant", (Text("a"), Text("b"))), USER),
-        {"input": [{"role": "assistant", "content": [words("a", "output_text"), words("b", "output_text")]}, USER_SAID]},
+        {"input": [{"role": "assistant", "content": "ab"}, USER_SAID]},
     ),
     "a picture": (
         a_call(Message("user", (Text("what?"), PICTURE))),
@@ -115,6 +119,20 @@ BODIES = {
             "input": [USER_SAID],
             "text": {"format": {"type": "json_schema", "name": "Dog", "schema": {**DOG, "additionalProperties": False}, "strict": True}},
         },
+    ),
+    "a form beside tools": (
+        a_call(USER, output=Output("Dog", DOG), tools=(replace(ADD, parameters={}),)),
+        {
+            "input": [USER_SAID],
+            "tools": [{"type": "function", "name": "add", "description": "adds", "parameters": {}, "strict": False}],
+            "text": {"format": {"type": "json_schema", "name": "Dog", "schema": {**DOG, "additionalProperties": False}, "strict": True}},
+        },
+    ),
+    "ids of other services": (
+        a_call(
+            Message("assistant", (), (ToolCall("a", {}, "functions.a:0"),)), Message("tool", (Text("1"),), tool_call_id="functions.a:0")
+        ),
+        {"input": [used("functions.a:0", "a"), result("functions.a:0", "1")]},
     ),
     "a form without a guarantee": (
         a_call(USER, output=Output("Box[Dog]", OPEN_DOG)),
