@@ -173,7 +173,8 @@ class ResponseStream(JsonStream):
         # A service that says a kind of item only at the end has said it all the same; places there may differ.
         heard = {kind for kind, _ in self._heard}
         items = [object_of(item, self._target) for item in list_of(response.get("output") or [], self._target)]
-        late = [event for place, item in enumerate(items) if item.get("type") not in heard for event in self._item(item, place)]
+        new = [(item, place) for place, item in enumerate(items) if text_of(item.get("type"), self._target) not in heard]
+        late = [event for item, place in new for event in self._item(item, place)]
         self._tail = _closing(self._calls, response, self._target)
         return [*late, *self.end_answer()]
 

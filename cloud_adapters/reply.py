@@ -130,7 +130,7 @@ class JsonReply:
         if not self._body:
             raise wrong(self._target, "sent an empty reply")
         try:
-            events = tuple(self._read(parse(self._body)))
+            events = tuple(self._read(parse(self._body, exactly=True)))  # arguments of tools may be objects in it
             if all(isinstance(event.text, str) for event in events if isinstance(event, Text)):
                 return events
         except (NotJsonError, LookupError, TypeError, AttributeError, ValueError, RecursionError):

@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from types import MappingProxyType
 
+import pydantic
 import pytest
 
 from cloud_adapters.anthropic_messages import DEFAULT_MAX_TOKENS, AnthropicMessages
@@ -245,6 +246,37 @@ KEPT = {
 @pytest.mark.parametrize(("schema", "kept"), KEPT.values(), ids=KEPT)
 def test_a_schema_that_the_service_keeps_is_said_whole_and_closed(schema, kept):
     assert exact(schema) == {"type": "object", "additionalProperties": False} | {name: schema[name] for name in kept}
+
+
+class Dog(pydantic.BaseModel):
+    name: str
+    owner: str | None
+
+
+class Kennel(pydantic.BaseModel):
+    dogs: list[Dog]
+
+
+def test_a_pydantic_model_is_asked_for_as_the_official_client_asks_for_it():
+    dog = {
+        "type": "object",
+        "title": "Dog",
+        "properties": {
+            "name": {"type": "string", "title": "Name"},
+            "owner": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Owner"},
+        },
+        "additionalProperties": False,
+        "required": ["name", "owner"],
+    }
+    kennel = {
+        "$defs": {"Dog": dog},
+        "type": "object",
+        "title": "Kennel",
+        "properties": {"dogs": {"type": "array", "title": "Dogs", "items": {"$ref": "#/$defs/Dog"}}},
+        "additionalProperties": False,
+        "required": ["dogs"],
+    }
+    assert exact(Kennel.model_json_schema()) == kennel
 
 
 DEEP = {"type": "object"}

@@ -27,6 +27,7 @@ from hybridrt.request import Output, Tool
 from hybridrt.testing import Sample, adapter_contract
 from hybridrt.testing.outcome import mutated, read, shown
 from hybridrt.wire import ReplyHead
+from tests.adapters.reshaped import reshaped
 from tests.adapters.wire import JSON, SSE, a_call, plain
 
 ADAPTER = AnthropicMessages()
@@ -332,6 +333,14 @@ def test_arguments_that_come_with_the_start_of_a_block_are_taken():
     assert calls(stream(streamed)[0]) == [("t", {"x": 1}, "c")]
 
 
+def test_numbers_in_arguments_stay_exact():
+    big = 123456789012345678901234567890
+    streamed = start() + tool(0, "t", "c", f'{{"n": {big}}}') + stop("tool_use")
+    whole = {"type": "tool_use", "id": "c", "name": "t", "input": {"n": big}}
+    for events, _ in (stream(streamed), answer(whole, reason="tool_use")):
+        assert calls(events)[0][1]["n"] == big
+
+
 USAGES = [
     ({"input_tokens": 3, "output_tokens": 4}, Usage(3, 4)),
     (USED, Usage(16, 7, 3)),
@@ -346,6 +355,11 @@ def test_usage_is_what_the_service_counted_with_its_cache_as_input(counted, mean
     for events, error in (stream(start({}) + text("ok") + stop(usage=counted)), answer({"type": "text", "text": "ok"}, usage=counted)):
         assert error is None
         assert [event for event in events if isinstance(event, Usage)] == [meant]
+
+
+def test_a_later_count_replaces_an_earlier_one_and_none_replaces_nothing():
+    events, _ = stream(start() + text("ok") + stop(usage={"input_tokens": None, "output_tokens": 9}))
+    assert [event for event in events if isinstance(event, Usage)] == [Usage(16, 9, 3)]
 
 
 # --- failures ------------------------------------------------------------------------------------------------------
@@ -413,6 +427,12 @@ def test_too_long_is_said_in_words_here_and_is_its_own_error(message, needed, wi
     assert (error.needed, error.window) == (needed, window)
 
 
+@pytest.mark.parametrize("data", [start() + named(OVERLOADED), start() + text("Hel"), start() + text("Hel") + stop("refusal")])
+def test_an_error_of_a_stream_carries_the_id_by_which_the_service_knows_it(data):
+    head = ReplyHead(200, {"content-type": "text/event-stream", "request-id": "req_9"})
+    assert read(ADAPTER, STREAMED, head, [data])[1].request_id == "req_9"
+
+
 def test_an_error_with_status_200_is_an_error():
     assert type(read(ADAPTER, WHOLE, JSON, [json.dumps(OVERLOADED).encode()])[1]) is UnavailableError
 
@@ -435,3 +455,20 @@ def test_damaged_replies_are_typed_errors_or_answers_and_nothing_else():
         events, error = read(ADAPTER, call, head, [mutated(body, chance)])
         assert isinstance(error, TargetError | None)
         assert error is not None or [type(event) for event in events].count(Finish) == 1
+
+
+def test_replies_of_another_shape_are_typed_errors_or_answers_and_nothing_else():
+    chance = random.Random(20_261_121)
+    streams = [streamed for streamed, _, _ in ANSWERS.values()] + [start() + text("Hel") + named(OVERLOADED)]
+    streams = [[json.loads(line[6:]) for line in data.decode().split("\n") if line.startswith("data: ")] for data in streams]
+    wholes = [{"type": "message", "content": blocks, "stop_reason": reason, "usage": USED} for _, blocks, reason in ANSWERS.values()]
+    for number in range(MUTATIONS):
+        if number % 2:
+            damaged = reshaped(streams[number % len(streams)], chance)
+            data, head, asked = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in damaged), SSE, STREAMED
+        else:
+            data, head, asked = json.dumps(reshaped([wholes[number % len(wholes)]], chance)[:1]).encode()[1:-1], JSON, WHOLE
+        events, error = read(ADAPTER, asked, head, [data])
+        assert isinstance(error, TargetError | None)
+        assert error is not None or [type(event) for event in events].count(Finish) == 1
+        assert all(isinstance(event.text, str) for event in events if isinstance(event, Text | Reasoning))

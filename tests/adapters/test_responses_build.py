@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from types import MappingProxyType
 
+import pydantic
 import pytest
 
 from cloud_adapters.openai_responses import OpenAIResponses
@@ -145,6 +146,38 @@ BODIES = {
 def test_a_call_is_said_as_the_wire_has_it_and_nothing_else_is_asked_for(call, expected):
     call = call if expected.get("stream") else replace(call, stream=False)
     assert json.loads(OpenAIResponses().build(call, "k").body) == {"model": "model-9", "store": False, **expected}
+
+
+class Dog(pydantic.BaseModel):
+    name: str
+    owner: str | None
+
+
+class Kennel(pydantic.BaseModel):
+    dogs: list[Dog]
+
+
+def test_a_pydantic_model_is_asked_for_as_the_official_client_asks_for_it():
+    dog = {
+        "type": "object",
+        "title": "Dog",
+        "properties": {
+            "name": {"title": "Name", "type": "string"},
+            "owner": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": "Owner"},
+        },
+        "required": ["name", "owner"],
+        "additionalProperties": False,
+    }
+    kennel = {
+        "$defs": {"Dog": dog},
+        "properties": {"dogs": {"items": {"$ref": "#/$defs/Dog"}, "title": "Dogs", "type": "array"}},
+        "required": ["dogs"],
+        "title": "Kennel",
+        "type": "object",
+        "additionalProperties": False,
+    }
+    asked = json.loads(OpenAIResponses().build(a_call(output=Output("Kennel", Kennel.model_json_schema())), None).body)
+    assert asked["text"] == {"format": {"type": "json_schema", "strict": True, "name": "Kennel", "schema": kennel}}
 
 
 def test_path_and_key_stand_where_the_wire_has_them():

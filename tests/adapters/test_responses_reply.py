@@ -24,6 +24,7 @@ from hybridrt.event import Finish, Reasoning, Text, ToolCall, Usage
 from hybridrt.testing import Sample, adapter_contract
 from hybridrt.testing.outcome import mutated, read, shown
 from hybridrt.wire import ReplyHead
+from tests.adapters.reshaped import reshaped
 from tests.adapters.wire import JSON, SSE, a_call, plain
 
 ADAPTER = OpenAIResponses()
@@ -262,9 +263,9 @@ def test_words_are_said_once_whenever_the_service_says_them(data):
     assert said(events) == "ok"
 
 
-def test_a_call_that_is_only_in_the_whole_response_is_made_once():
+def test_a_call_is_made_once_however_often_it_is_said():
     item = call("t", "c", '{"x": 1}')
-    for data in (ended(item), streamed_item(0, item) + ended(item)):
+    for data in (ended(item), streamed_item(0, item) + ended(item), streamed_item(0, item) * 2 + ended(item)):
         assert calls(stream(begun() + data)[0]) == [("t", {"x": 1}, "c")]
 
 
@@ -409,6 +410,12 @@ def test_an_error_inside_a_reply_has_its_own_before_the_first_word_and_breaks_a_
     assert type(answer(**said_so)[1]) is meant
 
 
+@pytest.mark.parametrize("data", [begun() + ERROR, begun() + piece("Hel"), begun() + named("response.refusal.done")])
+def test_an_error_of_a_stream_carries_the_id_by_which_the_service_knows_it(data):
+    head = ReplyHead(200, {"content-type": "text/event-stream", "x-request-id": "req_9"})
+    assert read(ADAPTER, STREAMED, head, [data])[1].request_id == "req_9"
+
+
 MUTATIONS = 10_000
 
 
@@ -422,3 +429,20 @@ def test_damaged_replies_are_typed_errors_or_answers_and_nothing_else():
         events, error = read(ADAPTER, asked, head, [mutated(body, chance)])
         assert isinstance(error, TargetError | None)
         assert error is not None or [type(event) for event in events].count(Finish) == 1
+
+
+def test_replies_of_another_shape_are_typed_errors_or_answers_and_nothing_else():
+    chance = random.Random(20_261_121)
+    streams = [streamed_as(*items) for items in ANSWERS.values()] + [begun() + piece("Hel") + FAILED, begun() + ERROR]
+    streams = [[json.loads(line[6:]) for line in data.decode().split("\n") if line.startswith("data: ")] for data in streams]
+    wholes = [response(*items) for items in ANSWERS.values()]
+    for number in range(MUTATIONS):
+        if number % 2:
+            damaged = reshaped(streams[number % len(streams)], chance)
+            data, head, asked = b"".join(b"data: " + json.dumps(each).encode() + b"\n\n" for each in damaged), SSE, STREAMED
+        else:
+            data, head, asked = json.dumps(reshaped([wholes[number % len(wholes)]], chance)[:1]).encode()[1:-1], JSON, WHOLE
+        events, error = read(ADAPTER, asked, head, [data])
+        assert isinstance(error, TargetError | None)
+        assert error is not None or [type(event) for event in events].count(Finish) == 1
+        assert all(isinstance(event.text, str) for event in events if isinstance(event, Text | Reasoning))
