@@ -224,8 +224,6 @@ class MessageStream(JsonStream):
                     self._finish = _finish(reason, self._target)
             case "message_stop":
                 return self.end_answer()
-            case "error":
-                self.fail(event.get("error"))
         return ()
 
     def closing(self) -> list[Event] | None:

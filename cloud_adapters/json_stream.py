@@ -18,7 +18,10 @@ from hybridrt.wire import ReplyHead
 
 
 class JsonStream(ABC):
-    """Reads a stream of JSON events. A wire says what one of them means, and what is left once the answer is whole."""
+    """Reads a stream of JSON events. A wire says what one of them means, and what is left once the answer is whole.
+
+    An event that is named `error`, is of type `error` or holds an `error` ends it, whatever the wire.
+    """
 
     __slots__ = ("_delivered", "_has_ended", "_head", "_lines", "_target")
 
@@ -44,8 +47,8 @@ class JsonStream(ABC):
             TargetError: the stream is an error or not this wire.
         """
         try:
-            for _, payload in self._lines.feed(data):
-                yield from self._said(payload)
+            for name, payload in self._lines.feed(data):
+                yield from self._said(name, payload)
         except TargetError as error:
             error.request_id = request_id(self._head)
             raise
@@ -86,8 +89,8 @@ class JsonStream(ABC):
         if self._has_ended:
             return
         try:  # a last event without its blank line is an event; half an event is where the cut went through
-            for _, payload in self._lines.rest():
-                yield from self._said(payload)
+            for name, payload in self._lines.rest():
+                yield from self._said(name, payload)
         except ProtocolError:
             if not self._lines.seen:
                 raise
@@ -97,7 +100,7 @@ class JsonStream(ABC):
             raise wrong(self._target, "sent an empty reply")
         yield from self.end_answer()
 
-    def _said(self, payload: bytes) -> Iterator[Event]:
+    def _said(self, name: bytes, payload: bytes) -> Iterator[Event]:
         if self._has_ended or payload[:6] == b"[DONE]":  # relatives of these wires close with it; it says nothing more
             return
         try:
@@ -106,6 +109,8 @@ class JsonStream(ABC):
             event = None
         if type(event) is not dict:
             raise wrong(self._target, "sent an event that is not what this wire speaks")
+        if name == b"error" or event.get("type") == "error" or event.get("error"):
+            self.fail(event.get("error") or event)
         for said in self.read(event):
             if type(said) is Text:
                 self._delivered += len(said.text)

@@ -145,8 +145,6 @@ class ResponseStream(JsonStream):
                 raise refused(self._target)
             case "response.completed" | "response.incomplete" | "response.cancelled" | "response.failed":
                 return self._end_of(object_of(event.get("response"), self._target))
-            case "error":
-                self.fail(event.get("error") or event)
         return ()
 
     def closing(self) -> list[Event] | None:

@@ -427,6 +427,21 @@ def test_too_long_is_said_in_words_here_and_is_its_own_error(message, needed, wi
     assert (error.needed, error.window) == (needed, window)
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        named({"type": "error", "error": {"type": "api_error"}}),
+        b'event: error\ndata: {"message": "kumquat"}\n\n',
+        b'data: {"error": {"message": "kumquat"}}\n\n',
+        b'error: {"message": "kumquat"}\n\n',
+    ],
+    ids=["by type", "by name", "by what it holds", "as a line"],
+)
+def test_an_error_inside_a_stream_is_one_in_every_form_that_services_and_gateways_have(error):
+    assert type(stream(start() + error)[1]) is UnavailableError
+    assert type(stream(start() + text("Hel") + error)[1]) is BrokenStream
+
+
 @pytest.mark.parametrize("data", [start() + named(OVERLOADED), start() + text("Hel"), start() + text("Hel") + stop("refusal")])
 def test_an_error_of_a_stream_carries_the_id_by_which_the_service_knows_it(data):
     head = ReplyHead(200, {"content-type": "text/event-stream", "request-id": "req_9"})

@@ -410,6 +410,21 @@ def test_an_error_inside_a_reply_has_its_own_before_the_first_word_and_breaks_a_
     assert type(answer(**said_so)[1]) is meant
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        ERROR,
+        b'event: error\ndata: {"message": "kumquat"}\n\n',
+        b'data: {"error": {"message": "kumquat"}}\n\n',
+        b'error: {"message": "kumquat"}\n\n',
+    ],
+    ids=["by type", "by name", "by what it holds", "as a line"],
+)
+def test_an_error_inside_a_stream_is_one_in_every_form_that_services_and_gateways_have(error):
+    assert type(stream(begun() + error)[1]) is UnavailableError
+    assert type(stream(begun() + piece("Hel") + error)[1]) is BrokenStream
+
+
 @pytest.mark.parametrize("data", [begun() + ERROR, begun() + piece("Hel"), begun() + named("response.refusal.done")])
 def test_an_error_of_a_stream_carries_the_id_by_which_the_service_knows_it(data):
     head = ReplyHead(200, {"content-type": "text/event-stream", "x-request-id": "req_9"})
