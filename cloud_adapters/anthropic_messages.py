@@ -43,6 +43,8 @@ _FINISHES = {
     "pause_turn": "length",
     "compaction": "length",
 }
+# The kind of a block that calls that tool; no service's word has spaces.
+_FORM = "the answer in its form"
 _NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
 
 
@@ -262,10 +264,6 @@ class MessageStream(JsonStream):
         """Later counts replace earlier ones; none replaces nothing."""
         if isinstance(usage, dict):
             self._usage.update({name: number for name, number in usage.items() if number is not None})
-
-
-# A block that is the answer in the form asked for: a call of the tool that stands for it.
-_FORM = "form"
 
 
 def _read_whole(reply: Any, head: ReplyHead, call: Call) -> Iterator[Event]:
