@@ -30,7 +30,13 @@ _TOO_LONG = frozenset({"context_length_exceeded", "exceed_context_size_error", "
 _REFUSED = frozenset({"content_filter", "content_policy_violation", "invalid_prompt", "ResponsibleAIPolicyViolation"})
 _RATE = frozenset({"rate_limit_exceeded", "rate_limit_error", "insufficient_quota", "tokens_exceeded", "requests"})
 _KEY = frozenset({"invalid_api_key", "authentication_error", "permission_error", "invalid_authentication"})
-_REJECTED = frozenset({"invalid_request_error", "model_not_found", "not_found_error", "BadRequestError"})
+_REJECTED = frozenset({"invalid_request_error", "model_not_found", "not_found_error", "request_too_large", "BadRequestError"})
+# Services that have no code for "too long" say it in a phrase of their own, some of them with both numbers.
+_TOO_LONG_PHRASES = (
+    re.compile(r"maximum context length"),  # vLLM, and gateways before older models
+    re.compile(r"prompt is too long(?:: (?P<needed>\d{1,15}) tokens > (?P<window>\d{1,15}) maximum)?", re.ASCII),  # Anthropic
+    re.compile(r"exceed context limit: (?P<prompt>\d{1,15}) \+ (?P<answer>\d{1,15}) > (?P<window>\d{1,15})", re.ASCII),  # Anthropic
+)
 _SECONDS = re.compile(r"-?\d{1,400}(\.\d{1,400})?", re.ASCII)
 
 
@@ -135,19 +141,25 @@ def _codes(error: Mapping[str, Any]) -> frozenset[str]:
 def _from_body(error: Mapping[str, Any], target: str) -> TargetError | None:
     """Two things change what to do next whatever the status says: too long, and refused."""
     codes = _codes(error)
-    message = error.get("message")
-    # vLLM, and gateways before older models, have no code for it; the phrase has been the same for years.
-    says_too_long = isinstance(message, str) and "maximum context length" in message
-    if codes & _TOO_LONG or says_too_long:
+    phrase = _too_long_phrase(error.get("message"))
+    if codes & _TOO_LONG or phrase:
+        said = {name: int(number) for name, number in (phrase.groupdict() if phrase else {}).items() if number}
+        needed = said.get("needed") or sum(said.get(part, 0) for part in ("prompt", "answer")) or _count(error.get("n_prompt_tokens"))
         return ContextOverflowError(
             f"the request does not fit the window of `{target}`",
-            needed=_count(error.get("n_prompt_tokens")),
-            window=_count(error.get("n_ctx")),
+            needed=needed,
+            window=said.get("window") or _count(error.get("n_ctx")),
             target=target,
         )
     if codes & _REFUSED:
         return refused(target)
     return None
+
+
+def _too_long_phrase(message: object) -> re.Match[str] | None:
+    if not isinstance(message, str):
+        return None
+    return next((found for phrase in _TOO_LONG_PHRASES if (found := phrase.search(message))), None)
 
 
 def _count(value: object) -> int | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from hybridrt.request import Output
+
 # Keywords the service takes in a guaranteed schema; any other one means no guarantee.
 _PLAIN = frozenset(
     {
@@ -32,6 +34,13 @@ _PLAIN = frozenset(
 )
 # Two levels of JSON for each level of a schema; the service itself stops at ten.
 _MAX_LEVELS = 20
+
+
+def json_schema(output: Output) -> dict[str, Any]:
+    """The form of an answer under a name the service takes, with `strict` where its schema can be guaranteed."""
+    name = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in output.name)[:64] or "answer"
+    schema = closed(output.schema)
+    return {"name": name, "schema": output.schema if schema is None else schema, "strict": schema is not None}
 
 
 def closed(schema: Mapping[str, Any]) -> dict[str, Any] | None:

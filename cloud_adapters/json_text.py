@@ -6,6 +6,7 @@ Nothing here lets a parser's own exception out: those carry the text they failed
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any, NoReturn
@@ -17,20 +18,22 @@ except ImportError:
 
 # Arguments of tools nest a handful of levels; deeper ones are an attack on whoever walks them recursively.
 MAX_DEPTH = 64
+# The shortest that may not fit 64 bits. Looking costs more than `orjson` takes to read a short event.
+_LONG_NUMBER = re.compile(rb"\d{19}")
 
 
 class NotJsonError(ValueError):
     """The bytes are no JSON, or a value cannot be written as JSON. It holds neither."""
 
 
-def parse(data: bytes | bytearray) -> Any:
-    """Read JSON from UTF-8.
+def parse(data: bytes | bytearray, *, exactly: bool = False) -> Any:
+    """Read JSON from UTF-8. Whole numbers above 64 bits may lose digits, unless they are asked for `exactly`.
 
     Raises:
         NotJsonError: it is none, nests deeper than the parser follows or holds half of a surrogate pair.
     """
     try:
-        return _loads(data)
+        return _loads_slowly(data) if exactly and _LONG_NUMBER.search(data) else _loads(data)
     except (ValueError, RecursionError):
         pass
     raise NotJsonError("no JSON")

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NoReturn
 
 from cloud_adapters.failure import failure_in_answer, refused
-from cloud_adapters.json_schema import closed
+from cloud_adapters.json_schema import json_schema
 from cloud_adapters.json_text import NotJsonError, parse
 from cloud_adapters.reply import is_success, media_type, read_json, request_id
 from cloud_adapters.request import json_body, json_request, key_header
@@ -26,7 +26,7 @@ from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
 from hybridrt.errors import BrokenStream, ProtocolError, TargetError, UnavailableError
 from hybridrt.event import Event, Finish, Reasoning, Text, Usage
-from hybridrt.request import Image, Message, Output, Part, Tool
+from hybridrt.request import Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
 # Services differ in the words for the same four ends.
@@ -81,7 +81,7 @@ class OpenAIChat:
         if call.tools:
             body["tools"] = [_tool(tool) for tool in call.tools]
         if call.output is not None:
-            body["response_format"] = _response_format(call.output)
+            body["response_format"] = {"type": "json_schema", "json_schema": json_schema(call.output)}
         if call.max_output_tokens is not None:
             body[self.limit_field] = call.max_output_tokens
         if call.temperature is not None:
@@ -149,16 +149,6 @@ def _part(part: Part) -> dict[str, Any]:
 
 def _tool(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": {"name": tool.name, "description": tool.description, "parameters": tool.parameters}}
-
-
-def _response_format(output: Output) -> dict[str, Any]:
-    """Ask for the guarantee (`strict`) where the schema can have it; the service refuses the others with `strict`."""
-    name = "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in output.name)[:64] or "answer"
-    schema = closed(output.schema)
-    return {
-        "type": "json_schema",
-        "json_schema": {"name": name, "schema": schema if schema is not None else output.schema, "strict": schema is not None},
-    }
 
 
 # --- the reply -----------------------------------------------------------------------------------------------------

@@ -19,6 +19,8 @@ MAX_ERROR_BYTES = 64 * 1024
 # Thirty times the longest answer a model writes today.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
+# OpenAI and most others; Anthropic.
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -34,8 +36,8 @@ def media_type(head: ReplyHead) -> str:
 
 def request_id(head: ReplyHead) -> str:
     """The id by which the service knows this request, for a person who asks its support; empty if it looks like no id."""
-    said = head.headers.get("x-request-id", "")
-    return said if _REQUEST_ID.fullmatch(said) else ""
+    said = (head.headers.get(name, "") for name in _REQUEST_ID_HEADERS)
+    return next((id_ for id_ in said if _REQUEST_ID.fullmatch(id_)), "")
 
 
 def wrong_media_type(head: ReplyHead, target: str) -> ProtocolError:
@@ -128,7 +130,7 @@ class JsonReply:
         if not self._body:
             raise wrong(self._target, "sent an empty reply")
         try:
-            events = tuple(self._read(parse(self._body)))
+            events = tuple(self._read(parse(self._body, exactly=True)))  # arguments of tools may be objects in it
             if all(isinstance(event.text, str) for event in events if isinstance(event, Text)):
                 return events
         except (NotJsonError, LookupError, TypeError, AttributeError, ValueError, RecursionError):

@@ -30,6 +30,11 @@ def list_of(value: object, target: str) -> list[Any]:
     raise wrong(target)
 
 
+def count_of(value: object) -> int | None:
+    """A number of tokens; none for anything else, since a count is no reason to lose an answer."""
+    return value if type(value) is int and value >= 0 else None
+
+
 def wrong(target: str, what: str = "sent a reply that is not what this wire speaks") -> ProtocolError:
     """The error for a reply that breaks its wire; `what` is ours and never of the reply."""
     return ProtocolError(f"`{target}` {what}", target=target, sent=True)

@@ -1,0 +1,255 @@
+"""The OpenAI Responses wire.
+
+What is asked for is what the call says and no more: nothing stored (`store: false`), no caching keys or retention, no
+metadata, no user id, no tools of the service. Conversations are said whole each time; none is kept at the service.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar
+
+from cloud_adapters.failure import failure_in_answer, refused
+from cloud_adapters.json_schema import json_schema
+from cloud_adapters.json_stream import JsonStream
+from cloud_adapters.reply import is_success, media_type, read_json
+from cloud_adapters.request import json_body, json_request, key_header, refuse_unsaid
+from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
+from cloud_adapters.tool_calls import ToolCalls
+from hybridrt.backend import Call
+from hybridrt.errors import UnavailableError, UnsupportedError
+from hybridrt.event import Event, Finish, Reasoning, Text, Usage
+from hybridrt.request import Image, Message, Part, Tool
+from hybridrt.wire import Decoder, HttpRequest, ReplyHead
+
+
+class OpenAIResponses:
+    """Says a call as a response to be made and reads it, streamed or whole."""
+
+    path: ClassVar[str] = "/responses"
+    key_header: ClassVar[tuple[str, str]] = ("authorization", "Bearer ")
+
+    def build(self, call: Call, key: str | None) -> HttpRequest:
+        """Say the call on this wire.
+
+        Raises:
+            TargetError: the call cannot be said on it.
+        """
+        accepted = (("accept", "text/event-stream" if call.stream else "application/json"),)
+        return json_request(call, self.path, self.body(call), (*accepted, *key_header(call, key, *self.key_header)))
+
+    def decoder(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read a reply.
+
+        Raises:
+            ProtocolError: it is neither JSON nor a stream of events.
+        """
+        if is_success(head) and (media_type(head) == "text/event-stream" or (call.stream and not media_type(head))):
+            return ResponseStream(call, head)
+        return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """The request as JSON; a service that wants more or less of it overrides this."""
+        refuse_unsaid(call, "tools", "output", "images", "max_output_tokens", "temperature")
+        body: dict[str, Any] = {"model": call.target.model, "input": _input(call), "store": False}
+        if call.stream:
+            body["stream"] = True
+        if call.tools:
+            body["tools"] = [_tool(tool) for tool in call.tools]
+        if call.output is not None:
+            body["text"] = {"format": {"type": "json_schema", **json_schema(call.output)}}
+        if call.max_output_tokens is not None:
+            body["max_output_tokens"] = call.max_output_tokens
+        if call.temperature is not None:
+            body["temperature"] = call.temperature
+        return body
+
+
+# --- the request ---------------------------------------------------------------------------------------------------
+
+
+def _input(call: Call) -> list[dict[str, Any]]:
+    """The conversation as items. Calls of tools without an id are numbered, and their results follow in the same order."""
+    items: list[dict[str, Any]] = []
+    unanswered: list[str] = []
+    for place, message in enumerate(call.messages):
+        if message.role == "tool":
+            answered = message.tool_call_id or (unanswered[0] if unanswered else "")
+            unanswered = [id_ for id_ in unanswered if id_ != answered]
+            items.append({"type": "function_call_output", "call_id": answered, "output": _content(message, call)})
+            continue
+        if message.parts or not message.tool_calls:
+            items.append({"role": message.role, "content": _content(message, call)})
+        for number, made in enumerate(message.tool_calls):
+            id_ = made.id or f"call_{place}_{number}"
+            unanswered.append(id_)
+            arguments = json_body(call, made.arguments).decode()
+            items.append({"type": "function_call", "call_id": id_, "name": made.name, "arguments": arguments})
+    return items
+
+
+def _content(message: Message, call: Call) -> Any:
+    if message.role in ("system", "assistant"):
+        if any(isinstance(part, Image) for part in message.parts):
+            raise UnsupportedError(
+                f"a picture in a turn of role `{message.role}` cannot be said on this wire", feature="images", target=call.target.id
+            )
+        return message.text  # parts of an answer are said in one; in a list they would need the ids of a stored answer
+    if len(message.parts) <= 1 and all(isinstance(part, Text) for part in message.parts):
+        return message.text
+    return [_part(part) for part in message.parts]
+
+
+def _part(part: Part) -> dict[str, Any]:
+    if isinstance(part, Image):
+        url = f"data:{part.media_type};base64,{b64encode(part.data).decode()}"
+        return {"type": "input_image", "detail": "auto", "image_url": url}
+    return {"type": "input_text", "text": part.text}
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    """Without a word about it this service makes every optional argument required; `strict` says not to."""
+    return {"type": "function", "name": tool.name, "description": tool.description, "parameters": tool.parameters, "strict": False}
+
+
+# --- the reply -----------------------------------------------------------------------------------------------------
+
+
+class ResponseStream(JsonStream):
+    """Reads a streamed response. A call of a tool is taken when it is done; its pieces before say nothing more."""
+
+    __slots__ = ("_calls", "_heard", "_tail")
+
+    def __init__(self, call: Call, head: ReplyHead) -> None:
+        super().__init__(call, head)
+        self._calls = ToolCalls(self._target)
+        # Which items have been heard in pieces, so that they are not said again when they are done.
+        self._heard: set[tuple[str, int]] = set()
+        self._tail: list[Event] | None = None
+
+    def read(self, event: dict[str, Any]) -> Iterable[Event]:
+        """Return what one event says.
+
+        Raises:
+            TargetError: the answer failed, or this is not the wire.
+        """
+        match event.get("type"):
+            case "response.output_text.delta":
+                return self._piece("message", event, Text)
+            case "response.reasoning_summary_text.delta" | "response.reasoning_text.delta":
+                return self._piece("reasoning", event, Reasoning)
+            case "response.output_item.done":
+                return self._item(object_of(event.get("item"), self._target), event.get("output_index"))
+            case "response.refusal.delta" | "response.refusal.done":
+                raise refused(self._target)
+            case "response.completed" | "response.incomplete" | "response.cancelled" | "response.failed":
+                return self._end_of(object_of(event.get("response"), self._target))
+        return ()
+
+    def closing(self) -> list[Event] | None:
+        """Return calls, usage and finish, once the service has said that the response is complete."""
+        return self._tail
+
+    def _piece(self, item: str, event: dict[str, Any], kind: type[Text | Reasoning]) -> Iterable[Event]:
+        words = text_of(event.get("delta"), self._target)
+        if not words:
+            return ()
+        self._heard.add((item, _place(event.get("output_index"), self._target)))
+        return (kind(words),)
+
+    def _item(self, item: dict[str, Any], index: object) -> Iterable[Event]:
+        said = (text_of(item.get("type"), self._target), _place(index, self._target))
+        is_new = said not in self._heard
+        self._heard.add(said)
+        events = list(_item_events(item, said[1], self._calls if is_new else ToolCalls(self._target), self._target))
+        return events if is_new else ()
+
+    def _end_of(self, response: dict[str, Any]) -> Iterable[Event]:
+        if response.get("status") == "failed" or response.get("error"):
+            self.fail(response.get("error"))
+        # A service that says a kind of item only at the end has said it all the same; places there may differ.
+        heard = {kind for kind, _ in self._heard}
+        items = [object_of(item, self._target) for item in list_of(response.get("output") or [], self._target)]
+        new = [(item, place) for place, item in enumerate(items) if text_of(item.get("type"), self._target) not in heard]
+        late = [event for item, place in new for event in self._item(item, place)]
+        self._tail = _closing(self._calls, response, self._target)
+        return [*late, *self.end_answer()]
+
+
+def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
+    if reply.get("error") or reply.get("status") == "failed":
+        raise failure_in_answer(reply.get("error"), head, target=target)
+    calls = ToolCalls(target)
+    for place, item in enumerate(list_of(reply["output"], target)):
+        yield from _item_events(object_of(item, target), place, calls, target)
+    yield from _closing(calls, reply, target)
+
+
+def _item_events(item: dict[str, Any], place: int, calls: ToolCalls, target: str) -> Iterator[Event]:
+    """What a whole item says. Tools of the service and compactions hold no word of the answer and are passed over."""
+    match item.get("type"):
+        case "message":
+            for part in list_of(item.get("content") or [], target):
+                yield from _part_events(object_of(part, target), target)
+        case "reasoning":
+            for part in [*list_of(item.get("summary") or [], target), *list_of(item.get("content") or [], target)]:
+                if thought := text_of(object_of(part, target).get("text"), target):
+                    yield Reasoning(thought)
+        case "function_call":
+            function = {"name": item.get("name"), "arguments": item.get("arguments")}
+            calls.add([{"index": place, "id": item.get("call_id"), "function": function}])
+
+
+def _part_events(part: dict[str, Any], target: str) -> Iterator[Event]:
+    kind = part.get("type")
+    if kind == "refusal":
+        raise refused(target)
+    if kind != "output_text":
+        raise wrong(target, "sent a part that is neither text nor a refusal")
+    if text := text_of(part.get("text"), target):
+        yield Text(text)
+
+
+def _place(index: object, target: str) -> int:
+    if type(index) is int:
+        return index
+    raise wrong(target, "sent an event that is not what this wire speaks")
+
+
+def _closing(calls: ToolCalls, response: dict[str, Any], target: str) -> list[Event]:
+    finish = _finish(response, target)
+    events: list[Event] = [*calls.finished(cut=finish == "length")]
+    if events and finish == "stop":
+        finish = "tool_calls"
+    if isinstance(usage := response.get("usage"), dict):
+        events.append(_usage(usage))
+    events.append(Finish(finish))
+    return events
+
+
+def _finish(response: dict[str, Any], target: str) -> str:
+    status, details = response.get("status"), response.get("incomplete_details")
+    if status == "completed":
+        return "stop"
+    if status == "cancelled":
+        raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
+    if status == "incomplete":
+        reason = details.get("reason") if isinstance(details, dict) else None
+        if reason == "content_filter":
+            raise refused(target)
+        if reason == "max_output_tokens":
+            return "length"
+    if status in ("queued", "in_progress"):  # an answer to work in the background, which is never asked for
+        raise wrong(target, "answered before the work was done")
+    raise wrong(target, "ended the answer for a reason that this wire does not know")
+
+
+def _usage(said: dict[str, Any]) -> Usage:
+    cached, thought = said.get("input_tokens_details"), said.get("output_tokens_details")
+    return Usage(
+        input_tokens=count_of(said.get("input_tokens")),
+        output_tokens=count_of(said.get("output_tokens")),
+        cached_input_tokens=count_of(cached.get("cached_tokens")) if isinstance(cached, dict) else None,
+        reasoning_tokens=count_of(thought.get("reasoning_tokens")) if isinstance(thought, dict) else None,
+    )
