@@ -38,7 +38,7 @@ class AzureDeployment(OpenAIChat):
         """Say the call on this wire."""
         deployment = quote(call.target.model, safe="")
         path = f"/openai/deployments/{deployment}/chat/completions?api-version={_AZURE_VERSION}"
-        return replace(super(AzureDeployment, self).build(call, key), path=path)
+        return replace(super().build(call, key), path=path)
 
 
 class DeepSeek(OpenAICompatible):
