@@ -713,5 +713,9 @@ RESPONSES = Wire(
     _normal_responses,
     _RESPONSES,
     ("openai-responses",),
-    {"previous_response_id": "a conversation kept at the service", "conversation": "a conversation kept at the service"},
+    {
+        "previous_response_id": "a conversation kept at the service",
+        "conversation": "a conversation kept at the service",
+        "background": "an answer in the background",
+    },
 )
