@@ -160,7 +160,7 @@ def exchanges(folder: Path) -> Iterator[Exchange]:
                 url=request["uri"],
                 asked=_asked(request),
                 head=ReplyHead(response["status"]["code"], headers),
-                body=_body(response, headers),
+                body=_body(response),
             )
 
 
@@ -178,14 +178,14 @@ def _asked(request: dict[str, Any]) -> dict[str, Any] | None:
     return asked if isinstance(asked, dict) else None
 
 
-def _body(response: dict[str, Any], headers: dict[str, str]) -> bytes:
+def _body(response: dict[str, Any]) -> bytes:
     """The bytes of a reply; some recorders keep its JSON parsed, some its bytes packed."""
     if "parsed_body" in response:
         return json.dumps(response["parsed_body"], ensure_ascii=False).encode()
     body = response.get("body")
     said = (body.get("string") if isinstance(body, dict) else body) or b""
     data = said.encode() if isinstance(said, str) else bytes(said)
-    if headers.get("content-encoding") == "gzip" and data[:2] == b"\x1f\x8b":
+    if data[:2] == b"\x1f\x8b":  # packed; some recorders unpack and leave the header, some the other way round
         data = gzip.decompress(data)
     return data
 

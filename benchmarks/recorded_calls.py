@@ -14,6 +14,7 @@ A request is compared after this normalisation, the same for every recording of 
 - Arguments and schemas are compared as JSON, not as text; `additionalProperties: false`, `required`, `strict` and the
   name and description of an answer's schema are the guarantee that an adapter asks for where it can be had.
 - A tool's result that is not a JSON object is compared as its value, under whatever name the client wrapped it.
+- The name of who speaks in a turn is left out; no message has one.
 - `strict` of tools and whether a result was a failure are left out; no call has them.
 """
 
@@ -151,6 +152,8 @@ def merged(turns: Iterable[tuple[str, list[Any]]]) -> list[Any]:
     """Neighbouring turns of one role as one."""
     joined: list[Any] = []
     for role, parts in turns:
+        if not parts:
+            continue
         if joined and joined[-1][0] == role:
             joined[-1][1].extend(parts)
         else:
@@ -181,14 +184,14 @@ def _read_chat(_: str, asked: Json) -> Call:
     for turn in asked["messages"]:
         role = "system" if turn["role"] == "developer" else turn["role"]
         made = [
-            ToolCall(call["function"]["name"], arguments(call["function"]["arguments"]), call["id"])
+            ToolCall(call["function"]["name"], arguments(call["function"]["arguments"]), call.get("id") or "")
             for call in turn.get("tool_calls") or ()
         ]
         messages.append(Message(role, _chat_parts(turn.get("content")), tuple(made), turn.get("tool_call_id") or ""))
     tools = []
     for tool in asked.get("tools") or ():
         if tool.get("type", "function") != "function":
-            raise UnsayableError("a tool that runs at the service")
+            raise UnsayableError("a tool that is no function")
         function = tool["function"]
         tools.append(Tool(function["name"], function.get("description") or "", function.get("parameters") or {}))
     form = (asked.get("response_format") or {}).get("json_schema") or {}
@@ -273,6 +276,8 @@ def _read_gemini(url: str, asked: Json) -> Call:
     for content in many(asked["contents"]):
         messages.extend(_gemini_turns(content))
     settings = _camel(asked.get("generationConfig") or {})
+    if set(many(settings.get("responseModalities"))) - {"TEXT"}:
+        raise UnsayableError("an answer in pictures or sound")
     schema = settings.get("responseJsonSchema") or settings.get("responseSchema")
     options = {
         "tools": tuple(
@@ -296,7 +301,7 @@ def _gemini_tools(asked: Json) -> Iterator[Json]:
     for tool in many(asked.get("tools")):
         for kind, inner in _camel(tool).items():
             if kind != "functionDeclarations":
-                raise UnsayableError("a tool that runs at the service")
+                raise UnsayableError("a tool that is no function")
             yield from (_camel(function) for function in many(inner))
 
 
@@ -434,7 +439,7 @@ def _bedrock_tools(tools: Iterable[Json]) -> Iterator[Json]:
         if "toolSpec" in tool:
             yield tool["toolSpec"]
         elif "cachePoint" not in tool:
-            raise UnsayableError("a tool that runs at the service")
+            raise UnsayableError("a tool that is no function")
 
 
 def _bedrock_form(asked: Json) -> Json:
@@ -523,7 +528,7 @@ def _read_anthropic(_: str, asked: Json) -> Call:
 def _anthropic_tools(asked: Json) -> Iterator[tuple[str, str, Json]]:
     for tool in asked.get("tools") or ():
         if tool.get("type") not in (None, "custom"):
-            raise UnsayableError("a tool that runs at the service")
+            raise UnsayableError("a tool that is no function")
         yield tool["name"], tool.get("description") or "", tool["input_schema"]
 
 
@@ -614,7 +619,7 @@ def _response_form(asked: Json) -> Json:
 def _response_tools(asked: Json) -> Iterator[tuple[str, str, Json]]:
     for tool in asked.get("tools") or ():
         if tool["type"] != "function":
-            raise UnsayableError("a tool that runs at the service")
+            raise UnsayableError("a tool that is no function")
         yield tool["name"], tool.get("description") or "", tool.get("parameters") or {}
 
 
@@ -680,7 +685,7 @@ CHAT = Wire(
     _normal_chat,
     _CHAT,
     ("openai",),
-    {"web_search_options": "a tool that runs at the service", "audio": "an answer in sound"},
+    {"web_search_options": "a search at the service", "audio": "an answer in pictures or sound"},
 )
 GEMINI = Wire(
     "gemini",
@@ -705,7 +710,7 @@ ANTHROPIC = Wire(
     _normal_anthropic,
     _MESSAGES,
     ("anthropic",),
-    {"mcp_servers": "a tool that runs at the service", "container": "a container at the service"},
+    {"mcp_servers": "a tool server of the service", "container": "a container at the service"},
 )
 RESPONSES = Wire(
     "openai-responses",

@@ -18,7 +18,8 @@ def _values(body: bytes) -> list[Json]:
     """The JSON of a reply: the one it is, or those of its server-sent events."""
     text = body.decode()
     try:
-        return [json.loads(text)]
+        value = json.loads(text)
+        return value if isinstance(value, list) else [value]
     except ValueError:
         said = [block.removeprefix("data:").strip() for block in text.replace("\r\n", "\n").split("\n") if block.startswith("data:")]
         return [json.loads(each) for each in said if each != "[DONE]"]

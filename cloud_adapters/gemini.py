@@ -307,17 +307,26 @@ def _details(said: Any) -> list[Any]:
 
 
 def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
-    if reply.get("error"):
-        raise failure_in_answer(reply["error"], head, target=target)
-    candidate = _candidate(reply, target)
-    if candidate is None or not candidate.get("finishReason"):
-        raise wrong(target)
-    finish = _finish(candidate["finishReason"], target)
-    pieces, made = _said(candidate, target)
-    yield from pieces
+    """One JSON object; or a list of pieces, which is how the service streams to who does not ask for events."""
     calls = ToolCalls(target)
-    calls.add([{**piece, "index": number} for number, piece in enumerate(made)])
-    yield from closing(calls, _usage(reply.get("usageMetadata")), finish)
+    number = 0
+    finish: str | None = None
+    usage: Usage | None = None
+    for piece in reply if isinstance(reply, list) else [reply]:
+        if object_of(piece, target).get("error"):
+            raise failure_in_answer(piece["error"], head, target=target)
+        usage = _usage(piece.get("usageMetadata")) or usage
+        if (candidate := _candidate(piece, target)) is None:
+            continue
+        if reason := candidate.get("finishReason"):
+            finish = _finish(reason, target)
+        words, made = _said(candidate, target)
+        yield from words
+        calls.add([{**each, "index": number + place} for place, each in enumerate(made)])
+        number += len(made)
+    if finish is None:
+        raise wrong(target)
+    yield from closing(calls, usage, finish)
 
 
 def _candidate(reply: dict[str, Any], target: str) -> dict[str, Any] | None:

@@ -202,6 +202,9 @@ def test_thoughts_words_calls_and_counts_are_kept_apart():
     assert (whole[2].name, whole[2].arguments, whole[2].id) == ("add", {"a": 1}, "c1")
     assert whole[3] == Usage(9, 11, 2, 7)
     assert whole[4].reason == "tool_calls"
+    # Without `alt=sse`, as through a proxy that drops the query, the same pieces come as one list.
+    listed, _ = answer([*(said(part) for part in parts), said(finish="STOP", usageMetadata=COUNTED)])
+    assert plain((listed, None)) == plain((whole, None))
 
 
 FINISHES = [
