@@ -1,6 +1,7 @@
 """Bedrock's Converse, said and read."""
 
 import base64
+import dataclasses
 import json
 import random
 import zlib
@@ -116,6 +117,12 @@ def test_the_model_stands_encoded_in_the_path_and_the_key_in_a_header():
     assert request.path == "/model/model-9/converse-stream"
     assert dict(request.headers) == {"content-type": "application/json", "accept": EVENT_STREAM, "authorization": "Bearer k"}
     assert Bedrock().build(a_call(stream=False), None).path == "/model/model-9/converse"
+
+
+def test_the_name_of_a_model_cannot_leave_its_place_in_the_path():
+    arn = "arn:aws:bedrock:eu-west-1:1:inference-profile/../x?y"
+    call = dataclasses.replace(a_call(stream=False), target=dataclasses.replace(a_call().target, model=arn))
+    assert Bedrock().build(call, None).path == "/model/arn%3Aaws%3Abedrock%3Aeu-west-1%3A1%3Ainference-profile%2F..%2Fx%3Fy/converse"
 
 
 def test_a_conversation_is_said_in_turns_of_two_roles():

@@ -5,7 +5,7 @@ import zlib
 import pytest
 
 from cloud_adapters.event_stream import MAX_HEADERS_BYTES, StreamMessages
-from cloud_adapters.sse import MAX_EVENT_BYTES
+from cloud_adapters.sse import MAX_EVENT_BYTES, MAX_EVENTS
 from hybridrt.errors import ProtocolError
 from tests.adapters.test_bedrock import frame
 
@@ -61,8 +61,7 @@ def test_one_changed_bit_anywhere_is_an_error():
         damaged = bytearray(data)
         damaged[at // 8] ^= 1 << at % 8
         with pytest.raises(ProtocolError):
-            # More bytes follow, so that a longer length is not simply waited for.
-            messages(bytes(damaged) + b"\0" * 64)
+            messages(bytes(damaged))
 
 
 WRONG = {
@@ -88,6 +87,14 @@ def test_what_breaks_the_format_is_an_error(data):
 def test_a_length_above_the_cap_is_refused_before_its_bytes_come():
     with pytest.raises(ProtocolError, match="more than"):
         messages(raw(b"", size=2**32 - 1)[:12])
+
+
+def test_messages_without_end_meet_a_cap():
+    stream = StreamMessages("acme")
+    stream.seen = MAX_EVENTS - 1
+    assert list(stream.feed(frame([], b"")))
+    with pytest.raises(ProtocolError, match="more than"):
+        list(stream.feed(frame([], b"")))
 
 
 def test_a_message_holds_no_words_in_its_repr():

@@ -147,6 +147,11 @@ def test_calls_without_ids_are_answered_in_order():
     assert answers == [{"name": "add", "response": {"result": "3"}}, {"name": "now", "response": {"result": "noon"}}]
 
 
+def test_a_result_under_an_id_answers_a_call_that_had_none():
+    request = body(a_call(USER, Message("assistant", (), (ToolCall("add", {}),)), Message("tool", (Words("3"),), tool_call_id="made-up")))
+    assert request["contents"][2]["parts"] == [{"functionResponse": {"name": "add", "response": {"result": "3"}}}]
+
+
 def test_a_picture_in_a_result_stands_beside_it():
     request = body(a_call(USER, Message("assistant", (), (ToolCall("see", {}, "c"),)), Message("tool", (Words("here"), PICTURE), (), "c")))
     assert request["contents"][2]["parts"][0]["functionResponse"]["parts"][0]["inlineData"]["mimeType"] == "image/png"
@@ -205,6 +210,16 @@ def test_thoughts_words_calls_and_counts_are_kept_apart():
     # Without `alt=sse`, as through a proxy that drops the query, the same pieces come as one list.
     listed, _ = answer([*(said(part) for part in parts), said(finish="STOP", usageMetadata=COUNTED)])
     assert plain((listed, None)) == plain((whole, None))
+
+
+def test_calls_without_ids_in_several_pieces_stay_apart():
+    pieces = [said({"functionCall": {"name": name, "args": {"of": name}}}) for name in ("add", "now", "add")]
+    for events, _ in (stream(*pieces, said(finish="STOP")), answer([*pieces, said(finish="STOP")])):
+        assert [(each.name, each.arguments["of"], each.id) for each in events if isinstance(each, ToolCall)] == [
+            ("add", "add", ""),
+            ("now", "now", ""),
+            ("add", "add", ""),
+        ]
 
 
 FINISHES = [
