@@ -6,7 +6,7 @@ needed). Without it, the small set under `tests/adapters/data/cassettes` is read
 An exchange is replayed when all of this holds:
 
 - `build` of the call that the recorded request is gives the recorded path and body, after the normalisation that
-  `benchmarks.recorded_calls` documents;
+  `benchmarks.recorded` documents;
 - the recorded reply gives the same events, or the same error, whole, byte by byte and in two pieces cut at many places;
 - an answer ends in an answer or in an error that says what happened to it; an error in a typed error; neither is
   `ProtocolError`; and the words of the answer are those that an independent reader finds in the reply.
@@ -35,8 +35,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from benchmarks.recorded_calls import ANTHROPIC, BEDROCK, CHAT, GEMINI, RESPONSES, UnsayableError, Wire
-from benchmarks.recorded_words import words_of
+from benchmarks.recorded import ANTHROPIC, BEDROCK, CHAT, GEMINI, RESPONSES, UnsayableError, Wire
+from benchmarks.recorded.words import words_of
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.errors import ProtocolError, RedirectError, TargetError

@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import cassettes
 from benchmarks.cassettes import ROOT, SMALL_SET, Exchange, adapter_name, exchanges, make_adapter, replay, reply_loss, request_loss, wire_of
-from benchmarks.recorded_calls import CHAT, GEMINI, UnsayableError
+from benchmarks.recorded import CHAT, GEMINI, UnsayableError
 from cloud_adapters.gemini import Gemini
 from cloud_adapters.openai_chat import OpenAICompatible
 from hybridrt.event import Text

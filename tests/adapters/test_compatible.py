@@ -2,6 +2,7 @@
 
 import json
 import tomllib
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 from cloud_adapters.compatible import AzureDeployment, AzureOpenAI, DeepSeek, Mistral, OpenRouter
 from cloud_adapters.openai_chat import OpenAICompatible
+from hybridrt.egress.recipient import Recipient
 from hybridrt.errors import TargetError
 from hybridrt.request import Image, Message, Output, Text, ToolCall
+from hybridrt.target import Place, Target
 from hybridrt.testing import adapter_contract, openai_chat_samples
 from tests.adapters.wire import a_call
 
@@ -33,6 +36,24 @@ def test_every_service_on_the_chat_wire_holds_the_contract(where):
 @pytest.mark.parametrize("where", REGISTERED.values(), ids=REGISTERED)
 def test_every_registered_name_can_be_made_without_arguments(where):
     assert callable(made(where)().build)
+
+
+ENDPOINTS = {
+    "gemini": "https://generativelanguage.googleapis.com",
+    "vertex": "https://europe-west4-aiplatform.googleapis.com/v1/projects/p/locations/europe-west4/publishers/google",
+    "bedrock": "https://bedrock-runtime.eu-west-1.amazonaws.com",
+    "azure-openai-deployment": "https://r.openai.azure.com",
+    "openrouter": "https://openrouter.ai/api/v1",
+}
+
+
+@pytest.mark.parametrize(("name", "endpoint"), ENDPOINTS.items(), ids=ENDPOINTS)
+@pytest.mark.parametrize("model", ["gemini-2.5-flash", "us.amazon.nova-lite-v1:0", "arn:aws:bedrock:eu-west-1:1:x/y.z"])
+def test_the_path_of_every_wire_stays_below_its_endpoint(name, endpoint, model):
+    target = Target("t", Place.CLOUD, model, endpoint=endpoint)
+    call = replace(a_call(), target=target)
+    recipient = Recipient.of(target)
+    assert recipient.path(made(REGISTERED[name])().build(call, "k").path).startswith(recipient.base_path + "/")
 
 
 def test_the_table_of_names_is_the_registered_one():
@@ -60,8 +81,7 @@ def test_path_and_key_stand_where_the_service_wants_them(adapter, path, header, 
 
 
 def test_a_deployment_cannot_leave_its_path():
-    call = a_call()
-    call = type(call)(target=type(call.target)("t", call.target.place, "../x?y"), messages=call.messages, deadline=call.deadline)
+    call = replace(a_call(), target=Target("t", Place.CLOUD, "../x?y"))
     assert AzureDeployment().build(call, None).path.startswith("/openai/deployments/..%2Fx%3Fy/chat/")
 
 
