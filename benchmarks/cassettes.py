@@ -28,7 +28,7 @@ import json
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -39,7 +39,7 @@ from benchmarks.recorded import ANTHROPIC, BEDROCK, CHAT, GEMINI, RESPONSES, Uns
 from benchmarks.recorded.words import words_of
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
-from hybridrt.errors import ProtocolError, RedirectError, TargetError
+from hybridrt.errors import BrokenStream, ProtocolError, RedirectError, TargetError
 from hybridrt.event import Finish, Text
 from hybridrt.target import Place, Target
 from hybridrt.testing.outcome import joined, read
@@ -80,6 +80,8 @@ OTHERS = {
     "/mcp": "mcp",
     "/token": "access tokens",
 }
+# What a reader raises on a recording of another shape than it knows.
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
 STORES = ("files", "vector_stores", "conversations", "cachedContents")
 
 
@@ -284,15 +286,17 @@ def reply_loss(adapter: Adapter, call: Call, wire: Wire, exchange: Exchange) -> 
         if plain(read(adapter, call, head, [body[:at], body[at:]])) != whole:
             return f"feed: other events when cut at {at}", ""
     events, error = outcome
+    said = "".join(event.text for event in events if isinstance(event, Text))
     if error is not None:
         kind = type(error).__name__
-        is_read = isinstance(error, TargetError) and (not isinstance(error, ProtocolError) or isinstance(error, RedirectError))
-        return None if is_read else f"feed: {kind}: {error}", kind
+        if not isinstance(error, TargetError) or (isinstance(error, ProtocolError) and not isinstance(error, RedirectError)):
+            return f"feed: {kind}: {error}", ""
+        # A recording may have been stopped in the middle; then every word up to there was said.
+        is_short = isinstance(error, BrokenStream) and said != words_of(wire.name, body)
+        return ("feed: other words than the broken reply holds", "") if is_short else (None, kind)
     if head.status >= 400 or not events or not isinstance(events[-1], Finish):
         return "feed: no end, or an answer where there was an error", ""
-    if "".join(event.text for event in events if isinstance(event, Text)) != words_of(wire.name, body):
-        return "feed: other words than the reply holds", ""
-    return None, events[-1].reason
+    return (None, events[-1].reason) if said == words_of(wire.name, body) else ("feed: other words than the reply holds", "")
 
 
 def plain(outcome: Any) -> Any:
@@ -324,25 +328,33 @@ def _replay_one(tally: Tally, exchange: Exchange, wire: Wire, adapter: Adapter) 
     except UnsayableError as error:
         tally.unsayable[str(error)] += 1
         bare = Call(Target("recorded", Place.CLOUD, "m"), (), Deadline(0.0, None), stream=_is_stream(exchange))
-        lost, _ = reply_loss(adapter, bare, wire, exchange)
+        lost, _ = _judged(lambda: reply_loss(adapter, bare, wire, exchange))
         tally.replies_read += lost is None
         if lost:
             tally.losses.append(f"{exchange.name}: (no call of ours: {error}) {lost}")
         return
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+    except UNREADABLE as error:
         tally.of[exchange.provider] += 1
         tally.losses.append(f"{exchange.name}: the request could not be read: {type(error).__name__}: {error}")
         return
     tally.of[exchange.provider] += 1
     tally.options.update(wire.options_left_out(asked))
-    lost = request_loss(adapter, wire, exchange, call)
+    lost, ended = _judged(lambda: (request_loss(adapter, wire, exchange, call), ""))
     if lost is None:
-        lost, ended = reply_loss(adapter, call, wire, exchange)
-        if lost is None:
-            tally.replayed[exchange.provider] += 1
-            tally.ended[ended] += 1
-            return
-    tally.losses.append(f"{exchange.name}: {lost}")
+        lost, ended = _judged(lambda: reply_loss(adapter, call, wire, exchange))
+    if lost is None:
+        tally.replayed[exchange.provider] += 1
+        tally.ended[ended] += 1
+    else:
+        tally.losses.append(f"{exchange.name}: {lost}")
+
+
+def _judged(judge: Callable[[], tuple[str | None, str]]) -> tuple[str | None, str]:
+    """Judge one exchange; one that is of another shape than the readers know is a loss, and the others go on."""
+    try:
+        return judge()
+    except UNREADABLE as error:
+        return f"could not be compared: {type(error).__name__}: {error}", ""
 
 
 def _is_stream(exchange: Exchange) -> bool:

@@ -141,6 +141,21 @@ def test_what_no_call_can_ask_for_is_counted_apart():
     assert report["options_left_out"] == {"top_p": 1}
 
 
+ODD = {
+    "a turn without a role": exchange(asked={"model": "m", "messages": [{"content": "hi"}]}, body=STREAM, media="text/event-stream"),
+    "turns that are none": exchange(asked={"model": "m", "messages": 7}, body=STREAM, media="text/event-stream"),
+    "a reply of another shape": exchange(asked=ASKED, body=b'{"choices": [{"message": {"content": "a"}}, 7]}'[:-5] + b"}]}"),
+    "a reply that is no text": exchange(asked=ASKED, body=b"data: \xff", media="text/event-stream"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_a_recording_of_an_unknown_shape_is_one_loss_and_the_others_go_on(odd):
+    good = exchange(asked=ASKED, body=STREAM, media="text/event-stream")
+    tally = replay([odd, good])
+    assert (tally.of.total(), tally.replayed.total(), len(tally.losses)) == (2, 1, 1)
+
+
 OTHERS = [
     ("POST", "https://api.openai.com/v1/embeddings", "embeddings"),
     ("POST", "https://x.example/v1beta/models/m:countTokens", "token counts"),
