@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from datetime import datetime
+from typing import Protocol, runtime_checkable
 
 from hybridrt.backend import Call
 from hybridrt.event import Event
@@ -57,4 +58,13 @@ class Adapter(Protocol):
 
     def decoder(self, call: Call, head: ReplyHead) -> Decoder:
         """Begin to read a reply."""
+        ...
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """What an adapter may also be: a wire whose requests are signed, with the time and the host given."""
+
+    def sign(self, request: HttpRequest, *, authority: str, now: datetime, key: str | None) -> HttpRequest:
+        """Return the request with headers that prove who sends it; `path` is the whole path on the host."""
         ...

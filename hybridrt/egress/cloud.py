@@ -10,6 +10,9 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 from hybridrt.backend import Call
@@ -21,7 +24,7 @@ from hybridrt.errors import BrokenStream, Busy, HybridrtError, LateError, Protoc
 from hybridrt.event import Event, Finish, Text
 from hybridrt.key import Key
 from hybridrt.target import Target
-from hybridrt.wire import Adapter, HttpRequest
+from hybridrt.wire import Adapter, HttpRequest, Signer
 
 _T = TypeVar("_T")
 
@@ -74,6 +77,7 @@ class CloudBackend:
         """
         self._recipient = Recipient.of(target)
         self._adapter = adapter
+        self._signer = adapter if isinstance(adapter, Signer) else None
         self._key = key
         self._gate = gate
         self._transport = transport
@@ -163,6 +167,8 @@ class CloudBackend:
             # The gate would refuse as well; but time that ran out is no fault of the gate.
             budget_s = call.deadline.budget_s or 0.0
             raise LateError(f"no time is left to ask `{self._recipient.id}`", budget_s=budget_s, target=self._recipient.id)
+        if self._signer is not None:
+            request = self._signed(self._signer, request)
         permit = self._gate.permit(call, request)
         outcome = ""
         is_begun = False
@@ -180,6 +186,13 @@ class CloudBackend:
                 if reply is not None:
                     reply.close()
                 self._gate.end(permit, outcome or _given_up(call))
+
+    def _signed(self, adapter: Signer, request: HttpRequest) -> HttpRequest:
+        """Let a wire that proves who sends sign each attempt anew; it may add headers and change nothing else."""
+        whole = replace(request, path=self._recipient.path(request.path))
+        key = self._key.value if self._key is not None else None
+        signed = self._guarded(partial(adapter.sign, whole, authority=self._recipient.authority, now=datetime.now(UTC), key=key))
+        return replace(request, headers=signed.headers)
 
     async def _check(self, call: Call, reply: Reply) -> None:
         """Raise what the head of a reply, and for an error its body, says."""

@@ -1,0 +1,378 @@
+"""How much of recorded traffic do the adapters speak? `python -m benchmarks.cassettes [DIR]`.
+
+DIR holds recordings in folders by provider (`PROVIDER/*.yaml`, as vcr.py writes them; an `index.tsv` beside them is not
+needed). Without it, the small set under `tests/adapters/data/cassettes` is read.
+
+An exchange is replayed when all of this holds:
+
+- `build` of the call that the recorded request is gives the recorded path and body, after the normalisation that
+  `benchmarks.recorded` documents;
+- the recorded reply gives the same events, or the same error, whole, byte by byte and in two pieces cut at many places;
+- an answer ends in an answer or in an error that says what happened to it; an error in a typed error; neither is
+  `ProtocolError`; and the words of the answer are those that an independent reader finds in the reply.
+
+Each loss is listed on stderr with its reason. The last line on stdout is one JSON object:
+
+- `share`, `replayed`, `of`, and the same by provider: exchanges that a call of hybridrt can be, on wires that have an adapter;
+- `unsayable`: exchanges on these wires that ask for what no call can ask for (a search at the service, a PDF, a picture by
+  URL), by reason; their replies are read all the same, and `replies_read` says how many of them as above;
+- `share_of_all`: replayed, of all exchanges on these wires, unsayable ones counted as lost;
+- `left_out`: exchanges on other wires, by wire; `without_adapter` names the wires that have a reader here and no adapter;
+- `ended`: how the replayed replies ended; `options_left_out`: what other clients asked for and no call has.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from benchmarks.recorded import ANTHROPIC, BEDROCK, CHAT, GEMINI, RESPONSES, UnsayableError, Wire
+from benchmarks.recorded.words import words_of
+from hybridrt.backend import Call
+from hybridrt.deadline import Deadline
+from hybridrt.errors import BrokenStream, ProtocolError, RedirectError, TargetError
+from hybridrt.event import Finish, Text
+from hybridrt.target import Place, Target
+from hybridrt.testing.outcome import joined, read
+from hybridrt.wire import Adapter, ReplyHead
+
+ROOT = Path(__file__).parents[1]
+SMALL_SET = ROOT / "tests" / "adapters" / "data" / "cassettes"
+# Two-piece cuts cost the length of the reply each; byte by byte already cuts everywhere once.
+CUTS = 64
+# Whose chat completions are said by an adapter of their own. Everybody else's are `openai-compatible`.
+CHAT_HOSTS = {
+    "api.openai.com": "openai",
+    "api.mistral.ai": "mistral",
+    "api.groq.com": "groq",
+    "openrouter.ai": "openrouter",
+    "api.deepseek.com": "deepseek",
+    "api.cerebras.ai": "cerebras",
+    "router.huggingface.co": "huggingface",
+    "api.x.ai": "xai",
+    "ollama.com": "ollama",
+}
+OTHERS = {
+    "/embeddings": "embeddings",
+    ":batchEmbedContents": "embeddings",
+    ":embedContent": "embeddings",
+    ":predict": "embeddings",
+    "/embed": "embeddings",
+    "/count_tokens": "token counts",
+    "/count-tokens": "token counts",
+    "/input_tokens": "token counts",
+    ":countTokens": "token counts",
+    "/tokenize": "token counts",
+    "/invoke": "bedrock invoke",
+    "/v2/chat": "cohere",
+    "/models": "lists of models",
+    "/available-models": "lists of models",
+    "/compact": "compaction",
+    "/mcp": "mcp",
+    "/token": "access tokens",
+}
+# What a reader raises on a recording of another shape than it knows.
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
+STORES = ("files", "vector_stores", "conversations", "cachedContents")
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One request and its reply, as recorded."""
+
+    provider: str
+    name: str
+    method: str
+    url: str
+    asked: dict[str, Any] | None
+    head: ReplyHead
+    body: bytes
+
+
+@dataclass
+class Tally:
+    """What was found."""
+
+    replayed: Counter[str] = field(default_factory=Counter)
+    of: Counter[str] = field(default_factory=Counter)
+    unsayable: Counter[str] = field(default_factory=Counter)
+    replies_read: int = 0
+    left_out: Counter[str] = field(default_factory=Counter)
+    without_adapter: Counter[str] = field(default_factory=Counter)
+    ended: Counter[str] = field(default_factory=Counter)
+    options: Counter[str] = field(default_factory=Counter)
+    losses: list[str] = field(default_factory=list)
+
+    def report(self) -> dict[str, Any]:
+        """The figures."""
+        replayed, of = self.replayed.total(), self.of.total()
+        everything = of + self.unsayable.total()
+        return {
+            "share": _share(replayed, of),
+            "replayed": replayed,
+            "of": of,
+            "providers": {
+                name: {"share": _share(self.replayed[name], self.of[name]), "replayed": self.replayed[name], "of": self.of[name]}
+                for name in sorted(self.of)
+            },
+            "unsayable": {
+                "exchanges": self.unsayable.total(),
+                "replies_read": self.replies_read,
+                "by_reason": dict(self.unsayable.most_common()),
+            },
+            "share_of_all": _share(replayed, everything),
+            "left_out": dict(self.left_out.most_common()),
+            "without_adapter": dict(self.without_adapter.most_common()),
+            "ended": dict(self.ended.most_common()),
+            "options_left_out": dict(self.options.most_common()),
+        }
+
+
+def _share(part: int, whole: int) -> float | None:
+    return round(part / whole, 4) if whole else None
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def exchanges(folder: Path) -> Iterator[Exchange]:
+    """Every exchange under a folder, in the order of the files' names."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    for path in sorted(folder.rglob("*.y*ml")):
+        recorded = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader, the fast one where it is built
+        provider = path.relative_to(folder).parts[0] if path.parent != folder else folder.name
+        for number, one in enumerate(recorded["interactions"]):
+            request, response = one["request"], one["response"]
+            headers = {name.lower(): _first(value) for name, value in (response.get("headers") or {}).items()}
+            yield Exchange(
+                provider=provider,
+                name=f"{path.relative_to(folder)} {number}",
+                method=request["method"].upper(),
+                url=request["uri"],
+                asked=_asked(request),
+                head=ReplyHead(response["status"]["code"], headers),
+                body=_body(response),
+            )
+
+
+def _first(value: Any) -> str:
+    return str(value[0] if isinstance(value, list) and value else value or "")
+
+
+def _asked(request: dict[str, Any]) -> dict[str, Any] | None:
+    asked = request.get("parsed_body", request.get("body"))
+    if isinstance(asked, str | bytes):
+        try:
+            asked = json.loads(asked)
+        except ValueError:
+            asked = None
+    return asked if isinstance(asked, dict) else None
+
+
+def _body(response: dict[str, Any]) -> bytes:
+    """The bytes of a reply; some recorders keep its JSON parsed, some its bytes packed."""
+    if "parsed_body" in response:
+        return json.dumps(response["parsed_body"], ensure_ascii=False).encode()
+    body = response.get("body")
+    said = (body.get("string") if isinstance(body, dict) else body) or b""
+    data = said.encode() if isinstance(said, str) else bytes(said)
+    if data[:2] == b"\x1f\x8b":  # packed; some recorders unpack and leave the header, some the other way round
+        data = gzip.decompress(data)
+    return data
+
+
+# --- which wire ----------------------------------------------------------------------------------------------------
+
+
+def wire_of(exchange: Exchange) -> Wire | str:
+    """The wire of an exchange, or the name of one that is none of ours."""
+    path = urlsplit(exchange.url).path.rstrip("/")
+    if exchange.method == "POST" and exchange.asked is not None:
+        if path.endswith("/chat/completions"):
+            return CHAT
+        if path.endswith((":generateContent", ":streamGenerateContent")):
+            return GEMINI
+        if path.endswith(("/converse", "/converse-stream")):
+            return BEDROCK
+        if path.endswith("/v1/messages"):
+            return ANTHROPIC
+        if path.endswith("/responses"):
+            return RESPONSES
+    for ending, name in OTHERS.items():
+        if path.endswith(ending):
+            return name
+    parts = path.split("/")
+    if any(name in parts for name in STORES) or "fileSearchStores" in path:
+        return "files and stores at the service"
+    if "responses" in parts:
+        return "kept responses"
+    return "fetches by the client" if exchange.method in ("GET", "HEAD") else "other"
+
+
+def adapter_name(wire: Wire, url: str) -> str:
+    """The name by which a policy would ask for the adapter of this service."""
+    host, path = urlsplit(url).hostname or "", urlsplit(url).path
+    if wire is GEMINI:
+        return "gemini" if "/v1beta/models/" in path else "vertex"
+    if wire is not CHAT:
+        return wire.adapters[0]
+    if host.endswith(".openai.azure.com"):
+        return "azure-openai-deployment" if "/deployments/" in path else "azure-openai"
+    return CHAT_HOSTS.get(host, "openai-compatible")
+
+
+def registered() -> dict[str, str]:
+    """The adapters that this repository registers, by name."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        points: dict[str, str] = tomllib.load(file)["project"]["entry-points"]["hybridrt.adapters"]
+    return points
+
+
+def make_adapter(name: str) -> Adapter | None:
+    """An adapter by name; none when there is none."""
+    where = registered().get(name)
+    if where is None:
+        return None
+    module, _, made = where.partition(":")
+    adapter: Adapter = getattr(import_module(module), made)()
+    return adapter
+
+
+# --- replaying -----------------------------------------------------------------------------------------------------
+
+
+def request_loss(adapter: Adapter, wire: Wire, exchange: Exchange, call: Call) -> str | None:
+    """What differs between the recorded request and what `build` makes of it."""
+    try:
+        request = adapter.build(call, "k")
+    except TargetError as error:
+        return f"build: {type(error).__name__}: {error}"
+    if not _same_path(exchange.url, request.path):
+        return f"build: the path is {request.path}"
+    said = wire.normal(request.path, json.loads(request.body))
+    asked = wire.normal(exchange.url, exchange.asked or {})
+    differ = [name for name in asked if json.dumps(said.get(name), sort_keys=True) != json.dumps(asked[name], sort_keys=True)]
+    return f"build: differs in {', '.join(differ)}" if differ else None
+
+
+def _same_path(url: str, path: str) -> bool:
+    """Does the path stand at the end of the URL? What is before it is the endpoint; a version asked for is the client's."""
+    recorded = urlsplit(url).path.replace("%3A", ":")
+    below = path.partition("?")[0].replace("%3A", ":")
+    # Azure's and AI Studio's paths begin at the host; versions of an API in a path are part of an endpoint elsewhere.
+    return recorded.endswith(below)
+
+
+def reply_loss(adapter: Adapter, call: Call, wire: Wire, exchange: Exchange) -> tuple[str | None, str]:
+    """What is wrong with how the reply was read, and how it ended."""
+    body, head = exchange.body, exchange.head
+    outcome = read(adapter, call, head, [body])
+    whole = plain(outcome)
+    pieces = (body[at : at + 1] for at in range(len(body)))
+    if plain(read(adapter, call, head, pieces)) != whole:
+        return "feed: other events byte by byte", ""
+    for at in sorted({len(body) * number // CUTS for number in range(CUTS + 1)}):
+        if plain(read(adapter, call, head, [body[:at], body[at:]])) != whole:
+            return f"feed: other events when cut at {at}", ""
+    events, error = outcome
+    said = "".join(event.text for event in events if isinstance(event, Text))
+    if error is not None:
+        kind = type(error).__name__
+        if not isinstance(error, TargetError) or (isinstance(error, ProtocolError) and not isinstance(error, RedirectError)):
+            return f"feed: {kind}: {error}", ""
+        # A recording may have been stopped in the middle; then every word up to there was said.
+        is_short = isinstance(error, BrokenStream) and said != words_of(wire.name, body)
+        return ("feed: other words than the broken reply holds", "") if is_short else (None, kind)
+    if head.status >= 400 or not events or not isinstance(events[-1], Finish):
+        return "feed: no end, or an answer where there was an error", ""
+    return (None, events[-1].reason) if said == words_of(wire.name, body) else ("feed: other words than the reply holds", "")
+
+
+def plain(outcome: Any) -> Any:
+    """Events and error as plain values: what must be the same however the bytes were cut."""
+    events, error = outcome
+    return joined(events), None if error is None else (type(error), str(error), vars(error) if hasattr(error, "__dict__") else None)
+
+
+def replay(found: Iterable[Exchange]) -> Tally:
+    """Go through recordings."""
+    tally = Tally()
+    for exchange in found:
+        wire = wire_of(exchange)
+        if isinstance(wire, str):
+            tally.left_out[wire] += 1
+            continue
+        adapter = make_adapter(adapter_name(wire, exchange.url))
+        if adapter is None:
+            tally.without_adapter[wire.name] += 1
+            continue
+        _replay_one(tally, exchange, wire, adapter)
+    return tally
+
+
+def _replay_one(tally: Tally, exchange: Exchange, wire: Wire, adapter: Adapter) -> None:
+    asked = exchange.asked or {}
+    try:
+        call = wire.call(exchange.url, asked)
+    except UnsayableError as error:
+        tally.unsayable[str(error)] += 1
+        bare = Call(Target("recorded", Place.CLOUD, "m"), (), Deadline(0.0, None), stream=_is_stream(exchange))
+        lost, _ = _judged(lambda: reply_loss(adapter, bare, wire, exchange))
+        tally.replies_read += lost is None
+        if lost:
+            tally.losses.append(f"{exchange.name}: (no call of ours: {error}) {lost}")
+        return
+    except UNREADABLE as error:
+        tally.of[exchange.provider] += 1
+        tally.losses.append(f"{exchange.name}: the request could not be read: {type(error).__name__}: {error}")
+        return
+    tally.of[exchange.provider] += 1
+    tally.options.update(wire.options_left_out(asked))
+    lost, ended = _judged(lambda: (request_loss(adapter, wire, exchange, call), ""))
+    if lost is None:
+        lost, ended = _judged(lambda: reply_loss(adapter, call, wire, exchange))
+    if lost is None:
+        tally.replayed[exchange.provider] += 1
+        tally.ended[ended] += 1
+    else:
+        tally.losses.append(f"{exchange.name}: {lost}")
+
+
+def _judged(judge: Callable[[], tuple[str | None, str]]) -> tuple[str | None, str]:
+    """Judge one exchange; one that is of another shape than the readers know is a loss, and the others go on."""
+    try:
+        return judge()
+    except UNREADABLE as error:
+        return f"could not be compared: {type(error).__name__}: {error}", ""
+
+
+def _is_stream(exchange: Exchange) -> bool:
+    return exchange.head.headers.get("content-type", "").startswith(("text/event-stream", "application/vnd.amazon.eventstream"))
+
+
+def main(arguments: list[str]) -> int:
+    """Print the losses, then the figures."""
+    folder = Path(arguments[0]) if arguments else SMALL_SET
+    if not folder.is_dir():
+        print(f"there is no folder {folder}", file=sys.stderr)
+        return 2
+    tally = replay(exchanges(folder))
+    for loss in tally.losses:
+        print(loss, file=sys.stderr)
+    print(json.dumps(tally.report(), ensure_ascii=False))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

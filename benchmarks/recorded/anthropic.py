@@ -1,0 +1,113 @@
+"""Recorded requests of Anthropic Messages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from benchmarks.recorded.shared import (
+    Json,
+    UnsayableError,
+    Wire,
+    encoded,
+    make_call,
+    merged,
+    open_schema,
+    output_of,
+    some,
+)
+from hybridrt.backend import Call
+from hybridrt.request import Message, Part, Text, Tool, ToolCall
+
+
+def _anthropic_blocks(content: Any) -> list[Json]:
+    return [{"type": "text", "text": content}] if isinstance(content, str) else content or []
+
+
+def _anthropic_parts(content: Any) -> Iterator[Part]:
+    for block in _anthropic_blocks(content):
+        if block["type"] == "text":
+            yield Text(block["text"])
+        elif block["type"] == "image":
+            source = block["source"]
+            if source["type"] != "base64":
+                raise UnsayableError("a picture by URL")
+            yield encoded(source["media_type"], source["data"])
+        elif block["type"] not in ("tool_use", "tool_result", "thinking", "redacted_thinking"):
+            raise UnsayableError(f"a part of type {block['type']}")
+
+
+def _read_anthropic(_: str, asked: Json) -> Call:
+    messages: list[Message] = []
+    if system := tuple(_anthropic_parts(asked.get("system"))):
+        messages.append(Message("system", system))
+    for turn in asked["messages"]:
+        calls = []
+        for block in _anthropic_blocks(turn["content"]):
+            if block["type"] == "tool_result":
+                messages.append(Message("tool", tuple(_anthropic_parts(block.get("content"))), (), block["tool_use_id"]))
+            elif block["type"] == "tool_use":
+                calls.append(ToolCall(block["name"], block["input"], block["id"]))
+        parts = tuple(_anthropic_parts(turn["content"]))
+        if parts or calls:
+            messages.append(Message(turn["role"], parts, tuple(calls)))
+    options = {
+        "tools": tuple(Tool(*tool) for tool in _anthropic_tools(asked)),
+        "output": output_of(_anthropic_schema(asked)),
+        "max_output_tokens": asked.get("max_tokens"),
+        "temperature": asked.get("temperature"),
+        "stop": tuple(asked.get("stop_sequences") or ()),
+    }
+    return make_call(asked["model"], messages, stream=bool(asked.get("stream")), options=options)
+
+
+def _anthropic_tools(asked: Json) -> Iterator[tuple[str, str, Json]]:
+    for tool in asked.get("tools") or ():
+        if tool.get("type") not in (None, "custom"):
+            raise UnsayableError("a tool that is no function")
+        yield tool["name"], tool.get("description") or "", tool["input_schema"]
+
+
+def _anthropic_schema(asked: Json) -> Json | None:
+    form = asked.get("output_format") or (asked.get("output_config") or {}).get("format") or {}
+    return form.get("schema")
+
+
+def _normal_anthropic(_: str, asked: Json) -> Json:
+    def normal(block: Json) -> Any:
+        if block["type"] == "text":
+            return block["text"]
+        if block["type"] == "tool_use":
+            return ("call", block["id"], block["name"], block["input"])
+        if block["type"] == "tool_result":
+            return ("result", block["tool_use_id"], some(normal(inner) for inner in _anthropic_blocks(block.get("content"))))
+        if block["type"] in ("thinking", "redacted_thinking"):
+            return None
+        return {name: value for name, value in block.items() if name != "cache_control"}
+
+    turns = [(turn["role"], some(normal(block) for block in _anthropic_blocks(turn["content"]))) for turn in asked["messages"]]
+    return {
+        "model": asked["model"],
+        "system": some(block["text"] for block in _anthropic_blocks(asked.get("system"))),
+        "turns": merged(turns),
+        "tools": list(_anthropic_tools(asked)),
+        "output": open_schema(_anthropic_schema(asked)),
+        "limit": asked.get("max_tokens"),
+        "temperature": asked.get("temperature"),
+        "stop": asked.get("stop_sequences") or [],
+        "stream": bool(asked.get("stream")),
+    }
+
+
+_MESSAGES = frozenset(
+    {"model", "messages", "system", "tools", "output_format", "output_config", "max_tokens", "temperature", "stop_sequences", "stream"}
+)
+
+ANTHROPIC = Wire(
+    "anthropic-messages",
+    _read_anthropic,
+    _normal_anthropic,
+    _MESSAGES,
+    ("anthropic",),
+    {"mcp_servers": "a tool server of the service", "container": "a container at the service"},
+)

@@ -1,0 +1,177 @@
+"""Recorded requests of Gemini generateContent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from benchmarks.recorded.shared import (
+    Json,
+    UnsayableError,
+    Wire,
+    encoded,
+    make_call,
+    many,
+    merged,
+    open_schema,
+    output_of,
+    plain_json,
+    some,
+    words,
+)
+from hybridrt.backend import Call
+from hybridrt.request import Message, Part, Text, Tool, ToolCall
+
+
+def _camel(value: Any) -> Any:
+    """The wire's own field names in one of their two spellings."""
+    if not isinstance(value, dict):
+        return value
+    return {_camel_name(name): inner for name, inner in value.items()}
+
+
+def _camel_name(name: str) -> str:
+    first, *rest = name.split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+def _gemini_model(url: str) -> tuple[str, bool]:
+    last = urlsplit(url).path.rpartition("/models/")[2]
+    model, _, what = last.rpartition(":")
+    return unquote(model), what.startswith("stream")
+
+
+def _gemini_result(answer: Json) -> Any:
+    response = answer.get("response") or {}
+    if len(response) == 1 and next(iter(response)) in ("return_value", "result", "output", "call_error", "error"):
+        return next(iter(response.values()))
+    return response
+
+
+def _read_gemini(url: str, asked: Json) -> Call:
+    model, stream = _gemini_model(url)
+    messages: list[Message] = []
+    asked = _camel(asked)
+    if system := asked.get("systemInstruction"):
+        messages.append(Message("system", tuple(Text(part["text"]) for part in many(system["parts"]))))
+    for content in many(asked["contents"]):
+        messages.extend(_gemini_turns(content))
+    settings = _camel(asked.get("generationConfig") or {})
+    if set(many(settings.get("responseModalities"))) - {"TEXT"}:
+        raise UnsayableError("an answer in pictures or sound")
+    schema = settings.get("responseJsonSchema") or settings.get("responseSchema")
+    options = {
+        "tools": tuple(
+            Tool(
+                function["name"],
+                function.get("description") or "",
+                function.get("parametersJsonSchema") or function.get("parameters") or {},
+            )
+            for function in _gemini_tools(asked)
+        ),
+        "output": output_of(schema),
+        "max_output_tokens": settings.get("maxOutputTokens"),
+        "temperature": settings.get("temperature"),
+        "seed": settings.get("seed"),
+        "stop": tuple(settings.get("stopSequences") or ()),
+    }
+    return make_call(model, messages, stream=stream, options=options)
+
+
+def _gemini_tools(asked: Json) -> Iterator[Json]:
+    for tool in many(asked.get("tools")):
+        for kind, inner in _camel(tool).items():
+            if kind != "functionDeclarations":
+                raise UnsayableError("a tool that is no function")
+            yield from (_camel(function) for function in many(inner))
+
+
+def _gemini_turns(content: Json) -> Iterator[Message]:
+    parts: list[Part] = []
+    calls: list[ToolCall] = []
+    for piece in many(content.get("parts")):
+        part = _camel(piece)
+        if part.get("thought"):
+            continue
+        if "text" in part:
+            parts.append(Text(part["text"]))
+        elif "inlineData" in part:
+            data = _camel(part["inlineData"])
+            parts.append(encoded(data["mimeType"], data["data"]))
+        elif "functionCall" in part:
+            made = part["functionCall"]
+            calls.append(ToolCall(made["name"], made.get("args") or {}, made.get("id") or ""))
+        elif "functionResponse" in part:
+            answer = part["functionResponse"]
+            shown = [_camel(_camel(each).get("inlineData") or {}) for each in answer.get("parts") or ()]
+            if not all(shown):
+                raise UnsayableError("a file by URI")
+            pictures = [encoded(data["mimeType"], data["data"]) for data in shown]
+            yield Message("tool", (Text(words(_gemini_result(answer))), *pictures), (), answer.get("id") or "")
+        elif part.keys() - {"thoughtSignature"}:
+            raise UnsayableError({"fileData": "a file by URI"}.get(next(iter(part)), "what a tool of the service left"))
+    if parts or calls:
+        yield Message("assistant" if content.get("role") == "model" else "user", tuple(parts), tuple(calls))
+
+
+def _normal_gemini(url: str, asked: Json) -> Json:
+    model, stream = _gemini_model(url)
+    asked = _camel(asked)
+    settings = _camel(asked.get("generationConfig") or {})
+    turns = []
+    for content in many(asked["contents"]):
+        parts: list[Any] = []
+        for piece in many(content.get("parts")):
+            part = {name: value for name, value in _camel(piece).items() if name != "thoughtSignature"}
+            if part.get("thought") or part.get("text") == "" or not part:
+                continue
+            if "functionCall" in part:
+                made = part["functionCall"]
+                parts.append(("call", made["name"], made.get("args") or {}, made.get("id")))
+            elif "functionResponse" in part:
+                answer = part["functionResponse"]
+                shown = [_camel(_camel(each).get("inlineData")) for each in answer.get("parts") or ()]
+                parts.append(("result", answer["name"], plain_json(words(_gemini_result(answer))), answer.get("id"), _alphabet(shown)))
+            elif "inlineData" in part:
+                parts.append(("file", _alphabet([_camel(part["inlineData"])])))
+            else:
+                parts.append(part)
+        turns.append((content.get("role") or "user", parts))
+    return {
+        "model": model.removeprefix("models/"),
+        "system": some(part["text"] for part in many((asked.get("systemInstruction") or {}).get("parts"))),
+        "turns": merged(turns),
+        "tools": [
+            (each["name"], each.get("description") or "", each.get("parametersJsonSchema") or each.get("parameters") or {})
+            for each in _gemini_tools(asked)
+        ],
+        "output": open_schema(settings.get("responseJsonSchema") or settings.get("responseSchema")),
+        "limit": settings.get("maxOutputTokens"),
+        "temperature": settings.get("temperature"),
+        "seed": settings.get("seed"),
+        "stop": settings.get("stopSequences") or [],
+        "stream": stream,
+    }
+
+
+def _alphabet(shown: list[Any]) -> list[Any]:
+    """Files with their base64 in one alphabet."""
+    return [(data["mimeType"], data["data"].replace("-", "+").replace("_", "/").rstrip("=")) for data in shown]
+
+
+_CONTENT = frozenset({"contents", "systemInstruction", "tools", "generationConfig"})
+
+_SETTINGS = frozenset(
+    {"maxOutputTokens", "temperature", "seed", "stopSequences", "responseMimeType", "responseJsonSchema", "responseSchema"}
+)
+
+GEMINI = Wire(
+    "gemini",
+    _read_gemini,
+    _normal_gemini,
+    _CONTENT,
+    ("gemini", "vertex"),
+    {"cachedContent": "a cache at the service"},
+    {"generationConfig": _SETTINGS},
+)

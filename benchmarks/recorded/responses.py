@@ -1,0 +1,123 @@
+"""Recorded requests of OpenAI Responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from benchmarks.recorded.shared import (
+    Json,
+    UnsayableError,
+    Wire,
+    arguments,
+    make_call,
+    open_schema,
+    output_of,
+    picture,
+    some,
+)
+from hybridrt.backend import Call
+from hybridrt.request import Message, Part, Text, Tool, ToolCall
+
+
+def _items(asked: Json) -> list[Json]:
+    said = asked.get("input") or []
+    items = [{"role": "user", "content": said}] if isinstance(said, str) else list(said)
+    return [{"role": "system", "content": asked["instructions"]}, *items] if asked.get("instructions") else items
+
+
+def _response_parts(content: Any) -> Iterator[Part]:
+    for part in [{"type": "input_text", "text": content}] if isinstance(content, str) else content or []:
+        if part["type"] in ("input_text", "output_text", "text"):
+            yield Text(part["text"])
+        elif part["type"] == "input_image" and part.get("image_url"):
+            yield picture(part["image_url"])
+        else:
+            raise UnsayableError(f"a part of type {part['type']}")
+
+
+def _read_responses(_: str, asked: Json) -> Call:
+    messages: list[Message] = []
+    for item in _items(asked):
+        match item.get("type", "message"):
+            case "message":
+                role = "system" if item["role"] == "developer" else item["role"]
+                messages.append(Message(role, tuple(_response_parts(item["content"]))))
+            case "function_call":
+                made = ToolCall(item["name"], arguments(item["arguments"]), item["call_id"])
+                if messages and messages[-1].role == "assistant":
+                    messages[-1] = replace(messages[-1], tool_calls=(*messages[-1].tool_calls, made))
+                else:
+                    messages.append(Message("assistant", (), (made,)))
+            case "function_call_output":
+                messages.append(Message("tool", tuple(_response_parts(item["output"])), (), item["call_id"]))
+            case "reasoning":
+                pass
+            case kind:
+                raise UnsayableError(f"an item of type {kind}")
+    form = _response_form(asked)
+    options = {
+        "tools": tuple(Tool(*tool) for tool in _response_tools(asked)),
+        "output": output_of(form.get("schema"), form.get("name")),
+        "max_output_tokens": asked.get("max_output_tokens"),
+        "temperature": asked.get("temperature"),
+    }
+    return make_call(asked["model"], messages, stream=bool(asked.get("stream")), options=options)
+
+
+def _response_form(asked: Json) -> Json:
+    form = (asked.get("text") or {}).get("format") or {}
+    return form if form.get("type") == "json_schema" else {}
+
+
+def _response_tools(asked: Json) -> Iterator[tuple[str, str, Json]]:
+    for tool in asked.get("tools") or ():
+        if tool["type"] != "function":
+            raise UnsayableError("a tool that is no function")
+        yield tool["name"], tool.get("description") or "", tool.get("parameters") or {}
+
+
+def _normal_responses(_: str, asked: Json) -> Json:
+    items: list[Any] = []
+    for item in _items(asked):
+        match item.get("type", "message"):
+            case "message":
+                content = item["content"]
+                parts = [{"text": content}] if isinstance(content, str) else content
+                items.append(("system" if item["role"] == "developer" else item["role"], some(_response_part(part) for part in parts)))
+            case "function_call":
+                items.append(("call", item["call_id"], item["name"], arguments(item["arguments"])))
+            case "function_call_output":
+                said = item["output"]
+                items.append(("result", item["call_id"], said if isinstance(said, str) else some(_response_part(part) for part in said)))
+    return {
+        "model": asked["model"],
+        "items": [item for item in items if item[1]],
+        "tools": list(_response_tools(asked)),
+        "output": open_schema(_response_form(asked).get("schema")),
+        "limit": asked.get("max_output_tokens"),
+        "temperature": asked.get("temperature"),
+        "stream": bool(asked.get("stream")),
+    }
+
+
+def _response_part(part: Json) -> Any:
+    return part["text"] if "text" in part else ("image", part.get("image_url"))
+
+
+_RESPONSES = frozenset({"model", "input", "instructions", "tools", "text", "max_output_tokens", "temperature", "stream"})
+
+
+RESPONSES = Wire(
+    "openai-responses",
+    _read_responses,
+    _normal_responses,
+    _RESPONSES,
+    ("openai-responses",),
+    {
+        "previous_response_id": "a conversation kept at the service",
+        "conversation": "a conversation kept at the service",
+        "background": "an answer in the background",
+    },
+)

@@ -1,0 +1,142 @@
+"""What the readers of recorded requests share."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hybridrt.backend import Call
+from hybridrt.deadline import Deadline
+from hybridrt.request import Image, Message, Output
+from hybridrt.target import Place, Target
+
+Json = dict[str, Any]
+
+
+class UnsayableError(Exception):
+    """The recorded request asks for what no call of hybridrt can ask for; the text says what."""
+
+
+@dataclass(frozen=True)
+class Wire:
+    """How the requests of one wire are read and compared. `said` are the top-level fields that a call has."""
+
+    name: str
+    read: Callable[[str, Json], Call]
+    normal: Callable[[str, Json], Json]
+    said: frozenset[str]
+    adapters: tuple[str, ...]
+    unsayable: Mapping[str, str] = field(default_factory=dict)
+    within: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+    def call(self, url: str, asked: Json) -> Call:
+        """The call that a recorded request is.
+
+        Raises:
+            UnsayableError: it is none of ours.
+        """
+        for name, why in self.unsayable.items():
+            if asked.get(name):
+                raise UnsayableError(why)
+        return self.read(url, asked)
+
+    def options_left_out(self, asked: Json) -> Iterator[str]:
+        """The options of a recorded request that no call has."""
+        yield from (name for name in asked if name not in self.said)
+        for holder, said in self.within.items():
+            yield from (f"{holder}.{name}" for name in asked.get(holder) or () if name not in said)
+
+
+def make_call(model: str, messages: Iterable[Message], *, stream: bool, options: Json) -> Call:
+    """A call from what a reader found; options that are null were not set."""
+    given = {name: value for name, value in options.items() if value is not None}
+    return replace(
+        Call(Target("recorded", Place.CLOUD, model), tuple(messages), Deadline(0.0, None)),
+        stream=stream,
+        **given,
+    )
+
+
+def picture(url: object) -> Image:
+    """A picture that stands in the request itself."""
+    if not isinstance(url, str) or not url.startswith("data:"):
+        raise UnsayableError("a picture by URL")
+    media_type, _, data = url.removeprefix("data:").partition(";base64,")
+    return encoded(media_type, data)
+
+
+def encoded(media_type: str, data: str) -> Image:
+    """A picture in base64, in either of its alphabets."""
+    if not media_type.startswith("image/"):
+        raise UnsayableError(f"a file of type {media_type.partition('/')[0]}")
+    return Image(media_type, b64decode(data.replace("-", "+").replace("_", "/") + "=="))
+
+
+def arguments(text: object) -> Json:
+    """Arguments as an object."""
+    try:
+        value = json.loads(text or "{}") if isinstance(text, str) else text or {}
+    except ValueError:
+        value = None
+    if not isinstance(value, dict):
+        raise UnsayableError("a call with arguments that are no JSON object")
+    return value
+
+
+def output_of(schema: Json | None, name: object = None) -> Output | None:
+    """The form of the answer, where one is asked for."""
+    return Output(str(name or schema.get("title", "answer")), schema) if schema else None
+
+
+def many(value: Any) -> list[Any]:
+    """A list; Google's wire takes one thing for a list of it."""
+    return value if isinstance(value, list) else [value] if value else []
+
+
+def some(value: Any) -> Any:
+    """A list without its nothings."""
+    return [item for item in value if item not in (None, "", [], {})]
+
+
+def open_schema(value: Any) -> Any:
+    """A schema without what an adapter may add to have it guaranteed."""
+    if isinstance(value, list):
+        return [open_schema(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {name: open_schema(inner) for name, inner in value.items() if name != "required" and (name, inner) != _SHUT}
+
+
+_SHUT = ("additionalProperties", False)
+
+
+def plain_json(text: Any) -> Any:
+    """A text that is a JSON object as that object; anything else as it is."""
+    if not isinstance(text, str):
+        return text
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, dict) else text
+
+
+def words(value: Any) -> str:
+    """A value as the text of a tool's result."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def merged(turns: Iterable[tuple[str, list[Any]]]) -> list[Any]:
+    """Neighbouring turns of one role as one."""
+    joined: list[Any] = []
+    for role, parts in turns:
+        if not parts:
+            continue
+        if joined and joined[-1][0] == role:
+            joined[-1][1].extend(parts)
+        else:
+            joined.append((role, list(parts)))
+    return joined

@@ -1,0 +1,80 @@
+"""Services on the OpenAI Chat wire that differ from it where it matters.
+
+Most do not (see `docs/adapters.md`): their names stand for `OpenAICompatible` itself.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from hashlib import sha256
+from typing import Any
+from urllib.parse import quote
+
+from cloud_adapters.openai_chat import OpenAIChat, OpenAICompatible
+from cloud_adapters.request import refuse_unsaid
+from hybridrt.backend import Call
+from hybridrt.wire import HttpRequest
+
+# The first version that knows every field we send; it is the one in the recorded traffic.
+_AZURE_VERSION = "2024-12-01-preview"
+_MISTRAL_ID = re.compile(r"[A-Za-z0-9]{9}")
+
+
+class AzureOpenAI(OpenAIChat):
+    """Azure OpenAI, its unversioned API; the endpoint is `https://RESOURCE.openai.azure.com`."""
+
+    path = "/openai/v1/chat/completions"
+    key_header = ("api-key", "")
+
+
+class AzureDeployment(OpenAIChat):
+    """Azure OpenAI, its older API: the model is the name of a deployment and stands in the path."""
+
+    key_header = ("api-key", "")
+    asks_not_to_store = False  # nothing is stored there unless it is asked for
+
+    def build(self, call: Call, key: str | None) -> HttpRequest:
+        """Say the call on this wire."""
+        deployment = quote(call.target.model, safe="")
+        path = f"/openai/deployments/{deployment}/chat/completions?api-version={_AZURE_VERSION}"
+        return replace(super().build(call, key), path=path)
+
+
+class DeepSeek(OpenAICompatible):
+    """DeepSeek, which knows neither a schema for the answer nor pictures nor a seed; the first of these it refuses."""
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """Refuse what this service does not know."""
+        refuse_unsaid(call, "tools", "max_output_tokens", "temperature", "stop")
+        return super().body(call)
+
+
+class Mistral(OpenAICompatible):
+    """Mistral: another word for the seed, usage without being asked, and ids of calls of nine letters and digits."""
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """Say it in this service's words."""
+        body = super().body(call)
+        body.pop("stream_options", None)
+        if "seed" in body:
+            body["random_seed"] = body.pop("seed")
+        for turn in body["messages"]:
+            if "tool_call_id" in turn:
+                turn["tool_call_id"] = _nine(turn["tool_call_id"])
+            for made in turn.get("tool_calls", ()):
+                made["id"] = _nine(made["id"])
+        return body
+
+
+class OpenRouter(OpenAICompatible):
+    """OpenRouter, which passes requests on: only to those who do not keep them."""
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """Ask for providers that neither store nor train."""
+        return {**super().body(call), "provider": {"data_collection": "deny"}}
+
+
+def _nine(id_: str) -> str:
+    """An id that another service made, in the form this one takes; the same for the call and its result."""
+    return id_ if _MISTRAL_ID.fullmatch(id_) else sha256(id_.encode()).hexdigest()[:9]

@@ -1,0 +1,379 @@
+"""The wire of Gemini's generateContent, at AI Studio and at Vertex AI.
+
+The key goes into a header and never into the URL. Thoughts are not asked for; where a model sends them they are
+`Reasoning`. A thought signature that came with a tool call is not carried through a conversation, which may have moved
+between models: the mark that the service documents for such calls stands in its place.
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64encode
+from collections.abc import Iterable, Iterator
+from typing import Any, ClassVar, NoReturn
+from urllib.parse import quote
+
+from cloud_adapters.ending import closing, count, total
+from cloud_adapters.failure import MAX_RETRY_AFTER_S, failure, failure_in_answer, refused
+from cloud_adapters.json_text import NotJsonError, parse, parse_exactly
+from cloud_adapters.reply import MAX_ERROR_BYTES, FailedReply, error_object, is_success, media_type, read_json, request_id
+from cloud_adapters.request import Headers, json_request, key_header
+from cloud_adapters.shape import list_of, object_of, text_of, wrong
+from cloud_adapters.sse import EventLines
+from cloud_adapters.tool_calls import ToolCalls
+from cloud_adapters.tool_results import OpenCalls
+from hybridrt.backend import Call
+from hybridrt.errors import BrokenStream, Busy, ContextOverflowError, CredentialsError, ProtocolError, TargetError, UnavailableError
+from hybridrt.event import Event, Reasoning, Text, Usage
+from hybridrt.request import Image, Message
+from hybridrt.wire import Decoder, HttpRequest, ReplyHead
+
+# Base64 of the words `skip_thought_signature_validator`: the service's own mark for a call that it did not sign.
+UNSIGNED = b64encode(b"skip_thought_signature_validator").decode()
+
+_FINISHES = {"STOP": "stop", "MAX_TOKENS": "length"}
+_REFUSALS = frozenset(
+    {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "MODEL_ARMOR"}
+) | {"IMAGE_RECITATION", "LANGUAGE"}
+_FAILURES = frozenset(
+    {"OTHER", "IMAGE_OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"}
+) | {"MALFORMED_RESPONSE", "NO_IMAGE", "FINISH_REASON_UNSPECIFIED"}
+# What tools of the service itself leave beside the answer; none is ever asked for.
+_BESIDE = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
+_DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
+_TOO_LONG = re.compile(r"token count \((\d{1,9})\) exceeds the maximum number of tokens allowed \((\d{1,9})\)", re.ASCII)
+
+
+class Gemini:
+    """Gemini at AI Studio; the endpoint is `https://generativelanguage.googleapis.com`."""
+
+    prefix: ClassVar[str] = "/v1beta/models/"
+    key_header: ClassVar[tuple[str, str]] = ("x-goog-api-key", "")
+
+    def build(self, call: Call, key: str | None) -> HttpRequest:
+        """Say the call on this wire.
+
+        Raises:
+            TargetError: the call cannot be said on it.
+        """
+        what = ":streamGenerateContent?alt=sse" if call.stream else ":generateContent"
+        return json_request(call, self.prefix + _model(call) + what, self.body(call), self.headers(call, key))
+
+    def headers(self, call: Call, key: str | None) -> Headers:
+        """The headers beside the content type."""
+        accepted = "text/event-stream" if call.stream else "application/json"
+        return (("accept", accepted), *key_header(call, key, *self.key_header))
+
+    def decoder(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read a reply.
+
+        Raises:
+            ProtocolError: it is neither JSON nor a stream of events.
+        """
+        if not is_success(head):
+            return _FailedReply(call, head)
+        if media_type(head) == "text/event-stream" or (call.stream and not media_type(head)):
+            return GeminiStream(call, head)
+        return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
+
+    def body(self, call: Call) -> dict[str, Any]:
+        """The request as JSON."""
+        system = [message for message in call.messages if message.role == "system"]
+        body: dict[str, Any] = {"contents": _contents(call)}
+        if system:
+            body["systemInstruction"] = {"parts": [part for message in system for part in _parts(message, call)]}
+        if call.tools:
+            declared = [
+                {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.parameters} for tool in call.tools
+            ]
+            body["tools"] = [{"functionDeclarations": declared}]
+        if settings := _settings(call):
+            body["generationConfig"] = settings
+        return body
+
+
+class Vertex(Gemini):
+    """Gemini at Vertex AI.
+
+    The endpoint names the project and the region:
+    `https://REGION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/REGION/publishers/google`. The key is an
+    OAuth access token.
+    """
+
+    prefix = "/models/"
+    key_header = ("authorization", "Bearer ")
+
+
+# --- the request ---------------------------------------------------------------------------------------------------
+
+
+def _model(call: Call) -> str:
+    return quote(call.target.model.removeprefix("models/"), safe="")
+
+
+def _settings(call: Call) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    if call.max_output_tokens is not None:
+        settings["maxOutputTokens"] = call.max_output_tokens
+    if call.temperature is not None:
+        settings["temperature"] = call.temperature
+    if call.seed is not None:
+        settings["seed"] = call.seed
+    if call.stop:
+        settings["stopSequences"] = list(call.stop)
+    if call.output is not None:
+        settings["responseMimeType"] = "application/json"
+        settings["responseJsonSchema"] = call.output.schema
+    return settings
+
+
+def _contents(call: Call) -> list[dict[str, Any]]:
+    """The turns, neighbours of one role as one: the results of parallel calls have to stand together."""
+    said: list[dict[str, Any]] = []
+    calls = OpenCalls(call)
+    for place, message in enumerate(call.messages):
+        if message.role == "system":
+            continue
+        if message.role == "tool":
+            role, parts = "user", [_result(message, calls)]
+        else:
+            role, parts = "model" if message.role == "assistant" else "user", _parts(message, call)
+        for number, (_, made) in enumerate(calls.asked(message, place)):
+            asked = {"name": made.name, "args": made.arguments, **({"id": made.id} if made.id else {})}
+            parts.append({"functionCall": asked} if number else {"functionCall": asked, "thoughtSignature": UNSIGNED})
+        if said and said[-1]["role"] == role:
+            said[-1]["parts"] += parts
+        else:
+            said.append({"role": role, "parts": parts})
+    return said
+
+
+def _parts(message: Message, call: Call) -> list[dict[str, Any]]:
+    parts: list[dict[str, Any]] = []
+    for part in message.parts:
+        if isinstance(part, Image):
+            if message.role != "user":
+                raise TargetError(f"a picture in a turn of role `{message.role}` cannot be said on this wire", target=call.target.id)
+            parts.append(_picture(part))
+        elif part.text:
+            parts.append({"text": part.text})
+    return parts if parts or message.tool_calls else [{"text": ""}]
+
+
+def _picture(image: Image) -> dict[str, Any]:
+    return {"inlineData": {"mimeType": image.media_type, "data": b64encode(image.data).decode()}}
+
+
+def _result(message: Message, calls: OpenCalls) -> dict[str, Any]:
+    """A tool's result: its JSON object as it is, anything else as the one value of an object; pictures beside it."""
+    _, made = calls.answered(message)
+    try:
+        value = parse_exactly(message.text)
+    except NotJsonError:
+        value = None
+    answer: dict[str, Any] = {"name": made.name, "response": value if isinstance(value, dict) else {"result": message.text}}
+    if made.id:
+        answer["id"] = made.id
+    if pictures := [_picture(part) for part in message.parts if isinstance(part, Image)]:
+        answer["parts"] = pictures
+    return {"functionResponse": answer}
+
+
+# --- the reply -----------------------------------------------------------------------------------------------------
+
+
+class GeminiStream:
+    """Reads a streamed answer. There is no end mark: the last event says why, and what was used."""
+
+    __slots__ = ("_calls", "_delivered", "_finish", "_head", "_lines", "_number", "_target", "_usage")
+
+    def __init__(self, call: Call, head: ReplyHead) -> None:
+        self._target = call.target.id
+        self._head = head
+        self._lines = EventLines(self._target)
+        self._calls = ToolCalls(self._target)
+        self._number = 0
+        self._usage: Usage | None = None
+        self._finish: str | None = None
+        self._delivered = 0
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Yield the events completed by these bytes.
+
+        Raises:
+            TargetError: the stream is an error or not this wire.
+        """
+        try:
+            for name, payload in self._lines.feed(data):
+                yield from self._event(name, payload)
+        except TargetError as error:
+            error.request_id = request_id(self._head)
+            raise
+
+    def end(self) -> Iterator[Event]:
+        """Yield what remains.
+
+        Raises:
+            BrokenStream: the stream ended before its end.
+        """
+        try:
+            yield from self._end()
+        except TargetError as error:
+            error.request_id = request_id(self._head)
+            raise
+
+    def _end(self) -> Iterator[Event]:
+        try:  # half an event is where the cut went through
+            for name, payload in self._lines.rest():
+                yield from self._event(name, payload)
+        except ProtocolError:
+            if not self._lines.seen:
+                raise
+        if self._finish is None:
+            if not self._lines.has_begun:
+                raise wrong(self._target, "sent an empty reply")
+            raise BrokenStream(f"`{self._target}` ended the stream before the answer", delivered=self._delivered, target=self._target)
+        yield from closing(self._calls, self._usage, self._finish)
+
+    def _event(self, name: bytes, payload: bytes) -> Iterable[Event]:
+        try:
+            chunk = parse(payload)
+        except NotJsonError:
+            chunk = None
+        if type(chunk) is not dict:
+            raise wrong(self._target, "sent an event that is not what this wire speaks")
+        if name == b"error" or chunk.get("error"):
+            self._failed(chunk.get("error") or chunk)
+        self._usage = _usage(chunk.get("usageMetadata")) or self._usage
+        candidate = _candidate(chunk, self._target)
+        if candidate is None:
+            return ()
+        pieces, made = _said(candidate, self._target)
+        for piece in made:
+            self._calls.add([{**piece, "index": self._number}])
+            self._number += 1
+        self._delivered += sum(len(piece.text) for piece in pieces if isinstance(piece, Text))
+        if reason := candidate.get("finishReason"):
+            self._finish = _finish(reason, self._target)
+        return pieces
+
+    def _failed(self, error: object) -> NoReturn:
+        if self._delivered:
+            raise BrokenStream(
+                f"`{self._target}` reported an error in the middle of the answer", delivered=self._delivered, target=self._target
+            )
+        raise failure_in_answer(error, self._head, target=self._target)
+
+
+class _FailedReply(FailedReply):
+    """Reads Google's errors: three of them mean more than their status says."""
+
+    __slots__ = ()
+
+    def _fail(self) -> NoReturn:
+        said = error_object(self._body[:MAX_ERROR_BYTES]) or {}
+        error = _meaning(said, self._target) if self._head.status == 400 else None
+        error = error or failure(self._head, said, target=self._target)
+        if isinstance(error, Busy | UnavailableError) and error.retry_after_s is None:
+            error.retry_after_s = _retry_delay_s(said)
+        error.request_id = request_id(self._head)
+        raise error
+
+
+def _meaning(said: Any, target: str) -> TargetError | None:
+    """A wrong key and a request that is too long are both said as 400."""
+    details = [detail for detail in _details(said) if isinstance(detail, dict)]
+    if any(detail.get("reason") in ("API_KEY_INVALID", "API_KEY_EXPIRED") for detail in details):
+        return CredentialsError(f"`{target}` refused the key (400)", target=target, sent=True, hint="check the key of this recipient")
+    message = said.get("message")
+    if isinstance(message, str) and (numbers := _TOO_LONG.search(message)):
+        return ContextOverflowError(
+            f"the request does not fit the window of `{target}`", needed=int(numbers[1]), window=int(numbers[2]), target=target
+        )
+    return None
+
+
+def _retry_delay_s(said: Any) -> float | None:
+    for detail in _details(said):
+        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+        if isinstance(delay, str) and (seconds := _DELAY.fullmatch(delay)):
+            return min(float(seconds[1]), MAX_RETRY_AFTER_S)
+    return None
+
+
+def _details(said: Any) -> list[Any]:
+    details = said.get("details")
+    return details if isinstance(details, list) else []
+
+
+def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
+    """One JSON object; or a list of pieces, which is how the service streams to who does not ask for events."""
+    calls = ToolCalls(target)
+    number = 0
+    finish: str | None = None
+    usage: Usage | None = None
+    for piece in reply if isinstance(reply, list) else [reply]:
+        if object_of(piece, target).get("error"):
+            raise failure_in_answer(piece["error"], head, target=target)
+        usage = _usage(piece.get("usageMetadata")) or usage
+        if (candidate := _candidate(piece, target)) is None:
+            continue
+        if reason := candidate.get("finishReason"):
+            finish = _finish(reason, target)
+        words, made = _said(candidate, target)
+        yield from words
+        calls.add([{**each, "index": number + place} for place, each in enumerate(made)])
+        number += len(made)
+    if finish is None:
+        raise wrong(target)
+    yield from closing(calls, usage, finish)
+
+
+def _candidate(reply: dict[str, Any], target: str) -> dict[str, Any] | None:
+    """The one answer that was asked for; none in an event that only counts."""
+    feedback = reply.get("promptFeedback")
+    if feedback is not None and object_of(feedback, target).get("blockReason"):
+        raise refused(target)
+    candidates = list_of(reply.get("candidates") or [], target)
+    return object_of(candidates[0], target) if candidates else None
+
+
+def _said(candidate: dict[str, Any], target: str) -> tuple[list[Text | Reasoning], list[dict[str, Any]]]:
+    """The words of an answer or of a piece of one, and its calls."""
+    pieces: list[Text | Reasoning] = []
+    calls: list[dict[str, Any]] = []
+    content = object_of(candidate.get("content") or {}, target)
+    for part in list_of(content.get("parts") or [], target):
+        if text := text_of(object_of(part, target).get("text"), target):
+            pieces.append(Reasoning(text) if part.get("thought") is True else Text(text))
+        elif (made := part.get("functionCall")) is not None:
+            made = object_of(made, target)
+            arguments = object_of(made.get("args") or {}, target)
+            calls.append({"id": made.get("id"), "function": {"name": made.get("name"), "arguments": arguments}})
+        elif not part.keys() <= {"text", "thought", "thoughtSignature"} and not part.keys() & _BESIDE:
+            raise wrong(target, "sent a part that is neither text nor a call")
+    return pieces, calls
+
+
+def _finish(reason: object, target: str) -> str:
+    if isinstance(reason, str):
+        if reason in _REFUSALS:
+            raise refused(target)
+        if reason in _FAILURES:
+            raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
+        if reason in _FINISHES:
+            return _FINISHES[reason]
+    raise wrong(target, "ended the answer for a reason that this wire does not know")
+
+
+def _usage(said: object) -> Usage | None:
+    """Thoughts are counted beside the answer there, and within the output here."""
+    if not isinstance(said, dict):
+        return None
+    thoughts = count(said.get("thoughtsTokenCount"))
+    return Usage(
+        input_tokens=count(said.get("promptTokenCount")),
+        output_tokens=total(count(said.get("candidatesTokenCount")), thoughts),
+        cached_input_tokens=count(said.get("cachedContentTokenCount")),
+        reasoning_tokens=thoughts,
+    )

@@ -1,0 +1,193 @@
+"""The replay of recorded traffic: what it counts, and that it notices what is wrong."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import cassettes
+from benchmarks.cassettes import ROOT, SMALL_SET, Exchange, adapter_name, exchanges, make_adapter, replay, reply_loss, request_loss, wire_of
+from benchmarks.recorded import CHAT, GEMINI, UnsayableError
+from cloud_adapters.gemini import Gemini
+from cloud_adapters.openai_chat import OpenAICompatible
+from hybridrt.event import Text
+from hybridrt.wire import ReplyHead
+
+FOUND = list(exchanges(SMALL_SET))
+
+
+def test_the_small_set_is_replayed_whole():
+    tally = replay(FOUND)
+    report = tally.report()
+    assert tally.losses == []
+    assert (report["share"], report["replayed"]) == (1.0, report["of"])
+    assert report["of"] >= 20
+    assert report["of"] + report["unsayable"]["exchanges"] == len(FOUND)
+    assert sum(each["of"] for each in report["providers"].values()) == report["of"]
+
+
+def test_it_prints_one_object_last():
+    ran = subprocess.run([sys.executable, "-m", "benchmarks.cassettes"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert json.loads(ran.stdout.splitlines()[-1])["share"] == 1.0
+    assert ran.stderr == ""
+
+
+def test_a_folder_that_is_not_there_is_said():
+    assert cassettes.main(["/nowhere/at/all"]) == 2
+
+
+def exchange(url="https://api.example.com/v1/chat/completions", asked=None, *, body=b"", media="application/json", method="POST"):
+    return Exchange("acme", "one 0", method, url, asked, ReplyHead(200, {"content-type": media}), body)
+
+
+ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5, "top_p": 1, "stream": True}
+STREAM = b"".join(
+    b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": each}, "finish_reason": end}]}).encode() + b"\n\n"
+    for each, end in (("Hel", None), ("lo.", "stop"))
+)
+
+
+class Forgetful(OpenAICompatible):
+    def body(self, call):
+        said = super().body(call)
+        del said["temperature"]
+        return said
+
+
+class Elsewhere(OpenAICompatible):
+    path = "/chat"
+
+
+class Deaf(OpenAICompatible):
+    """It loses words where the bytes are cut."""
+
+    def decoder(self, call, head):
+        decoder = super().decoder(call, head)
+        feed = decoder.feed
+
+        class Lossy:
+            end = decoder.end
+            fed = 0
+
+            def feed(self, data):
+                self.fed += 1
+                events = list(feed(data))
+                return events if self.fed == 1 else [each for each in events if not isinstance(each, Text)]
+
+        return Lossy()
+
+
+class Mute(OpenAICompatible):
+    """It leaves words out however the bytes come."""
+
+    def decoder(self, call, head):
+        decoder = super().decoder(call, head)
+
+        class Silent:
+            end = decoder.end
+
+            def feed(self, data):
+                return [each for each in decoder.feed(data) if not isinstance(each, Text) or each.text != "lo."]
+
+        return Silent()
+
+
+def test_a_field_that_build_forgets_is_a_loss():
+    call = CHAT.call("", ASKED)
+    assert request_loss(OpenAICompatible(), CHAT, exchange(asked=ASKED), call) is None
+    assert request_loss(Forgetful(), CHAT, exchange(asked=ASKED), call) == "build: differs in temperature"
+    assert "path" in request_loss(Elsewhere(), CHAT, exchange(asked=ASKED), call)
+
+
+@pytest.mark.parametrize(("adapter", "loss"), [(Deaf, "byte by byte"), (Mute, "other words")])
+def test_words_that_feed_loses_are_a_loss(adapter, loss):
+    one = exchange(asked=ASKED, body=STREAM, media="text/event-stream")
+    call = CHAT.call("", ASKED)
+    assert reply_loss(OpenAICompatible(), call, CHAT, one) == (None, "stop")
+    assert loss in reply_loss(adapter(), call, CHAT, one)[0]
+
+
+def test_a_reply_that_is_not_the_wire_is_a_loss():
+    one = exchange(asked=ASKED, body=b'{"what": "ever"}')
+    assert "ProtocolError" in reply_loss(OpenAICompatible(), CHAT.call("", ASKED), CHAT, one)[0]
+
+
+@pytest.mark.parametrize("recorded", FOUND, ids=lambda each: each.name)
+def test_every_text_of_a_recorded_request_matters(recorded):
+    """A request in which one word differs from the recorded one is a loss: nothing of it is normalised away."""
+    wire = wire_of(recorded)
+    adapter = make_adapter(adapter_name(wire, recorded.url))
+    try:
+        call = wire.call(recorded.url, recorded.asked)
+    except UnsayableError:
+        return
+    turns = "contents" if wire is GEMINI else "messages"
+    text = json.dumps(recorded.asked[turns])
+    at = text.index('"', text.index('"text": "') + 8 if '"text": "' in text else text.index('"content": "') + 11) + 1
+    changed = {**recorded.asked, turns: json.loads(text[:at] + "kumquat " + text[at:])}
+    one = Exchange(recorded.provider, recorded.name, "POST", recorded.url, changed, recorded.head, recorded.body)
+    assert request_loss(adapter, wire, recorded, call) is None
+    assert request_loss(adapter, wire, one, call).startswith("build: differs in")
+
+
+def test_what_no_call_can_ask_for_is_counted_apart():
+    search = {**ASKED, "web_search_options": {"size": "low"}}
+    tally = replay(
+        [exchange(asked=search, body=STREAM, media="text/event-stream"), exchange(asked=ASKED, body=STREAM, media="text/event-stream")]
+    )
+    report = tally.report()
+    assert (report["of"], report["replayed"], report["unsayable"]["exchanges"], report["share_of_all"]) == (1, 1, 1, 0.5)
+    assert report["options_left_out"] == {"top_p": 1}
+
+
+ODD = {
+    "a turn without a role": exchange(asked={"model": "m", "messages": [{"content": "hi"}]}, body=STREAM, media="text/event-stream"),
+    "turns that are none": exchange(asked={"model": "m", "messages": 7}, body=STREAM, media="text/event-stream"),
+    "a reply of another shape": exchange(asked=ASKED, body=b'{"choices": [{"message": {"content": "a"}}, 7]}'[:-5] + b"}]}"),
+    "a reply that is no text": exchange(asked=ASKED, body=b"data: \xff", media="text/event-stream"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD)
+def test_a_recording_of_an_unknown_shape_is_one_loss_and_the_others_go_on(odd):
+    good = exchange(asked=ASKED, body=STREAM, media="text/event-stream")
+    tally = replay([odd, good])
+    assert (tally.of.total(), tally.replayed.total(), len(tally.losses)) == (2, 1, 1)
+
+
+OTHERS = [
+    ("POST", "https://api.openai.com/v1/embeddings", "embeddings"),
+    ("POST", "https://x.example/v1beta/models/m:countTokens", "token counts"),
+    ("GET", "https://www.example.com/cat.png", "fetches by the client"),
+    ("POST", "https://api.openai.com/v1/files", "files and stores at the service"),
+    ("GET", "https://api.openai.com/v1/responses/resp_1", "kept responses"),
+    ("POST", "https://api.example.com/v1/something", "other"),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "name"), OTHERS)
+def test_other_wires_are_left_out_by_name(method, url, name):
+    assert wire_of(exchange(url, {"model": "m"}, method=method)) == name
+    assert replay([exchange(url, {"model": "m"}, method=method)]).left_out == {name: 1}
+
+
+NAMES = [
+    ("https://generativelanguage.googleapis.com/v1beta/models/m:generateContent", "gemini"),
+    ("https://h.example/v1/projects/p/locations/l/publishers/google/models/m:streamGenerateContent", "vertex"),
+    ("https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse", "bedrock"),
+    ("https://r.openai.azure.com/openai/deployments/m/chat/completions", "azure-openai-deployment"),
+    ("https://r.openai.azure.com/openai/v1/chat/completions", "azure-openai"),
+    ("https://api.mistral.ai/v1/chat/completions", "mistral"),
+    ("http://localhost:8080/v1/chat/completions", "openai-compatible"),
+]
+
+
+@pytest.mark.parametrize(("url", "name"), NAMES)
+def test_every_service_is_said_by_the_adapter_a_policy_would_name(url, name):
+    assert adapter_name(wire_of(exchange(url, {})), url) == name
+
+
+def test_a_wire_without_an_adapter_is_named():
+    assert make_adapter("no-such-adapter") is None
+    assert isinstance(make_adapter("gemini"), Gemini)
