@@ -71,7 +71,13 @@ __all__ = [
 ]
 
 
+# Modules that are spoken of as `hybridrt.errors`, without an import of their own.
+_MODULES = ("errors", "sync", "testing")
+
+
 def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"hybridrt.{name}")
     if name in _HOME:
         return getattr(import_module(f"hybridrt.{_HOME[name]}"), name)
     raise AttributeError(f"module `hybridrt` has no attribute `{name}`")

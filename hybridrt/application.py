@@ -80,7 +80,7 @@ def read_application(path: str | PathLike[str]) -> Application:
             file=error.file,
             line=error.line,
             column=error.column,
-            hint="run `hybridrt doctor`, or start from the example in the README" if error.detail == "unreadable" else error.hint,
+            hint="start from the example in the README" if error.detail in ("unreadable", "empty") else error.hint,
             code=error.detail,
         ) from None
 

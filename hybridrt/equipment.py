@@ -20,7 +20,7 @@ from hybridrt.application import Application, Binding, LocalModel, read_applicat
 from hybridrt.errors import FileError, HybridrtError, LedgerError, MissingError, MissingExtraError, MissingModelError
 from hybridrt.pace import Pace
 from hybridrt.plan import World
-from hybridrt.target import Place, Target
+from hybridrt.target import NOISE, PLACEHOLDER, Place, Target
 
 if TYPE_CHECKING:
     from hybridrt.answer import Answer
@@ -303,7 +303,9 @@ class _Bench:
                 self._place_model(model, device)
 
     def _place_model(self, model: LocalModel, device: Recipient) -> None:
-        target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=device.facts)
+        is_noise = not self._app.models and model.id not in self._given
+        facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
+        target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
             backend = self._given.get(model.id) or self._local_backend(model)
         except HybridrtError as error:
@@ -321,16 +323,25 @@ class _Bench:
         make = load_plugin("backends", model.backend)
         if model.backend == "llama" and not _is_installed("llama_cpp"):
             raise MissingExtraError("a local language model", extra="local")
+        if model.backend == "llama":
+            from hybridrt.local.gguf import check_beginning
+
+            check_beginning(model.path)
         backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads)
         return backend
 
     def place_bindings(self, policy: Deciding) -> None:
         """Lay out the recipients that the application binds; one that the policy does not list cannot be reached."""
+        from hybridrt.policy.vocabulary import nearest
+
         listed = {recipient.id: recipient for recipient in policy.recipients}
         for binding in self._app.bindings:
             recipient = listed.get(binding.recipient)
             if recipient is None:
-                reason = f"`{binding.recipient}` is no recipient of the policy {policy.name}"
+                near = nearest(binding.recipient, listed)
+                reason = f"`{binding.recipient}` is no recipient of the policy {policy.name}" + (
+                    f"; did you mean `{near}`?" if near else ""
+                )
                 self.strangers.append(TargetStatus(binding.recipient, Place.CLOUD, binding.model, usable=False, reason=reason))
             elif any(target.id == binding.recipient for target in self.targets):
                 reason = "a local model has the same name; rename the model"
@@ -377,7 +388,8 @@ class _Bench:
     def status_of(self, target: Target) -> TargetStatus:
         """Say whether a target can be used."""
         error = self.missing.get(target.id)
-        return TargetStatus(target.id, target.place, target.model, error is None, "" if error is None else _told(error))
+        note = NOISE if target.facts.get(PLACEHOLDER) else ""
+        return TargetStatus(target.id, target.place, target.model, error is None, note if error is None else _told(error))
 
     def _add(self, target: Target, backend: Backend | None, error: HybridrtError | None) -> None:
         self.targets.append(target)

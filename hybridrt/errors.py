@@ -11,7 +11,7 @@
         + MissingKeyError          a key: .recipient, .source
       + NoAnswerError              no target of the plan answered: .decision, .attempts
         + RefusedByPolicy          the policy left no target that could have been tried
-      + DeadlineError              the time of the request is spent: .budget_s, .spent_s
+      + DeadlineError              the time of the request is spent: .budget_s, .spent_s, .target
       + TargetError                one attempt on one target failed: .target, .sent
         + UnavailableError         not reachable, or 5xx: .status
         + LateError                this target took longer than it was given: .budget_s
@@ -168,8 +168,9 @@ class DeadlineError(HybridrtError):
 
     code = "deadline"
 
-    def __init__(self, message: str, *, budget_s: float, spent_s: float, decision: Decision | None = None) -> None:
+    def __init__(self, message: str, *, budget_s: float, spent_s: float, target: str = "", decision: Decision | None = None) -> None:
         super().__init__(message, hint="allow more time with `deadline_s`", decision=decision)
+        self.target = target
         self.budget_s = budget_s
         self.spent_s = spent_s
 

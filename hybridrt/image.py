@@ -30,6 +30,10 @@ def read_image(image: object) -> tuple[str, bytes]:
     """
     if isinstance(image, str) and image.startswith("data:"):
         return _checked(_from_data_url(image))
+    if isinstance(image, str) and image.startswith(("http:", "https:")):
+        raise _wrong("the picture is named by URL, which would have to be fetched", "give the picture itself: a path, bytes or a data URL")
+    if isinstance(getattr(image, "data", None), bytes) and hasattr(image, "media_type"):
+        return _checked(image.data)  # type: ignore[attr-defined]
     if isinstance(image, str | PathLike):
         return _checked(_from_path(Path(image)))
     if isinstance(image, bytes | bytearray | memoryview):
@@ -67,8 +71,11 @@ def _from_path(path: Path) -> bytes:
         if path.stat().st_size > MAX_IMAGE_BYTES:
             raise _wrong(f"the picture has {path.stat().st_size} bytes, more than {MAX_IMAGE_BYTES}", "scale it down")
         return path.read_bytes()
+    except FileNotFoundError:
+        reason = "there is no such file"
     except (OSError, ValueError) as error:
-        raise _wrong(f"the picture cannot be read: {type(error).__name__}", "check the path") from None
+        reason = (getattr(error, "strerror", None) or "the path is not usable").lower()
+    raise _wrong(f"the picture cannot be read: {reason}", "check the path")
 
 
 def _from_pil(image: object) -> bytes:

@@ -13,7 +13,7 @@ from hybridrt.policy.ruling import Refusal, Ruling
 from hybridrt.policy.vocabulary import FIELDS, Vocabulary, battery_band, deadline_band, nearest, yes_no
 from hybridrt.request import Declared, Request
 from hybridrt.signals import UNKNOWN, Presence, Signals
-from hybridrt.target import Target
+from hybridrt.target import PLACEHOLDER, Target
 
 DECLARED_FIELDS = ("purpose", "sensitivity", "consent", "subject_region", "user_choice")
 
@@ -45,7 +45,11 @@ def make_plan(
             able.append(target)
     bound = {target.recipient for target in targets}
     unable.extend(Refusal(name, "not bound in the application file") for name in ruling.may_reach if name not in bound)
-    return tuple(_ordered(ruling, able, request, world)), tuple(unable)
+    plan = _ordered(ruling, able, request, world)
+    # Noise is no help where a real target failed: a placeholder answers first or not at all.
+    late = [target for target in plan[1:] if target.facts.get(PLACEHOLDER)]
+    unable.extend(Refusal(target.id, "placeholder weights are no answer where others failed") for target in late)
+    return tuple(target for target in plan if target not in late), tuple(unable)
 
 
 def why_not(target: Target, ruling: Ruling, request: Request, signals: Signals, world: World) -> str:

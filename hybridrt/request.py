@@ -264,7 +264,7 @@ def _messages(prompt: object, image: object) -> tuple[Message, ...]:
     elif isinstance(prompt, str):
         messages = (Message("user", (Text(prompt),)),)
     elif isinstance(prompt, Message):
-        messages = (prompt,)
+        messages = (_message(prompt, 0),)
     elif isinstance(prompt, Sequence) and not isinstance(prompt, bytes):
         messages = tuple(_message(turn, place) for place, turn in enumerate(prompt))
     else:
@@ -307,7 +307,10 @@ def _check_messages(messages: tuple[Message, ...]) -> None:
 
 def _message(turn: object, place: int) -> Message:
     if isinstance(turn, Message):
-        return turn
+        parts: object = turn.parts
+        if isinstance(parts, tuple) and all(isinstance(part, Text | Image) for part in parts):
+            return turn
+        return replace(turn, parts=_parts(parts, place, may_be_empty=bool(turn.tool_calls)))
     if not isinstance(turn, Mapping):
         raise _wrong(f"message {place} is a `{type(turn).__name__}`, not a message", "messages")
     role = turn.get("role")
@@ -337,6 +340,8 @@ def _parts(content: object, place: int, *, may_be_empty: bool) -> tuple[Part, ..
     for piece in content:
         if isinstance(piece, Text | Image):
             parts.append(piece)
+        elif isinstance(piece, str):
+            parts.append(Text(piece))
         elif isinstance(piece, Mapping) and piece.get("type") == "text" and isinstance(piece.get("text"), str):
             parts.append(Text(piece["text"]))
         elif isinstance(piece, Mapping) and piece.get("type") == "image_url":

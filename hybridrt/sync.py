@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import AsyncGenerator, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
+from os import PathLike
 from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
 
 from hybridrt.errors import ClosedError, HybridrtError
@@ -16,10 +17,14 @@ from hybridrt.router import Router as AsyncRouter
 
 if TYPE_CHECKING:
     from hybridrt.answer import Answer
+    from hybridrt.application import Application
+    from hybridrt.backend import Backend
     from hybridrt.decision import Decision
+    from hybridrt.egress.transport import Detour
     from hybridrt.equipment import Status
+    from hybridrt.ledger import LedgerPort
     from hybridrt.request import RequestOptions
-    from hybridrt.walk import StreamEvent
+    from hybridrt.walk import Confirm, StreamEvent
 
 T = TypeVar("T")
 
@@ -42,15 +47,31 @@ class Router:
         self._endings: set[asyncio.Task[None]] = set()
 
     @classmethod
-    def open(cls, *args: Any, **kwargs: Any) -> Router:
-        """Take what `hybridrt.Router.open` takes."""
-        return cls(AsyncRouter.open(*args, **kwargs))
+    def open(
+        cls,
+        application: str | PathLike[str] | Application | None = None,
+        *,
+        policies: Sequence[str | PathLike[str]] | None = None,
+        backends: Mapping[str, Backend] | None = None,
+        ledger: LedgerPort | None = None,
+        detour: Detour | None = None,
+        confirm: Confirm | None = None,
+    ) -> Router:
+        """Take what `hybridrt.Router.open` takes. Its thread begins here; `close` ends it."""
+        router = AsyncRouter.open(application, policies=policies, backends=backends, ledger=ledger, detour=detour, confirm=confirm)
+        opened = cls(router)
+        opened._begin()
+        return opened
 
     def __enter__(self) -> Self:
+        if self._thread is None:
+            self._begin()
+        return self
+
+    def _begin(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=_serve, args=(self._loop,), name="hybridrt-sync", daemon=True)
         self._thread.start()
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

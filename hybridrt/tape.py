@@ -13,7 +13,7 @@ from hybridrt.errors import ProtocolError
 from hybridrt.event import Done, Event, Finish, Reasoning, Usage
 from hybridrt.request import Output, Text, ToolCall
 from hybridrt.sealed import Sealed
-from hybridrt.target import Target
+from hybridrt.target import NOISE, PLACEHOLDER, Target
 
 
 @dataclass(slots=True, repr=False)
@@ -87,7 +87,7 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
         cost_usd=_cost_usd(tape.usage, target),
         confidence=finish.confidence,
         certified=certified_error is not None and certified_error <= (1.0 if allowed_error is None else allowed_error),
-        disclosures=tuple(sorted(decision.obligations.get("disclose", ()))),
+        disclosures=(*sorted(decision.obligations.get("disclose", ())), *((NOISE,) if target.facts.get(PLACEHOLDER) else ())),
     )
 
 

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 
+# The fact that marks a model that only proves the way, and what is said of its answers.
+PLACEHOLDER = "placeholder"
+NOISE = "placeholder weights: the words are noise; name a model of your own in hybridrt.yaml"
+
 
 class Place(StrEnum):
     """Where an answer is made, from near to far."""

@@ -24,6 +24,7 @@ from hybridrt.errors import (
     Busy,
     ContextOverflowError,
     CredentialsError,
+    DeadlineError,
     DeclinedError,
     EgressError,
     HybridrtError,
@@ -99,6 +100,8 @@ class Walk:
                 continue
             except TargetError as error:
                 error.decision, error.target = self.decision, error.target or target.id
+                if isinstance(error, LateError) and self.deadline.passed():
+                    raise self._too_late(error) from None
                 if not self.shown and kept is not None and not self._goes_on_after(error):
                     break
                 if self.shown or not self._goes_on_after(error) or len(self.decision.plan) == 1:
@@ -261,6 +264,17 @@ class Walk:
             # Cut by the target. What the caller's own limit cut, a stronger target would cut at the same place.
             return True
         return target.place.is_device and routing.unless_certified is not None and not answer.certified
+
+    def _too_late(self, error: LateError) -> DeadlineError:
+        """One deadline covers everything: once it has passed nobody else is asked, and the error says so."""
+        budget_s = self.deadline.budget_s or 0.0
+        return DeadlineError(
+            f"`{error.target}` did not answer within {budget_s:g} s",
+            budget_s=budget_s,
+            spent_s=self.deadline.spent_s(),
+            target=error.target,
+            decision=self.decision,
+        )
 
     def _no_answer(self) -> NoAnswerError:
         tried = "; ".join(f"`{attempt.target}` {attempt.outcome}" for attempt in self.attempts)

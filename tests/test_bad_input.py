@@ -20,7 +20,7 @@ from hybridrt.errors import (
     MissingModelError,
     NoAnswerError,
 )
-from hybridrt.request import Message, Request, Text, ToolCall, make_request
+from hybridrt.request import Image, Message, Request, Text, ToolCall, make_request
 from hybridrt.router import Router
 from hybridrt.testing import MemoryLedger, ScriptedBackend
 
@@ -85,7 +85,7 @@ WRONG_REQUESTS = {
     "a schema that holds itself": ("hi", {"output": CYCLE}, "output"),
     "parameters that are too deep": ("hi", {"tools": [{"name": "f", "parameters": DEEP}]}, "tools"),
     "arguments that are no JSON": ([Message("assistant", (), (ToolCall("f", {"a": {1, 2}}),))], {}, "messages"),
-    "parts that are text": (Message("user", "hello"), {}, "prompt"),
+    "parts that are a number": (Message("user", 5), {}, "messages"),
     "a ready request with another word for the device": (Request((Message("user", (Text("hi"),)),), only="local"), {}, "only"),
     "a ready request of a wizard": (Request((Message("wizard", (Text("hi"),)),)), {}, "messages"),
     "a ready request without messages": (Request(()), {}, "messages"),
@@ -112,6 +112,19 @@ def test_a_wrong_request_is_refused_with_the_name_of_the_field(what):
         make_request(prompt, options)
     assert caught.value.field == field
     assert "hello" not in str(caught.value)
+
+
+@pytest.mark.parametrize("parts", ["hello", ("hello",), ["hello"], (Text("hello"),)])
+def test_words_may_stand_in_a_message_as_they_are(parts):
+    assert make_request(Message("user", parts), {}).messages[0].text == "hello"
+    assert make_request([Message("user", parts)], {}).messages[0].text == "hello"
+
+
+def test_a_picture_may_be_given_in_every_form_the_package_has_for_it():
+    assert make_request("what is it?", {"image": Image("image/png", PNG)}).has_images
+    assert make_request(Message("user", ("what is it?", Image("image/png", PNG))), {}).has_images
+    with pytest.raises(InvalidRequestError, match="by URL"):
+        make_request("what is it?", {"image": "https://x.example/a.png"})
 
 
 def test_a_misspelt_option_is_answered_with_the_nearest_one():

@@ -277,9 +277,10 @@ async def test_e9_one_deadline_covers_every_attempt(open_router):
 
 async def test_e9_a_single_target_that_is_late_says_how_long_it_had(open_router):
     async with open_router(backends={"factory": ScriptedBackend([Wait(30.0), "late"])}) as router:
-        with pytest.raises(LateError) as caught:
+        with pytest.raises(DeadlineError) as caught:
             await router.infer(ASK, deadline_s=0.05)
     assert caught.value.budget_s == pytest.approx(0.05)
+    assert caught.value.target == "factory"
 
 
 async def test_e11_cancelling_a_walk_closes_its_backend_and_asks_nobody_else(open_router):
@@ -453,6 +454,22 @@ async def test_e7_what_cannot_fit_is_not_sent_and_not_cut(policy_file, limits, o
     assert caught.value.window == numbers[0]
     assert caught.value.needed > caught.value.window
     assert not cloud.calls
+
+
+async def test_a_placeholder_answers_first_or_not_at_all_and_says_what_it_is(tmp_path):
+    up = "hybridrt_policy: 1\nname: up\nversion: 1.0.0\nowner: o\nrecipients:\n  - {id: on-device, kind: local}\n"
+    up += '  - {id: alpha, kind: cloud, adapter: openai, endpoint: "https://alpha.example/v1"}\n'
+    up += "rules:\n  - {id: all, effect: permit, when: always, to: {kind: cloud}}\n"
+    for order, plan in (("[cloud, device]", ["alpha"]), ("[device, cloud]", ["factory", "alpha"])):
+        (tmp_path / "up.yaml").write_text(up + f"routing: [{{id: r, order: {order}}}]\n")
+        application = Application(policies=(tmp_path / "up.yaml",), bindings=(Binding("alpha", "m"),))
+        async with Router.open(application, backends={"alpha": ScriptedBackend("x")}, ledger=MemoryLedger()) as router:
+            decision = await router.decide(ASK)
+            assert [target.id for target in decision.plan] == plan
+            if plan[0] == "factory":
+                answer = await router.infer(ASK, only="device", max_output_tokens=2)
+                assert "placeholder" in answer.disclosures[-1]
+                assert "placeholder" in router.status().targets[0].reason
 
 
 async def test_fastest_learns_from_the_answers(open_router):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Callable
 from contextlib import aclosing
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 import click
 
 from hybridrt.answer import Answer
+from hybridrt.errors import HybridrtError
 from hybridrt.event import Done, Route, Text
 from hybridrt.request import ONLY
 from hybridrt.router import Router
@@ -45,7 +47,19 @@ def read_text(text: str | None) -> str | None:
     """The words of the request: the argument, or what is piped in."""
     if text is not None or sys.stdin.isatty():
         return text
-    return sys.stdin.read() or None
+    try:
+        return sys.stdin.buffer.read().decode("utf-8") or None
+    except UnicodeDecodeError:
+        raise click.UsageError("what is piped in is not UTF-8 text") from None
+
+
+# What a terminal would obey instead of show: an answer must not clear the screen or set its title.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    """The words of an answer as a terminal can be given them."""
+    return _CONTROL.sub("\ufffd", text)
 
 
 def given(**options: Any) -> dict[str, Any]:
@@ -68,15 +82,29 @@ async def _ask(prompt: str | None, app: str | None, policies: tuple[str, ...], o
         if as_json:
             print(json.dumps(answer_row(await router.infer(prompt, **options))))
             return
-        async with aclosing(router.stream(prompt, **options)) as events:
-            async for event in events:
-                if isinstance(event, Route):
-                    click.echo(f"[{event.target}, {event.place}]", err=True)
-                elif isinstance(event, Text):
-                    click.echo(event.text, nl=False)
-                elif isinstance(event, Done):
-                    click.echo()
-                    click.echo(f"[{event.answer.finish}; {event.answer.receipt.bytes_out} bytes left the device]", err=True)
+        began = False
+        try:
+            async with aclosing(router.stream(prompt, **options)) as events:
+                async for event in events:
+                    if isinstance(event, Route):
+                        click.echo(f"[{event.target}, {event.place}]", err=True)
+                    elif isinstance(event, Text):
+                        began = True
+                        click.echo(printable(event.text), nl=False)
+                    elif isinstance(event, Done):
+                        _end(event.answer)
+        except HybridrtError:
+            if began:
+                click.echo()
+            raise
+
+
+def _end(answer: Answer) -> None:
+    click.echo()
+    cut = "; cut at the limit" if answer.finish == "length" else ""
+    click.echo(f"[{answer.receipt.bytes_out} bytes left the device{cut}]", err=True)
+    for disclosure in answer.disclosures:
+        click.echo(f"[{disclosure}]", err=True)
 
 
 def answer_row(answer: Answer) -> dict[str, Any]:
@@ -97,5 +125,6 @@ def answer_row(answer: Answer) -> dict[str, Any]:
             for a in answer.attempts
         ],
         "bytes_out": answer.receipt.bytes_out,
+        "disclosures": list(answer.disclosures),
         "decision": answer.decision.as_dict(),
     }

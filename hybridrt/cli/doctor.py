@@ -12,6 +12,7 @@ from typing import Any
 
 import click
 
+from hybridrt.errors import HybridrtError
 from hybridrt.router import Router
 
 # What each extra brings, by the module that shows it is there.
@@ -57,6 +58,25 @@ async def _examine(app: str | None, policies: tuple[str, ...]) -> dict[str, Any]
     }
 
 
+def _broken_models(app: str | None) -> dict[str, str]:
+    """Read the whole frame of each model file, which a router does only when the model is first asked."""
+    from hybridrt.application import read_application
+    from hybridrt.local.gguf import read_facts
+
+    broken = {}
+    try:
+        models = read_application(app).models if app is not None else ()
+    except HybridrtError:
+        return {}
+    for model in models:
+        try:
+            if model.backend == "llama":
+                read_facts(model.path)
+        except HybridrtError as error:
+            broken[model.id] = f"{error}: {error.hint}" if error.hint else str(error)
+    return broken
+
+
 def _told(report: dict[str, Any]) -> str:
     lines = [f"Python {report['python']} on {report['system']}"]
     policy = report["policy"]
@@ -65,7 +85,7 @@ def _told(report: dict[str, Any]) -> str:
     lines.extend(f"Problem  {problem}" for problem in report["problems"])
     lines.append("Targets")
     for target in report["targets"]:
-        state = "ready" if target["usable"] else f"cannot be used: {target['reason']}"
+        state = f"ready{': ' if target['reason'] else ''}{target['reason']}" if target["usable"] else f"cannot be used: {target['reason']}"
         lines.append(f"  {target['id']:<16} {target['place']:<13} {state}")
     lines.append("Extras")
     for name, (_, what) in _EXTRAS.items():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -52,12 +54,37 @@ def main(arguments: list[str] | None = None) -> Any:
     try:
         return hybridrt.main(arguments, standalone_mode=True)
     except HybridrtError as error:
-        click.echo(f"hybridrt: {error}", err=True)
-        if error.hint:
-            click.echo(error.hint, err=True)
+        message, hint = _as_options(str(error)), _as_options(error.hint)
+        if "--json" in (sys.argv[1:] if arguments is None else arguments):
+            click.echo(json.dumps({"error": {"code": error.code, "message": message, "hint": hint}}))
+        click.echo(f"hybridrt: {message}", err=True)
+        if hint:
+            click.echo(hint, err=True)
         sys.exit(1)
     except BrokenPipeError:
         sys.exit(1)
+    except OSError as error:
+        with suppress(OSError):
+            click.echo(f"hybridrt: the output cannot be written: {(error.strerror or 'unknown').lower()}", err=True)
+        sys.exit(1)
+
+
+# What the SDK calls by the names of its arguments, a person at a shell gave as an option.
+_OPTIONS = {
+    "`max_output_tokens`": "`--max-tokens`",
+    "`deadline_s`": "`--deadline`",
+    "`labels`": "`--label`",
+    "`purpose`": "`--purpose`",
+    "`sensitivity`": "`--sensitivity`",
+    "`consent`": "`--consent`",
+    "`only`": "`--only`",
+}
+
+
+def _as_options(text: str) -> str:
+    for name, option in _OPTIONS.items():
+        text = text.replace(name, option)
+    return text
 
 
 if __name__ == "__main__":

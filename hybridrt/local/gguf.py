@@ -106,6 +106,16 @@ class _Array:
 _Value = int | float | bool | bytes | _Array
 
 
+def check_beginning(path: Path) -> None:
+    """Look at the first bytes of a model file: enough to tell a web page, a pointer or an empty file from a model.
+
+    Raises:
+        ModelFileError: it is no GGUF file.
+    """
+    with path.open("rb") as file:
+        _check_first_bytes(path, file.read(64), path.stat().st_size)
+
+
 def read_facts(path: Path) -> GgufFacts:
     """Check the frame of a model file and return what it says of itself.
 
