@@ -92,7 +92,13 @@ class Check:
 
 def _claim(verdict: Verdict) -> dict[str, Any]:
     example = None if verdict.counterexample is None else as_request(verdict.counterexample)
-    return {"id": verdict.claim.id, "status": str(verdict.status), "counterexample": example, "reaches": list(verdict.reaches)}
+    return {
+        "id": verdict.claim.id,
+        "status": str(verdict.status),
+        "counterexample": example,
+        "reaches": list(verdict.reaches),
+        "note": verdict.note,
+    }
 
 
 def check(
