@@ -74,6 +74,9 @@ def shipped_policies() -> Path:
 def load(path: str | os.PathLike[str]) -> Policy:
     """Read a policy from a path, or from the bare name of a shipped pack such as `private-first`.
 
+    Text without a suffix and without a separator is always the name of a pack: what lies in the working directory cannot
+    take its place.
+
     Raises:
         PolicyError: something in the file, or in one it extends, is wrong; it says where and what to do.
     """
@@ -85,14 +88,13 @@ def _locate(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if "\0" in text:
         raise PolicyError("the path has a NUL character", file="policy", code="unreadable", hint="name a file")
-    is_bare = os.sep not in text and "/" not in text and not text.endswith((".yaml", ".yml"))
-    if not is_bare or not text or Path(text).exists():
+    if isinstance(path, os.PathLike) or not text or any(mark in text for mark in (os.sep, "/", ".")):
         return Path(text)
     packs = sorted(pack.stem for pack in shipped_policies().glob("*.yaml"))
     if text not in packs:
         near = nearest(text, packs)
-        hint = f"did you mean `{near}`?" if near else f"name a file, or one of {', '.join(packs)}"
-        raise PolicyError(f"there is no file and no pack `{clip(text)}`", file="policy", code="unreadable", hint=hint)
+        hint = f"did you mean `{near}`?" if near else f"a pack is one of {', '.join(packs)}; a file is named with its suffix, or `./`"
+        raise PolicyError(f"there is no pack `{clip(text)}`", file="policy", code="unreadable", hint=hint)
     return shipped_policies() / f"{text}.yaml"
 
 

@@ -15,7 +15,7 @@ from hybridrt.policy.rules import Rule
 from hybridrt.policy.space import Slice, Space, TooLargeError
 from hybridrt.signals import UNKNOWN
 
-
+# A contract that everybody has signed, for example.
 EXCLUDED = "as their facts stand, no recipient is one that it speaks of"
 
 

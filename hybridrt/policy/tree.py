@@ -163,7 +163,7 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         PolicyError: it is not there, not a plain file, too large, or cannot be read.
     """
-    file = path.name
+    file = clip(path.name)
     try:
         # Without waiting: a named pipe would block an ordinary open for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
