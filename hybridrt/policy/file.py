@@ -24,7 +24,7 @@ from hybridrt.policy.recipient import MAX_RECIPIENTS, Recipient, identifier, rea
 from hybridrt.policy.routing import read_routing
 from hybridrt.policy.rules import Effect, RoutingRule, Rule
 from hybridrt.policy.tree import Node, clip, parse, read_bytes
-from hybridrt.policy.vocabulary import PLACES, STANDARD, VERSION, Vocabulary, nearest
+from hybridrt.policy.vocabulary import STANDARD, VERSION, Vocabulary, nearest
 
 MAX_RULES = 500
 MAX_CLAIMS = 200
@@ -162,12 +162,9 @@ def _assemble(chain: list[_Source]) -> Policy:
     recipients = _recipients(base)
     reader = Reader(vocabulary)
     rules = _rules(chain, reader, recipients)
-    routing: tuple[RoutingRule, ...] = ()
-    for source in chain:
-        if "routing" in source.pairs:
-            inherited, routing = routing, read_routing(source.pairs["routing"], reader)
-            _check_narrows(inherited, routing, source.pairs["routing"])
-    _bounded((*rules, *routing), vocabulary)
+    # The topmost comes first: its order counts, within what those below it plan.
+    routings = [read_routing(source.pairs["routing"], reader) for source in reversed(chain) if "routing" in source.pairs]
+    _bounded((*rules, *(entry for routing in routings for entry in routing)), vocabulary)
     valid_from, valid_until = _validity(chain)
     return Policy(
         name=identifier(top.pairs["name"], "`name`"),
@@ -175,7 +172,8 @@ def _assemble(chain: list[_Source]) -> Policy:
         digest=digest_of(source.digest for source in chain),
         recipients=tuple(recipients.values()),
         rules=tuple(rules),
-        routing=routing,
+        routing=routings[0] if routings else (),
+        inherited_routing=tuple(routings[1:]),
         vocabulary=vocabulary,
         valid_from=valid_from,
         valid_until=valid_until,
@@ -186,27 +184,6 @@ def _assemble(chain: list[_Source]) -> Policy:
         tests=read_tests(top.pairs["tests"], vocabulary, recipients, MAX_TESTS) if "tests" in top.pairs else (),
         files=tuple(source.path.name for source in chain),
     )
-
-
-def _check_narrows(inherited: tuple[RoutingRule, ...], routing: tuple[RoutingRule, ...], node: Node) -> None:
-    """Refuse a routing that plans, or sends on, what the file it extends never would."""
-    if not inherited:
-        return
-    places = {place for entry in inherited for place in (PLACES if entry.routing.fastest else entry.routing.order)}
-    triggers = {trigger for entry in inherited for trigger in entry.routing.escalate}
-    bounds = [entry.routing.unless_certified for entry in inherited]
-    for entry in routing:
-        what = f"the routing entry `{entry.routing.rule}`"
-        hint = "a policy that extends another may only tighten it"
-        more = [place for place in (PLACES if entry.routing.fastest else entry.routing.order) if place not in places]
-        if more:
-            node.fail(f"{what} plans {', '.join(more)}, which the extended policy never does", code="widens", hint=hint)
-        if sent_on := sorted(entry.routing.escalate - triggers):
-            node.fail(f"{what} escalates when {', '.join(sent_on)}, which the extended policy never does", code="widens", hint=hint)
-        certified = entry.routing.unless_certified
-        asked = [bound for bound in bounds if bound is not None]
-        if len(asked) == len(bounds) and (certified is None or certified > max(asked)):
-            node.fail(f"{what} lets a local answer stay that the extended policy does not", code="widens", hint=hint)
 
 
 def _vocabulary(node: Node | None) -> Vocabulary:
