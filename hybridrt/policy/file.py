@@ -57,9 +57,10 @@ EFFECT_KEYS: Mapping[Effect, tuple[tuple[str, ...], tuple[str, ...]]] = MappingP
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One file of a chain, read but not yet understood."""
+    """One file of a chain, read but not yet understood; its name tells it apart from every other of the chain."""
 
     path: Path
+    name: str
     digest: str
     root: Node
     pairs: dict[str, Node]
@@ -100,7 +101,8 @@ def _locate(path: str | os.PathLike[str]) -> Path:
 
 def _chain(path: Path) -> list[_Source]:
     """Read a file and those it extends; the bottom one comes first."""
-    sources = [_source(path)]
+    sources = [_source(path, path.name)]
+    top = path.resolve().parent
     while "extends" in sources[0].pairs:
         node = sources[0].pairs["extends"]
         target = _extended(sources[0].path, node)
@@ -108,16 +110,16 @@ def _chain(path: Path) -> list[_Source]:
             node.fail(f"`{clip(str(node.value))}` extends this file in a circle", code="cycle", hint="remove one `extends`")
         if len(sources) >= MAX_FILES:
             node.fail(f"more than {MAX_FILES} files extend each other", code="too_deep", hint="join some of them")
-        sources.insert(0, _source(target))
+        sources.insert(0, _source(target, target.relative_to(top).as_posix()))
     return sources
 
 
-def _source(path: Path) -> _Source:
-    data = read_bytes(path)
-    root = parse(data, path.name)
+def _source(path: Path, name: str) -> _Source:
+    data = read_bytes(path, name)
+    root = parse(data, name)
     pairs = root.mapping("a policy", KEYS)
     _check_format(root, pairs)
-    return _Source(path, sha256(data).hexdigest(), root, pairs)
+    return _Source(path, name, sha256(data).hexdigest(), root, pairs)
 
 
 def _check_format(root: Node, pairs: Mapping[str, Node]) -> None:
@@ -182,7 +184,7 @@ def _assemble(chain: list[_Source]) -> Policy:
         approved_by=_approvers(top),
         claims=_claims(chain, vocabulary, recipients),
         tests=read_tests(top.pairs["tests"], vocabulary, recipients, MAX_TESTS) if "tests" in top.pairs else (),
-        files=tuple(source.path.name for source in chain),
+        files=tuple(source.name for source in chain),
     )
 
 
@@ -315,6 +317,10 @@ def _validity(chain: list[_Source]) -> tuple[date | None, date | None]:
             pairs["until"].fail("`until` is before `from`", hint="a policy that is never valid closes the cloud for ever")
         starts += [start] if start else []
         ends += [end] if end else []
+        if starts and ends and max(starts) > min(ends):
+            hint = "a chain is in force only while each of its files is; outside that time nothing leaves, so every claim would hold"
+            message = f"this file and those it extends are never in force together: from {max(starts)} until {min(ends)}"
+            node.fail(message, hint=hint, code="never_valid")
     return max(starts, default=None), min(ends, default=None)
 
 
