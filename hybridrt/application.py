@@ -128,7 +128,7 @@ def _policies(node: Node, folder: Path) -> tuple[str | PathLike[str], ...]:
 
 def _policy(name: str, folder: Path) -> str | PathLike[str]:
     """A word without a suffix is a shipped pack; anything else is a path beside this file."""
-    return name if "/" not in name and "\\" not in name and not name.endswith((".yaml", ".yml")) else folder / name
+    return folder / name if any(mark in name for mark in "/\\.") else name
 
 
 def _model(name: str, node: Node, folder: Path) -> LocalModel:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -10,7 +10,7 @@ from hybridrt.errors import InvalidRequestError
 from hybridrt.obligation import Circumstances, undischarged
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.ruling import Refusal, Ruling
-from hybridrt.policy.vocabulary import FIELDS, Vocabulary, battery_band, deadline_band, nearest, yes_no
+from hybridrt.policy.vocabulary import FIELDS, LEAST_SENSITIVITY, Vocabulary, battery_band, deadline_band, nearest, yes_no
 from hybridrt.request import Declared, Request
 from hybridrt.signals import UNKNOWN, Presence, Signals
 from hybridrt.target import PLACEHOLDER, Target
@@ -103,6 +103,8 @@ def check_declared(declared: Declared, vocabulary: Vocabulary) -> None:
 def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], settles: frozenset[str]) -> tuple[Facts, tuple[str, ...]]:
     """Join what was declared with what was found; the stricter wins. Also say which unknowns a declaration settled.
 
+    A declared label makes a request at least as sensitive as such data are, whatever level was declared or found.
+
     A declaration replaces an unknown only where the policy lets it, only when the application did declare, never a finding,
     and never what a detector that failed has left open.
     """
@@ -119,6 +121,7 @@ def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], s
             else:
                 unknown.add(label)
     sensitivity = _stricter(declared.sensitivity, privacy.sensitivity, settles="sensitivity" in may_settle)
+    sensitivity = _at_least(sensitivity, declared.labels or ())
     if privacy.sensitivity == UNKNOWN and sensitivity != UNKNOWN:
         settled.append("sensitivity")
     device = signals.device
@@ -151,3 +154,12 @@ def _stricter(declared: str | None, found: str, *, settles: bool) -> str:
     if found == UNKNOWN:
         return declared if settles or declared == levels[-1] else UNKNOWN
     return max(declared, found, key=levels.index)
+
+
+def _at_least(sensitivity: str, labels: Iterable[str]) -> str:
+    """Raise a level to what the labels ask. Unknown stays unknown under every level but the top one."""
+    levels = FIELDS["sensitivity"].values
+    least = max((LEAST_SENSITIVITY.get(label, levels[0]) for label in labels), key=levels.index, default=levels[0])
+    if sensitivity == UNKNOWN:
+        return least if least == levels[-1] else UNKNOWN
+    return max(sensitivity, least, key=levels.index)

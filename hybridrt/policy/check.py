@@ -92,7 +92,13 @@ class Check:
 
 def _claim(verdict: Verdict) -> dict[str, Any]:
     example = None if verdict.counterexample is None else as_request(verdict.counterexample)
-    return {"id": verdict.claim.id, "status": str(verdict.status), "counterexample": example, "reaches": list(verdict.reaches)}
+    return {
+        "id": verdict.claim.id,
+        "status": str(verdict.status),
+        "counterexample": example,
+        "reaches": list(verdict.reaches),
+        "note": verdict.note,
+    }
 
 
 def check(
@@ -107,7 +113,7 @@ def check(
         return Check(errors=(remark,), seconds=time.perf_counter() - began)
     day = as_of or widest_day(policy)
     trials, verdicts = run_tests(policy, day), prove(policy, day)
-    errors = [*_failed_tests(trials), *_broken_claims(verdicts, policy)]
+    errors = [*_out_of_force(policy, day), *_failed_tests(trials), *_broken_claims(verdicts, policy)]
     warnings = [*_dates(policy, today), *_reasons(policy), *_uncovered(policy, covered), *_unexercised(policy)]
     try:
         warnings += _weights(policy, day)
@@ -139,6 +145,14 @@ def check(
 
 def _at(thing: Any, code: str, message: str, hint: str = "") -> Remark:
     return Remark(code, message, thing.line, thing.column, hint, thing.file)
+
+
+def _out_of_force(policy: Policy, day: date) -> Iterator[Remark]:
+    """Say first when the policy is not in force on the day: then nothing leaves, and every claim about leaving holds."""
+    reason = policy.closed_reason(day)
+    if reason:
+        hint = "nothing leaves on that day, so tests and claims say nothing about the rules; choose a day on which it is in force"
+        yield Remark("not_in_force", f"on {day} {reason}", hint=hint, file=policy.files[-1])
 
 
 def _failed_tests(trials: Iterable[Trial]) -> list[Remark]:

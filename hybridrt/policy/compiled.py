@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import lru_cache, partial
+from functools import lru_cache, partial, reduce
 from typing import TYPE_CHECKING, Any
 
 from hybridrt.policy.condition import All, Condition, Either, Has, Is, Not
@@ -105,6 +105,7 @@ class Compiled:
         "_owners",
         "_policy",
         "_reasons_of",
+        "_routed",
         "_routes",
         "_routings",
         "_rows_on",
@@ -116,20 +117,20 @@ class Compiled:
         self._policy = policy
         self._owners: list[Rule | None] = [None]
         written: list[Alternative] = [Alternative()]
-        routes = 0
         self._routings: dict[int, Routing] = {}
+        routes = []
         for rule in policy.rules:
             for one in sorted(alternatives(rule.when, policy.vocabulary), key=repr):
                 self._owners.append(rule)
                 written.append(one)
-        for entry in policy.routing:
-            for one in sorted(alternatives(entry.when, policy.vocabulary), key=repr):
-                bit = 1 << len(written)
-                routes |= bit
-                self._routings[bit] = entry.routing
-                written.append(one)
-        self._routes = routes
-        self._routings[0] = Routing()
+        for entries in (policy.routing, *policy.inherited_routing):
+            first = len(written)
+            for entry in entries:
+                for one in sorted(alternatives(entry.when, policy.vocabulary), key=repr):
+                    self._routings[1 << len(written)] = entry.routing
+                    written.append(one)
+            routes.append((1 << len(written)) - (1 << first))
+        self._routes = tuple(routes)
         self._fields = tuple(_field_tables(written, policy.vocabulary))
         self._atoms, self._labels = _label_tables(written)
         self._width = len(written)
@@ -146,7 +147,9 @@ class Compiled:
             )
             for recipient in policy.recipients
         ]
-        # Bounded memories of pure functions: which duties fire together, who lives on a day, what was said about a class.
+        # Bounded memories of pure functions: which routings meet, which duties fire together, who lives on a day, what was said
+        # about a class.
+        self._routed = lru_cache(maxsize=REMEMBERED)(self._join_routings)
         self._owed = lru_cache(maxsize=REMEMBERED)(self._join_duties)
         self._reasons_of = lru_cache(maxsize=REMEMBERED)(self._reasons)
         self._rows_on = lru_cache(maxsize=4)(self._rows)
@@ -161,11 +164,14 @@ class Compiled:
             sure, possible = table.get(getattr(facts, name), unknown)
             yes &= sure
             may &= possible
-        routed = yes & self._routes
+        routed = 0
+        for routes in self._routes:
+            held = yes & routes
+            routed |= held & -held
         return Ruling(
             tuple([name for name, permits, stops in self._rows_on(today) if yes & permits and not may & stops]),
             self._owed(may & self._owing),
-            self._routings[routed & -routed],
+            self._routed(routed),
             partial(self._reasons_of, yes, may, today),
         )
 
@@ -177,6 +183,11 @@ class Compiled:
         for label in unknown:
             maybe |= labels.get(label, 0)
         return _data_masks(self._atoms, self._width, has, has | maybe) if has | maybe else self._absent
+
+    def _join_routings(self, bits: int) -> Routing:
+        """Join the first entry of each file; the bits of the topmost are the lowest."""
+        found = [routing for bit, routing in self._routings.items() if bits & bit]
+        return reduce(Routing.within, found) if found else Routing()
 
     def _join_duties(self, bits: int) -> Mapping[str, Any]:
         return join_all(rule.do for mask, rule in self._duties if bits & mask)

@@ -24,7 +24,7 @@ from hybridrt.policy.recipient import MAX_RECIPIENTS, Recipient, identifier, rea
 from hybridrt.policy.routing import read_routing
 from hybridrt.policy.rules import Effect, RoutingRule, Rule
 from hybridrt.policy.tree import Node, clip, parse, read_bytes
-from hybridrt.policy.vocabulary import PLACES, STANDARD, VERSION, Vocabulary, nearest
+from hybridrt.policy.vocabulary import STANDARD, VERSION, Vocabulary, nearest
 
 MAX_RULES = 500
 MAX_CLAIMS = 200
@@ -57,9 +57,10 @@ EFFECT_KEYS: Mapping[Effect, tuple[tuple[str, ...], tuple[str, ...]]] = MappingP
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One file of a chain, read but not yet understood."""
+    """One file of a chain, read but not yet understood; its name tells it apart from every other of the chain."""
 
     path: Path
+    name: str
     digest: str
     root: Node
     pairs: dict[str, Node]
@@ -74,6 +75,9 @@ def shipped_policies() -> Path:
 def load(path: str | os.PathLike[str]) -> Policy:
     """Read a policy from a path, or from the bare name of a shipped pack such as `private-first`.
 
+    Text without a suffix and without a separator is always the name of a pack: what lies in the working directory cannot
+    take its place.
+
     Raises:
         PolicyError: something in the file, or in one it extends, is wrong; it says where and what to do.
     """
@@ -85,20 +89,20 @@ def _locate(path: str | os.PathLike[str]) -> Path:
     text = os.fspath(path)
     if "\0" in text:
         raise PolicyError("the path has a NUL character", file="policy", code="unreadable", hint="name a file")
-    is_bare = os.sep not in text and "/" not in text and not text.endswith((".yaml", ".yml"))
-    if not is_bare or not text or Path(text).exists():
+    if isinstance(path, os.PathLike) or not text or any(mark in text for mark in (os.sep, "/", ".")):
         return Path(text)
     packs = sorted(pack.stem for pack in shipped_policies().glob("*.yaml"))
     if text not in packs:
         near = nearest(text, packs)
-        hint = f"did you mean `{near}`?" if near else f"name a file, or one of {', '.join(packs)}"
-        raise PolicyError(f"there is no file and no pack `{clip(text)}`", file="policy", code="unreadable", hint=hint)
+        hint = f"did you mean `{near}`?" if near else f"a pack is one of {', '.join(packs)}; a file is named with its suffix, or `./`"
+        raise PolicyError(f"there is no pack `{clip(text)}`", file="policy", code="unreadable", hint=hint)
     return shipped_policies() / f"{text}.yaml"
 
 
 def _chain(path: Path) -> list[_Source]:
     """Read a file and those it extends; the bottom one comes first."""
-    sources = [_source(path)]
+    sources = [_source(path, path.name)]
+    top = path.resolve().parent
     while "extends" in sources[0].pairs:
         node = sources[0].pairs["extends"]
         target = _extended(sources[0].path, node)
@@ -106,16 +110,16 @@ def _chain(path: Path) -> list[_Source]:
             node.fail(f"`{clip(str(node.value))}` extends this file in a circle", code="cycle", hint="remove one `extends`")
         if len(sources) >= MAX_FILES:
             node.fail(f"more than {MAX_FILES} files extend each other", code="too_deep", hint="join some of them")
-        sources.insert(0, _source(target))
+        sources.insert(0, _source(target, target.relative_to(top).as_posix()))
     return sources
 
 
-def _source(path: Path) -> _Source:
-    data = read_bytes(path)
-    root = parse(data, path.name)
+def _source(path: Path, name: str) -> _Source:
+    data = read_bytes(path, name)
+    root = parse(data, name)
     pairs = root.mapping("a policy", KEYS)
     _check_format(root, pairs)
-    return _Source(path, sha256(data).hexdigest(), root, pairs)
+    return _Source(path, name, sha256(data).hexdigest(), root, pairs)
 
 
 def _check_format(root: Node, pairs: Mapping[str, Node]) -> None:
@@ -160,12 +164,9 @@ def _assemble(chain: list[_Source]) -> Policy:
     recipients = _recipients(base)
     reader = Reader(vocabulary)
     rules = _rules(chain, reader, recipients)
-    routing: tuple[RoutingRule, ...] = ()
-    for source in chain:
-        if "routing" in source.pairs:
-            inherited, routing = routing, read_routing(source.pairs["routing"], reader)
-            _check_narrows(inherited, routing, source.pairs["routing"])
-    _bounded((*rules, *routing), vocabulary)
+    # The topmost comes first: its order counts, within what those below it plan.
+    routings = [read_routing(source.pairs["routing"], reader) for source in reversed(chain) if "routing" in source.pairs]
+    _bounded((*rules, *(entry for routing in routings for entry in routing)), vocabulary)
     valid_from, valid_until = _validity(chain)
     return Policy(
         name=identifier(top.pairs["name"], "`name`"),
@@ -173,7 +174,8 @@ def _assemble(chain: list[_Source]) -> Policy:
         digest=digest_of(source.digest for source in chain),
         recipients=tuple(recipients.values()),
         rules=tuple(rules),
-        routing=routing,
+        routing=routings[0] if routings else (),
+        inherited_routing=tuple(routings[1:]),
         vocabulary=vocabulary,
         valid_from=valid_from,
         valid_until=valid_until,
@@ -182,29 +184,8 @@ def _assemble(chain: list[_Source]) -> Policy:
         approved_by=_approvers(top),
         claims=_claims(chain, vocabulary, recipients),
         tests=read_tests(top.pairs["tests"], vocabulary, recipients, MAX_TESTS) if "tests" in top.pairs else (),
-        files=tuple(source.path.name for source in chain),
+        files=tuple(source.name for source in chain),
     )
-
-
-def _check_narrows(inherited: tuple[RoutingRule, ...], routing: tuple[RoutingRule, ...], node: Node) -> None:
-    """Refuse a routing that plans, or sends on, what the file it extends never would."""
-    if not inherited:
-        return
-    places = {place for entry in inherited for place in (PLACES if entry.routing.fastest else entry.routing.order)}
-    triggers = {trigger for entry in inherited for trigger in entry.routing.escalate}
-    bounds = [entry.routing.unless_certified for entry in inherited]
-    for entry in routing:
-        what = f"the routing entry `{entry.routing.rule}`"
-        hint = "a policy that extends another may only tighten it"
-        more = [place for place in (PLACES if entry.routing.fastest else entry.routing.order) if place not in places]
-        if more:
-            node.fail(f"{what} plans {', '.join(more)}, which the extended policy never does", code="widens", hint=hint)
-        if sent_on := sorted(entry.routing.escalate - triggers):
-            node.fail(f"{what} escalates when {', '.join(sent_on)}, which the extended policy never does", code="widens", hint=hint)
-        certified = entry.routing.unless_certified
-        asked = [bound for bound in bounds if bound is not None]
-        if len(asked) == len(bounds) and (certified is None or certified > max(asked)):
-            node.fail(f"{what} lets a local answer stay that the extended policy does not", code="widens", hint=hint)
 
 
 def _vocabulary(node: Node | None) -> Vocabulary:
@@ -336,6 +317,10 @@ def _validity(chain: list[_Source]) -> tuple[date | None, date | None]:
             pairs["until"].fail("`until` is before `from`", hint="a policy that is never valid closes the cloud for ever")
         starts += [start] if start else []
         ends += [end] if end else []
+        if starts and ends and max(starts) > min(ends):
+            hint = "a chain is in force only while each of its files is; outside that time nothing leaves, so every claim would hold"
+            message = f"this file and those it extends are never in force together: from {max(starts)} until {min(ends)}"
+            node.fail(message, hint=hint, code="never_valid")
     return max(starts, default=None), min(ends, default=None)
 
 

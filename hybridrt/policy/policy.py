@@ -89,6 +89,8 @@ class Policy:
     recipients: tuple[Recipient, ...]
     rules: tuple[Rule, ...]
     routing: tuple[RoutingRule, ...] = ()
+    # The routings of the files that are extended, the nearest first; each narrows what `routing` says.
+    inherited_routing: tuple[tuple[RoutingRule, ...], ...] = ()
     vocabulary: Vocabulary = STANDARD
     valid_from: date | None = None
     valid_until: date | None = None

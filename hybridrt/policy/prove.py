@@ -15,6 +15,9 @@ from hybridrt.policy.rules import Rule
 from hybridrt.policy.space import Slice, Space, TooLargeError
 from hybridrt.signals import UNKNOWN
 
+# A contract that everybody has signed, for example.
+EXCLUDED = "as their facts stand, no recipient is one that it speaks of"
+
 
 class Status(StrEnum):
     """What became of a claim."""
@@ -33,6 +36,8 @@ class Verdict:
     status: Status
     counterexample: Facts | None = None
     reaches: tuple[str, ...] = ()
+    # What a reader should know beside the status; empty where it says all.
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,13 +127,16 @@ def _prove(space: Space, claims: Sequence[Claim], every: Sequence[Group], recipi
             one = bad & -bad
             reached = {name for index, names in members if one & allowed[index] for name in names}
             broken[claim.id] = (space.facts(table.example(bad)), reached)
-    return tuple(_verdict(claim, claim.id in occurs and _is_about_somebody(claim, recipients), broken.get(claim.id)) for claim in claims)
+    return tuple(_verdict(claim, claim.id in occurs, recipients, broken.get(claim.id)) for claim in claims)
 
 
-def _verdict(claim: Claim, can_occur: bool, broken: tuple[Facts, set[str]] | None) -> Verdict:
+def _verdict(claim: Claim, can_occur: bool, recipients: Sequence[Recipient], broken: tuple[Facts, set[str]] | None) -> Verdict:
     if broken is not None:
         return Verdict(claim, Status.FALSE, broken[0], tuple(sorted(broken[1])))
-    return Verdict(claim, Status.PROVED if can_occur else Status.VACUOUS)
+    if not can_occur or not any(_is_of_the_kind(claim, recipient) for recipient in recipients):
+        return Verdict(claim, Status.VACUOUS)
+    is_about = any(claim.reaches.truth(recipient) is not False for recipient in recipients)
+    return Verdict(claim, Status.PROVED, note="" if is_about else EXCLUDED)
 
 
 def _members(group: Group, claim: Claim) -> list[str]:
@@ -136,8 +144,11 @@ def _members(group: Group, claim: Claim) -> list[str]:
     return [recipient.id for recipient in group.recipients if claim.reaches.truth(recipient) is not False]
 
 
-def _is_about_somebody(claim: Claim, recipients: Iterable[Recipient]) -> bool:
-    return any(claim.reaches.truth(recipient) is not False for recipient in recipients)
+def _is_of_the_kind(claim: Claim, recipient: Recipient) -> bool:
+    """Would the claim be about this recipient if its facts, which may change, were others?"""
+    if recipient.is_local and not claim.reaches.names_local:
+        return False
+    return all(test.truth(recipient) is not False for test in claim.reaches.tests if test.fact in {"kind", "id"})
 
 
 def widened_by_doubt(policy: Policy, today: date) -> Facts | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
+from unicodedata import category
 
 from hybridrt.policy.condition import both, words
 from hybridrt.policy.endpoint import fault
@@ -18,6 +19,10 @@ from hybridrt.policy.vocabulary import KIND_WORDS, KINDS, PLACE_OF_KIND, REGIONS
 
 MAX_RECIPIENTS = 64
 IDENTIFIER = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+# Control characters, marks that reorder the text on the screen, halves of characters, and the two separators of lines: what
+# is shown of a line, in a report or on a terminal, must be what it says. Two joiners are part of how some scripts are written.
+_UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = frozenset("\u200c\u200d")
 # Longer than any retention a vendor states.
 MAX_RETENTION_DAYS = 36_525
 
@@ -221,8 +226,11 @@ def identifier(node: Node, what: str) -> str:
 
 
 def sentence(node: Node, what: str, most: int = 500) -> str:
-    """Read a line of free text."""
-    text = node.raw if isinstance(node.value, int | float) and not isinstance(node.value, bool) else node.text(what)
+    """Read a line of free text: what a folded block (`>`) puts at its end is cut off, and no other break or hidden mark is let in."""
+    text = node.raw if isinstance(node.value, int | float) and not isinstance(node.value, bool) else node.text(what).removesuffix("\n")
+    if hidden := next((mark for mark in text if mark not in _JOINERS and category(mark) in _UNSEEN), None):
+        hint = "one line of plain text; a long one is folded by `>` and goes on in the lines below"
+        node.fail(f"{what} holds a line break or a hidden character ({hidden!a})", hint=hint, code="character")
     if not text.strip() or len(text) > most:
         node.fail(f"{what} must be 1 to {most} characters long, not {len(text):,}")
     return text

@@ -78,7 +78,7 @@ def _duty_stops(do: Mapping[str, Any], recipient: Recipient) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RoutingRule:
-    """One entry of `routing`: the first whose condition is a sure yes orders the allowed set."""
+    """One entry of `routing`: the first whose condition is a sure yes orders the allowed set, within what extended files say."""
 
     when: Condition
     routing: Routing
@@ -127,7 +127,10 @@ def standing(recipient: Recipient, permits: tuple[str, ...], stops: Sequence[Rul
 
 
 def _routing(policy: Policy, facts: Facts) -> Routing:
-    for entry in policy.routing:
-        if truth(entry.when, facts, policy.vocabulary) is True:
-            return entry.routing
-    return Routing()
+    """Take the first entry that surely holds, of the topmost file and of each below; each narrows."""
+    found: Routing | None = None
+    for entries in (policy.routing, *policy.inherited_routing):
+        first = next((entry.routing for entry in entries if truth(entry.when, facts, policy.vocabulary) is True), None)
+        if first is not None:
+            found = first if found is None else found.within(first)
+    return found or Routing()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -39,6 +39,12 @@ class Routing:
             unless_certified=min(certificates, default=None),
             fit=tuple(remedy for remedy in self.fit if remedy in other.fit),
         )
+
+    def within(self, inherited: Routing) -> Routing:
+        """Plan as this says, inside what the routing of an extended file plans; by latency where that one leaves no place out."""
+        both = self.together(inherited)
+        is_fastest = self.fastest and set(self.order) <= set(inherited.order)
+        return replace(both, fastest=True, order=self.order) if is_fastest else both
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,13 +157,13 @@ def clip(text: str) -> str:
     return shown + "..." if len(text) > 60 else shown
 
 
-def read_bytes(path: Path) -> bytes:
-    """Read a policy file, never more of it than the bound.
+def read_bytes(path: Path, name: str | None = None) -> bytes:
+    """Read a policy file, never more of it than the bound; the name is what an error calls it.
 
     Raises:
         PolicyError: it is not there, not a plain file, too large, or cannot be read.
     """
-    file = path.name
+    file = clip(name or path.name)
     try:
         # Without waiting: a named pipe would block an ordinary open for ever.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
+from hybridrt.policy.condition import truth
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.policy import Case, Policy
+from hybridrt.policy.rules import Effect
 from hybridrt.policy.ruling import Ruling
 from hybridrt.policy.vocabulary import FIELDS, nearest
 from hybridrt.signals import UNKNOWN
@@ -35,10 +37,10 @@ def widest_day(policy: Policy) -> date:
 def run_tests(policy: Policy, today: date) -> tuple[Trial, ...]:
     """Run every test of the file on a day."""
     known = [rule.id for rule in policy.rules]
-    return tuple(Trial(case, tuple(_faults(case, policy.decide(case.facts, today), known, policy))) for case in policy.tests)
+    return tuple(Trial(case, tuple(_faults(case, policy.decide(case.facts, today), known, policy, today))) for case in policy.tests)
 
 
-def _faults(case: Case, ruling: Ruling, known: list[str], policy: Policy) -> list[str]:
+def _faults(case: Case, ruling: Ruling, known: list[str], policy: Policy, today: date) -> list[str]:
     expect = case.expect
     reached = set(ruling.may_reach)
     faults = []
@@ -52,7 +54,7 @@ def _faults(case: Case, ruling: Ruling, known: list[str], policy: Policy) -> lis
         if rule not in known:
             near = nearest(rule, known)
             faults.append(f"there is no rule `{rule}`" + (f"; did you mean `{near}`?" if near else ""))
-        elif rule not in ruling.decided_by:
+        elif rule not in ruling.decided_by and not _is_met(policy, rule, case.facts, today):
             faults.append(f"`{rule}` did not decide; {', '.join(ruling.decided_by) or 'no rule'} did")
     for name, value in expect.obligations.items():
         if ruling.obligations.get(name) != value:
@@ -61,6 +63,17 @@ def _faults(case: Case, ruling: Ruling, known: list[str], policy: Policy) -> lis
     if expect.outcome is not None and expect.outcome != outcome:
         faults.append(f"it {outcome}" if outcome != "refused" else "it is refused")
     return faults
+
+
+def _is_met(policy: Policy, name: str, facts: Facts, today: date) -> bool:
+    """Does a requirement speak of this request, and does everybody who is left to receive it meet it?
+
+    Then nothing shows that it decided. A test that names it holds before a contract is stated and after.
+    """
+    rule = next(one for one in policy.rules if one.id == name)
+    if rule.effect is not Effect.REQUIRE or truth(rule.when, facts, policy.vocabulary) is False:
+        return False
+    return not any(rule.stops(one) for one in policy.recipients if not one.lapsed(today))
 
 
 def outcome_of(policy: Policy, may_reach: tuple[str, ...]) -> str:

@@ -188,6 +188,19 @@ LABELS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# How sensitive a request is at least that carries a label, whoever says that it does. A detector that finds the label says
+# the same level; an organisation's own labels have none.
+LEAST_SENSITIVITY: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("name", "contact", "dates", "online_id", "vehicle_id"), "internal"),
+        **dict.fromkeys(("credential", "payment_card", "card_security", "bank_account", "financial", "government_id"), "confidential"),
+        **dict.fromkeys(("address", "location", "employee", "child", "student"), "confidential"),
+        **dict.fromkeys(("source_code", "trade_secret", "legal_privilege"), "confidential"),
+        **dict.fromkeys(("health", "phi", "mrn", "psychotherapy_notes", "substance_use", "genetic", "biometric"), "special"),
+        **dict.fromkeys(("ethnicity", "politics", "religion", "union", "sex_life", "criminal"), "special"),
+    }
+)
+
 KINDS: Mapping[str, str] = MappingProxyType(
     {
         "local": "In this process, on this device.",

@@ -1,7 +1,7 @@
 """What each rule is worth: rules that never act, rules that others already say, requests nobody can serve.
 
-A fact nobody has stated, such as a contract still to be signed, is taken as open: a rule that would act once it is stated
-is not dead.
+Facts come and go: a contract is signed, ends, or is not renewed. So a rule that would act if a fact were stated, or no
+longer were, is not dead.
 """
 
 from __future__ import annotations
@@ -177,19 +177,23 @@ def duty_steps(name: str, value: Any, said: Iterable[Any]) -> frozenset[Hashable
 
 
 def _variants(recipient: Recipient, rules: Iterable[Rule]) -> Iterator[Recipient]:
-    """Fill in what nobody stated about a recipient, in every way that could matter to a rule."""
+    """Fill in what nobody stated about a recipient, and take back what was, in every way that could matter to a rule."""
     if recipient.is_local:
         yield recipient
         return
     tests = [test for rule in rules for test in (rule.to, rule.must) if test is not None]
     regions = {value for test in tests for fact in test.tests if fact.fact == "region" for value in fact.values}
     regions |= {region for rule in rules for region in rule.do.get("require_region", ())}
+    asked = {fact.fact for test in tests for fact in test.tests}
+    asked |= {"region"} if regions else set()
+    asked |= {"retention_days"} if any("require_zero_retention" in rule.do for rule in rules) else set()
     fills: dict[str, list[Any]] = {
-        "dpa": [None, _SIGNED] if recipient.dpa is None else [recipient.dpa],
-        "baa": [None, _SIGNED] if recipient.baa is None else [recipient.baa],
-        "retention_days": [None, 0] if recipient.retention_days is None else [recipient.retention_days],
-        "trains_on_data": [None, False] if recipient.trains_on_data is None else [recipient.trains_on_data],
-        "region": [None, *sorted(map(str, regions))] if recipient.region is None else [recipient.region],
+        "dpa": [None, _SIGNED] if recipient.dpa is None else [recipient.dpa, None],
+        "baa": [None, _SIGNED] if recipient.baa is None else [recipient.baa, None],
+        "retention_days": [None, 0] if recipient.retention_days is None else [recipient.retention_days, None],
+        "trains_on_data": [None, False] if recipient.trains_on_data is None else [recipient.trains_on_data, None],
+        "region": [None, *sorted(map(str, regions))] if recipient.region is None else [recipient.region, None],
     }
+    fills = {name: values for name, values in fills.items() if name in asked}
     for values in product(*fills.values()):
         yield replace(recipient, **dict(zip(fills, values, strict=True)))

@@ -107,6 +107,13 @@ def policy(chance: random.Random, rules: int | None = None, recipients: int | No
         recipients=tuple(recipient(chance, f"t{n}") for n in range(chance.randint(1, 5) if recipients is None else recipients)),
         rules=tuple(rule(chance, f"r{n}") for n in range(chance.randint(0, 8) if rules is None else rules)),
         routing=(*routing, RoutingRule(ALWAYS, Routing(rule="last"))) if routing else (),
+        inherited_routing=tuple(
+            (
+                RoutingRule(condition(chance), Routing(rule=f"below{n}", order=("device", "cloud"))),
+                RoutingRule(ALWAYS, Routing(rule="bottom")),
+            )
+            for n in range(chance.choice((0, 0, 1, 2)))
+        ),
         vocabulary=STANDARD,
         valid_until=chance.choice([None, None, None, TODAY, TODAY - timedelta(days=1)]),
         files=("random.yaml",),

@@ -101,14 +101,14 @@ def test_a_chain_is_in_force_only_while_each_of_its_files_is(tmp_path):
     assert (policy.valid_from, policy.valid_until) == (date(2026, 5, 1), date(2026, 12, 31))
 
 
-def test_a_chain_routes_by_its_topmost_file_that_says_how(tmp_path):
+def test_a_chain_routes_by_its_topmost_file_that_says_how_within_those_below(tmp_path):
     head = "hybridrt_policy: 1\nname: x\n"
     (tmp_path / "base.yaml").write_text(
         head + "recipients: [{id: d, kind: local}]\nrouting: [{id: below, order: [device, near_edge, private_cloud, cloud]}]\n"
     )
     (tmp_path / "x.yaml").write_text(head + "extends: base.yaml\nrouting: [{id: above, order: fastest}]\n")
     (tmp_path / "y.yaml").write_text(head + "extends: base.yaml\n")
-    assert load(tmp_path / "x.yaml").decide(Facts(), TODAY).routing.rule == "above"
+    assert load(tmp_path / "x.yaml").decide(Facts(), TODAY).routing.rule == "above & below"
     assert load(tmp_path / "x.yaml").decide(Facts(), TODAY).routing.fastest
     assert load(tmp_path / "y.yaml").decide(Facts(), TODAY).routing.rule == "below"
 

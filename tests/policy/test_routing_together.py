@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from datetime import date
 
 import pytest
 
-from hybridrt.errors import PolicyError
 from hybridrt.policy import load
+from hybridrt.policy.facts import Facts
+from hybridrt.policy.rules import decide as plainly
 from hybridrt.policy.ruling import Routing
 
+TODAY = date(2026, 11, 20)
 EVERYWHERE = Routing("a", ("cloud", "near_edge", "device"))
 DEVICE = Routing("b", ("device",))
 QUICK = Routing("c", fastest=True)
@@ -45,36 +48,70 @@ routing: [{id: here, order: [device], escalate: {when: [failed]}}]
 
 
 @pytest.mark.parametrize(
-    ("routing", "says"),
+    ("routing", "order", "escalates"),
     [
-        ("{id: up, order: [cloud, device], escalate: {when: []}}", "plans cloud"),
-        ("{id: quick, order: fastest, escalate: {when: []}}", "plans"),
-        ("{id: more, order: [device], escalate: {when: [failed, late]}}", "escalates when late"),
-        ("{id: same, order: [device], escalate: {when: [failed]}}", None),
-        ("{id: less, order: [device], escalate: {when: []}}", None),
+        ("{id: up, order: [cloud, device], escalate: {when: []}}", ("device",), set()),
+        ("{id: quick, order: fastest, escalate: {when: []}}", ("device",), set()),
+        ("{id: more, order: [device], escalate: {when: [failed, late]}}", ("device",), {"failed"}),
+        ("{id: same, order: [device], escalate: {when: [failed]}}", ("device",), {"failed"}),
+        ("{id: less, order: [device], escalate: {when: []}}", ("device",), set()),
+        ("{id: elsewhere, order: [cloud]}", (), {"failed"}),
     ],
 )
-def test_a_routing_that_extends_may_only_narrow(tmp_path, routing, says):
+def test_a_routing_that_extends_narrows_whatever_it_says(tmp_path, routing, order, escalates):
     (tmp_path / "base.yaml").write_text(BASE)
     child = tmp_path / "child.yaml"
     child.write_text(f"hybridrt_policy: 1\nname: child\nextends: base.yaml\nrouting: [{routing}]\n")
-    if says is None:
-        assert load(child).routing
-        return
-    with pytest.raises(PolicyError, match=says) as caught:
-        load(child)
-    assert caught.value.detail == "widens"
+    found = load(child).decide(Facts(), TODAY).routing
+    assert not found.fastest
+    assert (found.order, found.escalate) == (order, escalates)
 
 
-def test_a_child_of_a_certified_policy_stays_certified(tmp_path):
+@pytest.mark.parametrize(
+    ("escalate", "share"), [("{when: [failed]}", 0.1), ("{unless: {certified: 0.2}}", 0.1), ("{unless: {certified: 0.05}}", 0.05)]
+)
+def test_a_child_of_a_certified_policy_stays_certified(tmp_path, escalate, share):
     (tmp_path / "base.yaml").write_text(BASE.replace("escalate: {when: [failed]}", "escalate: {unless: {certified: 0.1}}"))
     child = tmp_path / "child.yaml"
-    for escalate, fits in (("{when: [failed]}", False), ("{unless: {certified: 0.2}}", False), ("{unless: {certified: 0.05}}", True)):
-        child.write_text(
-            f"hybridrt_policy: 1\nname: child\nextends: base.yaml\nrouting: [{{id: x, order: [device], escalate: {escalate}}}]\n"
-        )
-        if fits:
-            load(child)
-        else:
-            with pytest.raises(PolicyError, match="local answer stay"):
-                load(child)
+    child.write_text(f"hybridrt_policy: 1\nname: child\nextends: base.yaml\nrouting: [{{id: x, order: [device], escalate: {escalate}}}]\n")
+    assert load(child).decide(Facts(), TODAY).routing.unless_certified == share
+
+
+PER_CLASS = """\
+hybridrt_policy: 1
+name: base
+recipients: [{id: on-device, kind: local}]
+routing:
+  - {id: private-here, when: {sensitivity: {at_least: internal}}, order: [device], escalate: {when: []}}
+  - {id: else, order: [device, cloud]}
+"""
+CLASSES = [Facts(sensitivity=level, complexity=band) for level in ("public", "internal", "unknown") for band in ("easy", "hard", "unknown")]
+
+
+@pytest.mark.parametrize("order", ["[cloud, device]", "fastest"])
+def test_a_chain_narrows_class_by_class_and_not_only_altogether(tmp_path, order):
+    """What the base plans for other requests does not open a place for these."""
+    (tmp_path / "base.yaml").write_text(PER_CLASS)
+    middle = "hybridrt_policy: 1\nname: middle\nextends: base.yaml\nrouting:\n  - {id: hard-up, when: {complexity: hard}, order: [cloud, device]}\n"
+    (tmp_path / "middle.yaml").write_text(middle + "  - {id: else, order: [device, near_edge, private_cloud, cloud]}\n")
+    child = tmp_path / "child.yaml"
+    child.write_text(f"hybridrt_policy: 1\nname: child\nextends: middle.yaml\nrouting: [{{id: top, order: {order}}}]\n")
+    policies = [load(tmp_path / name) for name in ("base.yaml", "middle.yaml", "child.yaml")]
+    for facts in CLASSES:
+        for below, above in itertools.pairwise(policy.decide(facts, TODAY).routing for policy in policies):
+            assert set(above.order) <= set(below.order), facts
+            assert above.escalate <= below.escalate
+            assert above.fastest <= below.fastest
+        assert policies[-1].decide(facts, TODAY).routing == plainly(policies[-1], facts, TODAY).routing
+    top = policies[-1].decide(Facts(sensitivity="internal"), TODAY).routing
+    assert (top.rule, top.order) == ("top & else & private-here", ("device",))
+    assert policies[-1].decide(Facts(sensitivity="public"), TODAY).routing.order[0] == ("device" if order == "fastest" else "cloud")
+
+
+def test_a_child_may_go_by_latency_where_nothing_is_left_out(tmp_path):
+    (tmp_path / "base.yaml").write_text(BASE.replace("[device]", "[device, near_edge, private_cloud, cloud]"))
+    child = tmp_path / "child.yaml"
+    child.write_text("hybridrt_policy: 1\nname: child\nextends: base.yaml\nrouting: [{id: quick, order: fastest}]\n")
+    found = load(child).decide(Facts(), TODAY).routing
+    assert found.fastest
+    assert found.escalate == {"failed"}
