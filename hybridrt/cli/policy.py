@@ -16,6 +16,7 @@ from hybridrt.errors import PolicyError
 if TYPE_CHECKING:
     from hybridrt.policy.check import Check
     from hybridrt.policy.corpus import Comparison
+    from hybridrt.policy.diff import Difference
     from hybridrt.policy.mutate import Score
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -230,7 +231,7 @@ def _some(names: list[str | int]) -> str:
 @policy.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--no-new-egress", is_flag=True, help="End with 2 when NEW lets anything more leave.")
+@click.option("--no-new-egress", is_flag=True, help="End with 2 when NEW lets anything more leave, for longer, or under fewer duties.")
 @_AS_OF
 @_AS_JSON
 @_loudly
@@ -240,26 +241,32 @@ def diff(old: str, new: str, *, no_new_egress: bool, as_of: date | None, as_json
     from hybridrt.policy.diff import diff as compare
 
     before, after = load(old), load(new)
-    found = compare(before, after, (as_of, as_of) if as_of else None)
+    found = compare(before, after, as_of)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:
         click.echo(f"{before.name} {before.version} -> {after.name} {after.version}")
-        for head, changes, verb in (
-            ("WIDENS", found.widens, "may now reach"),
-            ("TIGHTENS", found.tightens, "no longer reaches"),
-            ("DUTIES", found.duties, ""),
-        ):
-            for change in changes:
-                changed = ", ".join(change.recipients) or change.duty
-                click.echo(f"{head:<10}{change.requests or 'every request'}")
-                click.echo(f"{'':<10}-> {verb} {changed}")
-        click.echo(f"UNCHANGED {found.unchanged:,} of {found.total:,} request classes")
-        for note in found.notes:
-            click.echo(f"NOTE      {note}")
-        if found.widens:
-            click.echo("needs two approvers, because it widens")
-    sys.exit(2 if found.widens and no_new_egress else 0)
+        _say_difference(found)
+    sys.exit(2 if found.lets_more_leave and no_new_egress else 0)
+
+
+def _say_difference(found: Difference) -> None:
+    for head, changes, verb in (("WIDENS", found.widens, "may now reach "), ("TIGHTENS", found.tightens, "no longer reaches ")):
+        for change in changes:
+            click.echo(f"{head:<10}{change.requests or 'every request'}")
+            click.echo(f"{'':<10}-> {'may reach ' if change.what else verb}{change.said}")
+    for change in found.duties:
+        click.echo(f"{'LOOSENS' if change.is_looser else 'DUTIES':<10}{change.requests or 'every request'}")
+        click.echo(f"{'':<10}-> {change.said}")
+    for head, words, verb in (("WIDENS", found.settles_more, "now settles"), ("TIGHTENS", found.settles_less, "no longer settles")):
+        if words:
+            click.echo(f"{head:<10}requests in which something could not be found out")
+            click.echo(f"{'':<10}-> a declaration {verb} {', '.join(words)}")
+    click.echo(f"UNCHANGED {found.unchanged:,} of {found.total:,} request classes")
+    for note in found.notes:
+        click.echo(f"NOTE      {note}")
+    if found.lets_more_leave:
+        click.echo("needs two approvers, because it lets more leave")
 
 
 @policy.command()
