@@ -133,7 +133,9 @@ class Router:
     def _hand_in(self, step: Coroutine[Any, Any, T]) -> Future[T]:
         fault: HybridrtError
         if self._is_own_thread():
-            fault = HybridrtError("the router was asked on its own thread and would wait for itself", hint="await a `hybridrt.Router` there")
+            fault = HybridrtError(
+                "the router was asked on its own thread and would wait for itself", hint="await a `hybridrt.Router` there"
+            )
         else:
             with self._lock:
                 if self._loop is not None and self._pid == os.getpid():

@@ -158,7 +158,7 @@ def test_the_record_of_processing_has_a_row_per_recipient_with_what_may_reach_it
     assert "credential" not in rows["openai-eu-zdr"]["Categories of data"]
     assert rows["openai-us"]["Contract"] == "DPA-2025-014 until 2027-01-31"
     assert as_csv(rows.values()).splitlines()[0].startswith("Recipient,Legal entity")
-    assert as_markdown(policy, rows.values()).count("\n|") == len(rows) + 2
+    assert as_markdown(policy, list(rows.values()), widest_day(policy)).count("\n|") == len(rows) + 2
 
 
 def test_a_cell_of_the_record_is_never_run_as_a_formula():
