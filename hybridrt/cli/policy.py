@@ -16,6 +16,7 @@ from hybridrt.errors import PolicyError
 if TYPE_CHECKING:
     from hybridrt.policy.check import Check
     from hybridrt.policy.corpus import Comparison
+    from hybridrt.policy.diff import Difference
     from hybridrt.policy.mutate import Score
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -36,6 +37,11 @@ class _Day(click.ParamType[date]):
 
 
 _AS_OF = click.option("--as-of", type=_Day(), help="Decide as on this day; by default the first day of the policy.")
+_AS_OF_TODAY = click.option("--as-of", type=_Day(), help="Decide as on this day; by default today.")
+
+
+def _today() -> date:
+    return date.today()  # noqa: DTZ011 - contracts end by the local calendar
 
 
 def _loudly(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -79,11 +85,11 @@ def check(file: str, *, strict: bool, as_of: date | None, as_json: bool) -> None
     """Run the tests in FILE, prove its claims and weigh every rule."""
     from hybridrt.policy.check import check as check_file
 
-    result = check_file(file, today=date.today(), as_of=as_of, is_strict=strict, covered=_covered())  # noqa: DTZ011 - contracts end by the local calendar
+    result = check_file(file, today=_today(), as_of=as_of, is_strict=strict, covered=_covered())
     if as_json:
         click.echo(json.dumps(result.as_dict()))
     else:
-        _say_check(result, file)
+        _say_check(result, file, as_of)
     sys.exit(0 if result.ok else 1)
 
 
@@ -94,8 +100,9 @@ def _covered() -> frozenset[str]:
     return covered_labels()
 
 
-def _say_check(result: Check, file: str) -> None:
-    from hybridrt.policy.trial import as_request
+def _say_check(result: Check, file: str, as_of: date | None) -> None:
+    from hybridrt.policy import load
+    from hybridrt.policy.trial import as_request, widest_day
 
     passed = sum(trial.passed for trial in result.trials)
     if result.pairs and not (result.trials or result.verdicts):
@@ -110,8 +117,9 @@ def _say_check(result: Check, file: str) -> None:
         said = {"proved": f"PROVED  all {result.pairs:,} class-recipient pairs"}.get(verdict.status, verdict.status.upper())
         click.echo(f"never  {verdict.claim.id:<{width}}  {said}")
         if verdict.counterexample is not None:
+            day = as_of or widest_day(load(file))
             click.echo(f"         a request like this: {json.dumps(as_request(verdict.counterexample))}")
-            click.echo(f"         could reach:         {', '.join(verdict.reaches)}")
+            click.echo(f"         could reach:         {', '.join(verdict.reaches)} (as on {day}; decide it with `--as-of {day}`)")
     if result.score is not None:
         shares = f"{result.score.deletions:.0%} of deleted rules and {result.score.weakenings:.0%} of weakened values"
         click.echo(f"tests and claims notice {shares}")
@@ -142,7 +150,7 @@ def _say_survivors(score: Score) -> None:
 @policy.command()
 @click.argument("names", metavar="[FILE] [REQUESTS]", nargs=-1)
 @click.option("--policy", "file", help="The policy; then only REQUESTS is given.")
-@_AS_OF
+@_AS_OF_TODAY
 @_AS_JSON
 @_loudly
 def decide(names: tuple[str, ...], *, file: str | None, as_of: date | None, as_json: bool) -> None:
@@ -159,22 +167,25 @@ def _decide(file: str, requests: Any, as_of: date | None, *, as_json: bool) -> b
     """Decide line by line; say whether every line was a request."""
     from hybridrt.policy import load
     from hybridrt.policy.corpus import as_line, read_rows
-    from hybridrt.policy.trial import widest_day
+    from hybridrt.policy.explain import say_duties
 
     loaded = load(file)
-    day = as_of or widest_day(loaded)
+    day = as_of or _today()
     is_right = True
+    if not as_json:
+        click.echo(f"as on {day}")
     for row in read_rows(requests, loaded.vocabulary, getattr(requests, "name", "-")):
         if isinstance(row, PolicyError):
             is_right = False
             said = {"id": row.line, "error": row.what, "hint": row.hint}
             click.echo(json.dumps(said) if as_json else f"{row}: {row.hint}", err=not as_json)
             continue
-        line = as_line(row, loaded.decide(row.facts, day))
+        ruling = loaded.decide(row.facts, day)
+        line = as_line(row, ruling)
         if as_json:
             click.echo(json.dumps(line))
             continue
-        duties = ", ".join(f"{name} {value}" for name, value in line["obligations"].items())
+        duties = say_duties(ruling.obligations)
         click.echo(f"{row.id}: may reach {', '.join(line['may_reach']) or 'nobody'}")
         click.echo(f"    decided by {', '.join(line['decided_by']) or 'no rule'}; owes {duties or 'nothing'}")
     return is_right
@@ -230,7 +241,7 @@ def _some(names: list[str | int]) -> str:
 @policy.command()
 @click.argument("old")
 @click.argument("new")
-@click.option("--no-new-egress", is_flag=True, help="End with 2 when NEW lets anything more leave.")
+@click.option("--no-new-egress", is_flag=True, help="End with 2 when NEW lets anything more leave, for longer, or under fewer duties.")
 @_AS_OF
 @_AS_JSON
 @_loudly
@@ -240,32 +251,38 @@ def diff(old: str, new: str, *, no_new_egress: bool, as_of: date | None, as_json
     from hybridrt.policy.diff import diff as compare
 
     before, after = load(old), load(new)
-    found = compare(before, after, (as_of, as_of) if as_of else None)
+    found = compare(before, after, as_of)
     if as_json:
         click.echo(json.dumps(found.as_dict()))
     else:
         click.echo(f"{before.name} {before.version} -> {after.name} {after.version}")
-        for head, changes, verb in (
-            ("WIDENS", found.widens, "may now reach"),
-            ("TIGHTENS", found.tightens, "no longer reaches"),
-            ("DUTIES", found.duties, ""),
-        ):
-            for change in changes:
-                changed = ", ".join(change.recipients) or change.duty
-                click.echo(f"{head:<10}{change.requests or 'every request'}")
-                click.echo(f"{'':<10}-> {verb} {changed}")
-        click.echo(f"UNCHANGED {found.unchanged:,} of {found.total:,} request classes")
-        for note in found.notes:
-            click.echo(f"NOTE      {note}")
-        if found.widens:
-            click.echo("needs two approvers, because it widens")
-    sys.exit(2 if found.widens and no_new_egress else 0)
+        _say_difference(found)
+    sys.exit(2 if found.lets_more_leave and no_new_egress else 0)
+
+
+def _say_difference(found: Difference) -> None:
+    for head, changes, verb in (("WIDENS", found.widens, "may now reach "), ("TIGHTENS", found.tightens, "no longer reaches ")):
+        for change in changes:
+            click.echo(f"{head:<10}{change.requests or 'every request'}")
+            click.echo(f"{'':<10}-> {'may reach ' if change.what else verb}{change.said}")
+    for change in found.duties:
+        click.echo(f"{'LOOSENS' if change.is_looser else 'DUTIES':<10}{change.requests or 'every request'}")
+        click.echo(f"{'':<10}-> {change.said}")
+    for head, words, verb in (("WIDENS", found.settles_more, "now settles"), ("TIGHTENS", found.settles_less, "no longer settles")):
+        if words:
+            click.echo(f"{head:<10}requests in which something could not be found out")
+            click.echo(f"{'':<10}-> a declaration {verb} {', '.join(words)}")
+    click.echo(f"UNCHANGED {found.unchanged:,} of {found.total:,} request classes")
+    for note in found.notes:
+        click.echo(f"NOTE      {note}")
+    if found.lets_more_leave:
+        click.echo("needs two approvers, because it lets more leave")
 
 
 @policy.command()
 @click.argument("file")
 @click.argument("request_json", metavar="REQUEST")
-@_AS_OF
+@_AS_OF_TODAY
 @_AS_JSON
 @_loudly
 def explain(file: str, request_json: str, *, as_of: date | None, as_json: bool) -> None:
@@ -273,43 +290,42 @@ def explain(file: str, request_json: str, *, as_of: date | None, as_json: bool) 
     from hybridrt.policy import load
     from hybridrt.policy.corpus import read_one
     from hybridrt.policy.explain import explain as explain_request
-    from hybridrt.policy.trial import widest_day
 
     loaded = load(file)
-    found = explain_request(loaded, read_one(request_json, loaded.vocabulary), as_of or widest_day(loaded))
+    found = explain_request(loaded, read_one(request_json, loaded.vocabulary), as_of or _today())
     click.echo(json.dumps(found.as_dict()) if as_json else found.text())
 
 
 @policy.command()
 @click.argument("file")
-@_AS_OF
+@_AS_OF_TODAY
 @_loudly
 def report(file: str, *, as_of: date | None) -> None:
     """Write one page for the auditor, in Markdown."""
     from hybridrt.policy import load
     from hybridrt.policy.check import check as check_file
     from hybridrt.policy.report import report as write
+    from hybridrt.policy.trial import widest_day
 
-    today = date.today()  # noqa: DTZ011 - contracts end by the local calendar
+    loaded, today = load(file), as_of or _today()
     found = check_file(file, today=today, as_of=as_of, covered=_covered())
-    click.echo(write(load(file), found, today))
+    click.echo(write(loaded, found, today, as_of or widest_day(loaded)))
 
 
 @policy.command()
 @click.argument("file")
 @click.option("--format", "form", type=click.Choice(["csv", "markdown"]), default="markdown")
-@_AS_OF
+@_AS_OF_TODAY
 @_loudly
 def ropa(file: str, *, form: str, as_of: date | None) -> None:
     """Write the record of processing activities (GDPR Art. 30)."""
     from hybridrt.policy import load
     from hybridrt.policy.report import as_csv, as_markdown
     from hybridrt.policy.report import ropa as rows_of
-    from hybridrt.policy.trial import widest_day
 
-    loaded = load(file)
-    rows = rows_of(loaded, as_of or widest_day(loaded))
-    click.echo(as_csv(rows) if form == "csv" else as_markdown(loaded, rows), nl=False)
+    loaded, day = load(file), as_of or _today()
+    rows = rows_of(loaded, day)
+    click.echo(as_csv(rows) if form == "csv" else as_markdown(loaded, rows, day), nl=False)
 
 
 @policy.command()

@@ -6,18 +6,19 @@ within the change. So a page suffices, however many classes changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from hybridrt.policy.obligation import DUTIES, FLAG, LEAST, MOST, NARROWEST, STRICTEST
+from hybridrt.policy.obligation import DUTIES, NARROWEST, UNION, join
 from hybridrt.policy.policy import Policy
 from hybridrt.policy.prove import groups
 from hybridrt.policy.recipient import Recipient
 from hybridrt.policy.rules import Effect, Rule
 from hybridrt.policy.space import ABSENT, MIXED, PRESENT, Slice, Space, Variable
 from hybridrt.policy.trial import widest_day
+from hybridrt.policy.vocabulary import REGIONS
 from hybridrt.policy.weigh import duty_steps
 from hybridrt.signals import UNKNOWN
 
@@ -25,6 +26,8 @@ from hybridrt.signals import UNKNOWN
 MAX_BOXES = 40
 # What is searched for them, over all slices of a very large table.
 MAX_SEARCHED = 1_000
+# A duty that is owed in more ways than this is compared word by word.
+MAX_VALUES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,19 +37,29 @@ class Change:
     when: Mapping[str, tuple[str, ...]]
     requests: str
     recipients: tuple[str, ...] = ()
-    duty: str = ""
+    # What changes besides who is reached: the days on which somebody is, what is owed, what a declaration settles.
+    what: str = ""
     classes: int = 0
+    is_looser: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
         said: dict[str, Any] = {"when": {name: list(states) for name, states in self.when.items()}, "text": self.text}
-        said |= {"recipients": list(self.recipients)} if self.recipients else {"duty": self.duty}
+        if self.recipients:
+            said |= {"recipients": list(self.recipients), **({"days": self.what} if self.what else {})}
+        else:
+            said |= {"duty": self.what, "loosens": self.is_looser}
         return said | {"classes": self.classes}
+
+    @property
+    def said(self) -> str:
+        """What changes, without for whom."""
+        return " ".join(part for part in (", ".join(self.recipients), self.what) if part)
 
     @property
     def text(self) -> str:
         """The sentence."""
-        return f"{self.requests or 'every request'}: {', '.join(self.recipients) or self.duty}"
+        return f"{self.requests or 'every request'}: {self.said}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +71,15 @@ class Difference:
     duties: tuple[Change, ...]
     unchanged: int
     total: int
+    # What a declaration may settle, which is about no class: it moves requests from one class to another.
+    settles_more: tuple[str, ...] = ()
+    settles_less: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def lets_more_leave(self) -> bool:
+        """Does anything more leave: to somebody else, for longer, under fewer duties, or on a person's word?"""
+        return bool(self.widens or self.settles_more or any(change.is_looser for change in self.duties))
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
@@ -66,45 +87,58 @@ class Difference:
             "widens": [change.as_dict() for change in self.widens],
             "tightens": [change.as_dict() for change in self.tightens],
             "duties": [change.as_dict() for change in self.duties],
+            "settles_more": list(self.settles_more),
+            "settles_less": list(self.settles_less),
+            "lets_more_leave": self.lets_more_leave,
             "unchanged_classes": self.unchanged,
             "total_classes": self.total,
             "notes": list(self.notes),
         }
 
 
-def diff(old: Policy, new: Policy, days: tuple[date, date] | None = None) -> Difference:
-    """Compare two policies over every class of request, each on its widest day.
+def diff(old: Policy, new: Policy, as_of: date | None = None) -> Difference:
+    """Compare two policies over every class of request, each on its widest day, or both on one day and from then on.
 
     Raises:
         TooLargeError: the table has more classes than can be walked.
     """
-    before, after = days or (widest_day(old), widest_day(new))
     vocabulary = old.vocabulary.together(new.vocabulary)
     space = Space(vocabulary, [rule.when for rule in (*old.rules, *new.rules)])
-    sides = _Side.of(old, before, new), _Side.of(new, after, old)
-    owed = _duty_names(old, new)
+    before, after = _Side.of(old, as_of or widest_day(old), new), _Side.of(new, as_of or widest_day(new), old)
+    longer, shorter = _other_days(before, after, as_of)
+    owed = _Owed(old), _Owed(new)
     wider, narrower, duties = _Boxes(space), _Boxes(space), _Boxes(space)
     unchanged = 0
     for table in space.slices():
         changed = 0
-        then, now = sides[0].allowed(table), sides[1].allowed(table)
+        then, now = before.allowed(table), after.allowed(table)
         for name in sorted(then.keys() | now.keys()):
             one, other = then.get(name, 0), now.get(name, 0)
-            wider.add(table, other & ~one, name)
-            narrower.add(table, one & ~other, name)
+            wider.add(table, other & ~one, (name, ""))
+            narrower.add(table, one & ~other, (name, ""))
             changed |= one ^ other
-        for duty, rules in owed.items():
-            one, other = (_union(table.sets(rule.when)[1] for rule in side) for side in rules)
-            duties.add(table, other & ~one, ("now owed", *duty))
-            duties.add(table, one & ~other, ("no longer owed", *duty))
-            changed |= one ^ other
+            for days, boxes in ((longer, wider), (shorter, narrower)):
+                if name in days:
+                    boxes.add(table, one & other, (name, days[name]))
+                    changed |= one & other
+        leaving = _union(classes for name, classes in now.items() if name not in after.local)
+        for duty in DUTIES:
+            for classes, step in _duty_changes(duty, table, owed):
+                # A duty less is new egress only where something leaves.
+                looser = classes & leaving if step.is_looser else 0
+                duties.add(table, looser, (duty, step, True))
+                duties.add(table, classes & ~looser, (duty, step, False))
+                changed |= classes
         unchanged += space.width - changed.bit_count()
+    settled = old.declared_settles, new.declared_settles
     return Difference(
-        widens=tuple(Change(box.when, box.requests, box.names, classes=box.size) for box in wider.merged()),
-        tightens=tuple(Change(box.when, box.requests, box.names, classes=box.size) for box in narrower.merged()),
-        duties=tuple(Change(box.when, box.requests, duty=_said(box.names), classes=box.size) for box in duties.merged()),
+        widens=_reached(wider),
+        tightens=_reached(narrower),
+        duties=_said_duties(duties),
         unchanged=unchanged,
         total=space.size,
+        settles_more=tuple(sorted(settled[1] - settled[0])),
+        settles_less=tuple(sorted(settled[0] - settled[1])),
         notes=tuple(_notes(old, new, left_out=wider.left_out + narrower.left_out + duties.left_out)),
     )
 
@@ -122,12 +156,17 @@ def is_same(old: Policy, new: Policy, day: date) -> bool:
     return True
 
 
+# --- who is reached, and on which days ----------------------------------------------------------------------------------
+
+
 class _Side:
     """One of the two policies: its recipients, told apart from those the other describes differently."""
 
     def __init__(self, policy: Policy, day: date, names: Mapping[str, str]) -> None:
         self._groups = groups(policy, day)
         self._names = names
+        self._policy = policy
+        self.local = frozenset(names[one.id] for one in policy.recipients if one.is_local)
 
     @classmethod
     def of(cls, policy: Policy, day: date, other: Policy) -> _Side:
@@ -142,12 +181,163 @@ class _Side:
                 found.update({self._names[recipient.id]: classes for recipient in group.recipients})
         return found
 
+    def days(self, since: date | None) -> dict[str, tuple[date, date]]:
+        """Give the first and the last day on which each recipient off the device may be reached, if there are such days."""
+        found = {}
+        for one in self._policy.recipients:
+            ends = [self._policy.valid_until, *(contract.until for contract in (one.dpa, one.baa) if contract is not None)]
+            first = max(self._policy.valid_from or date.min, since or date.min)
+            last = min((end for end in ends if end is not None), default=date.max)
+            if not one.is_local and first <= last:
+                found[self._names[one.id]] = (first, last)
+        return found
+
+
+def _other_days(before: _Side, after: _Side, since: date | None) -> tuple[dict[str, str], dict[str, str]]:
+    """Say of whom both list how its days begin earlier or end later, and how they begin later or end earlier."""
+    then, now = before.days(since), after.days(since)
+    longer: dict[str, str] = {}
+    shorter: dict[str, str] = {}
+    for name in then.keys() & now.keys():
+        (old_first, old_last), (first, last) = then[name], now[name]
+        starts, ends = f"from {_day(first)} (before: {_day(old_first)})", f"until {_day(last)} (before: {_day(old_last)})"
+        for found, changes in ((longer, (first < old_first, last > old_last)), (shorter, (first > old_first, last < old_last))):
+            if any(changes):
+                found[name] = " and ".join(said for said, is_so in zip((starts, ends), changes, strict=True) if is_so)
+    return longer, shorter
+
+
+def _day(day: date) -> str:
+    return {date.min: "the beginning", date.max: "further notice"}.get(day, str(day))
+
 
 def _name(recipient: Recipient, other: Recipient | None) -> str:
-    """A recipient at another address is another recipient, whatever it is called."""
-    if other is None or (recipient.endpoint, recipient.kind) == (other.endpoint, other.kind):
+    """A recipient at another address, or addressed in another way, is another recipient, whatever it is called."""
+    if other is None or _address(recipient) == _address(other):
         return recipient.id
-    return f"{recipient.id} ({recipient.kind}, {recipient.endpoint})"
+    return f"{recipient.id} ({recipient.kind}, {recipient.adapter or 'no adapter'}, {recipient.endpoint or 'no endpoint'})"
+
+
+def _address(recipient: Recipient) -> tuple[str | None, ...]:
+    return recipient.endpoint, recipient.kind, recipient.adapter
+
+
+def _reached(boxes: _Boxes) -> tuple[Change, ...]:
+    """Write boxes of recipients as sentences, one for all that are reached on the same days."""
+    changes = []
+    for box in boxes.merged():
+        for days in dict.fromkeys(days for _, days in box.names):
+            names = tuple(name for name, other in box.names if other == days)
+            changes.append(Change(box.when, box.requests, names, days, box.size))
+    return tuple(changes)
+
+
+# --- what is owed -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """How one duty changes: from a value to another, where none is not owed; or by a word that is owed more or less."""
+
+    before: Any
+    after: Any
+    is_looser: bool
+    word: str = ""
+
+
+class _Owed:
+    """What one policy owes, duty by duty."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._rules = {name: [rule for rule in policy.rules if name in rule.do] for name in DUTIES}
+
+    def knows(self, name: str) -> bool:
+        """Does any rule speak of a duty?"""
+        return bool(self._rules[name])
+
+    def by_value(self, name: str, table: Slice) -> dict[Any, int] | None:
+        """Part the classes by how much of a duty they owe; nothing where there are too many parts to list."""
+        parts: dict[Any, int] = {None: table.space.every}
+        for rule in self._rules[name]:
+            acts = table.sets(rule.when)[1]
+            found: dict[Any, int] = {}
+            for value, classes in parts.items():
+                stricter = rule.do[name] if value is None else join({name: value}, {name: rule.do[name]})[name]
+                for one, inside in ((value, classes & ~acts), (stricter, classes & acts)):
+                    if inside:
+                        found[one] = found.get(one, 0) | inside
+            if len(found) > MAX_VALUES:
+                return None
+            parts = found
+        return parts
+
+    def by_word(self, name: str, table: Slice) -> dict[str, int]:
+        """Give the classes that owe each word of a duty: each label to mask, each region that is excluded."""
+        found: dict[str, int] = {}
+        for rule in self._rules[name]:
+            acts = table.sets(rule.when)[1]
+            words = set(REGIONS) - rule.do[name] if DUTIES[name].join == NARROWEST else rule.do[name]
+            for word in words:
+                found[word] = found.get(word, 0) | acts
+        return found
+
+
+def _duty_changes(name: str, table: Slice, owed: tuple[_Owed, _Owed]) -> Iterator[tuple[int, _Step]]:
+    """Say for which classes a duty changes, and how."""
+    if not any(side.knows(name) for side in owed):
+        return
+    values = None if DUTIES[name].join == UNION else [side.by_value(name, table) for side in owed]
+    if values is None or values[0] is None or values[1] is None:
+        then, now = (side.by_word(name, table) for side in owed)
+        for word in sorted(then.keys() | now.keys()):
+            one, other = then.get(word, 0), now.get(word, 0)
+            if other & ~one:
+                yield other & ~one, _Step(None, None, is_looser=False, word=word)
+            if one & ~other:
+                yield one & ~other, _Step(None, None, is_looser=True, word=word)
+        return
+    for before, one in values[0].items():
+        for after, other in values[1].items():
+            if before != after and one & other:
+                kept = after is not None and (before is None or join({name: before}, {name: after})[name] == after)
+                yield one & other, _Step(before, after, is_looser=not kept)
+
+
+def _said_duties(boxes: _Boxes) -> tuple[Change, ...]:
+    """Write boxes of duties as sentences; a box that says both more and less of duties says less."""
+    changes = []
+    for box in boxes.merged():
+        steps: dict[str, list[_Step]] = {}
+        for name, step, _ in box.names:
+            steps.setdefault(name, []).append(step)
+        said = "; ".join(part for name, found in steps.items() for part in _said(name, found))
+        changes.append(Change(box.when, box.requests, what=said, classes=box.size, is_looser=any(looser for *_, looser in box.names)))
+    return tuple(changes)
+
+
+def _said(name: str, steps: list[_Step]) -> Iterator[str]:
+    """Say how one duty changes for a box."""
+    more, less = ("also", "no longer") if DUTIES[name].join == UNION else ("no longer in", "also in")
+    for verb, is_looser in ((more, False), (less, True)):
+        if words := sorted(step.word for step in steps if step.word and step.is_looser is is_looser):
+            yield f"{name} {verb} {', '.join(words)}"
+    for step in (step for step in steps if not step.word):
+        if step.before is None:
+            yield f"now owed: {_valued(name, step.after)}"
+        elif step.after is None:
+            yield f"no longer owed: {_valued(name, step.before)}"
+        else:
+            yield f"{name} {_value(step.before)} -> {_value(step.after)}"
+
+
+def _valued(name: str, value: Any) -> str:
+    return name if value is True else f"{name} {_value(value)}"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, frozenset):
+        return ", ".join(sorted(value)) or "nowhere"
+    return f"{value:.2f}" if isinstance(value, float) and value == round(value, 2) else str(value)
 
 
 def _duty_names(old: Policy, new: Policy) -> dict[tuple[str, Any], tuple[list[Rule], list[Rule]]]:
@@ -167,31 +357,6 @@ def _duty_names(old: Policy, new: Policy) -> dict[tuple[str, Any], tuple[list[Ru
     return steps
 
 
-def _said(steps: Iterable[tuple[str, str, Any]]) -> str:
-    """Say steps of duties; of an ordered duty the last step implies the others."""
-    found: dict[tuple[str, str], list[Any]] = {}
-    for direction, name, step in steps:
-        found.setdefault((direction, name), []).append(step)
-    return "; ".join(f"{direction}: {name}{_strictest(name, values)}" for (direction, name), values in found.items())
-
-
-def _strictest(name: str, values: list[Any]) -> str:
-    duty = DUTIES[name]
-    match duty.join:
-        case x if x == FLAG:
-            return ""
-        case x if x == LEAST:
-            return f" {min(values)}"
-        case x if x == MOST:
-            return f" {max(values)}"
-        case x if x == STRICTEST:
-            return f" {max(values, key=duty.words.index)}"
-        case x if x == NARROWEST:
-            return f" other than {', '.join(sorted(values))}"
-        case _:
-            return f" {', '.join(sorted(values))}"
-
-
 def _union(sets: Iterable[int]) -> int:
     result = 0
     for one in sets:
@@ -204,15 +369,32 @@ def _notes(old: Policy, new: Policy, *, left_out: int) -> Iterable[str]:
         yield f"in force {_period(old)} -> {_period(new)}"
     if [entry.routing for entry in old.routing] != [entry.routing for entry in new.routing]:
         yield "the order of trying changed; who may be reached is above"
-    if old.declared_settles != new.declared_settles:
-        yield "what a declaration may settle changed"
     mine = {recipient.id: recipient for recipient in old.recipients}
     for recipient in new.recipients:
         before = mine.get(recipient.id)
-        if before is not None and dict(before.facts) != dict(recipient.facts):
-            yield f"the facts of {recipient.id} changed"
+        if before is not None and (changes := _changed_facts(before, recipient)):
+            yield f"the facts of {recipient.id} changed: {', '.join(changes)}"
+    lost = sorted({claim.id for claim in old.claims} - {claim.id for claim in new.claims})
+    if lost:
+        yield f"no longer claimed: {', '.join(lost)}"
     if left_out:
         yield f"{left_out:,} further changed classes are not listed"
+
+
+def _changed_facts(before: Recipient, after: Recipient) -> list[str]:
+    """Say what is stated otherwise about a recipient."""
+    then, now = ({**one.facts, **_contracts(one), "adapter": one.adapter, "endpoint": one.endpoint} for one in (before, after))
+    names = [name for name in {**then, **now} if then.get(name) != now.get(name)]
+    return [f"{name} {_fact(then.get(name))} -> {_fact(now.get(name))}" for name in names]
+
+
+def _contracts(one: Recipient) -> dict[str, str]:
+    stated = {"dpa": one.dpa, "baa": one.baa}
+    return {name: f"{it.ref}{f' until {it.until}' if it.until else ''}" if it else "none" for name, it in stated.items()}
+
+
+def _fact(value: object) -> str:
+    return "not stated" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _period(policy: Policy) -> str:
@@ -240,7 +422,7 @@ class _Boxes:
         self._searched = 0
         self.left_out = 0
 
-    def add(self, table: Slice, classes: int, name: str | tuple[str, str, Any]) -> None:
+    def add(self, table: Slice, classes: int, name: tuple[Any, ...]) -> None:
         """Note that something changes for some classes of a slice."""
         if table is not self._table:
             self._flush()

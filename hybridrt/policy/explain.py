@@ -31,6 +31,7 @@ class Explanation:
     policy: Policy
     facts: Facts
     ruling: Ruling
+    day: date
     remedies: tuple[tuple[Mapping[str, str], tuple[str, ...]], ...]
 
     def as_dict(self) -> dict[str, Any]:
@@ -40,6 +41,7 @@ class Explanation:
             "policy": self.policy.name,
             "version": self.policy.version,
             "digest": self.policy.digest,
+            "as_of": self.day.isoformat(),
             "request": as_request(self.facts),
             "outcome": outcome_of(self.policy, self.ruling.may_reach),
             "may_reach": sorted(self.ruling.may_reach),
@@ -61,6 +63,7 @@ class Explanation:
         signed = f" (approved by {', '.join(self.policy.approved_by)})" if self.policy.approved_by else ""
         lines = [
             f"Policy    {self.policy.name} {self.policy.version}{signed}  {self.policy.digest[:12]}",
+            f"Day       {self.day}",
             f"Outcome   {_OUTCOMES[outcome_of(self.policy, self.ruling.may_reach)]}",
             f"Request   {_say(self.facts)}",
         ]
@@ -74,7 +77,7 @@ class Explanation:
         lines.append("Per recipient")
         width = max(len(one.recipient) for one in reasons.standings)
         lines += [f"  {one.recipient:<{width}}  {_say_standing(one)}" for one in reasons.standings]
-        duties = ", ".join(f"{name} {_value(value)}" for name, value in plain(self.ruling.obligations).items())
+        duties = say_duties(self.ruling.obligations)
         lines.append(f"Duties    {duties or 'none'}" + (f"  ({', '.join(reasons.duty_rules)})" if reasons.duty_rules else ""))
         lines.append(f"Order     {'the fastest first' if self.ruling.routing.fastest else ', then '.join(self.ruling.routing.order)}")
         head = "What would change it   "
@@ -88,7 +91,7 @@ class Explanation:
 def explain(policy: Policy, facts: Facts, today: date) -> Explanation:
     """Explain the decision about one request."""
     ruling = policy.decide(facts, today)
-    return Explanation(policy, facts, ruling, tuple(_remedies(policy, facts, ruling, today)))
+    return Explanation(policy, facts, ruling, today, tuple(_remedies(policy, facts, ruling, today)))
 
 
 def _remedies(policy: Policy, facts: Facts, ruling: Ruling, today: date) -> Iterator[tuple[dict[str, str], tuple[str, ...]]]:
@@ -151,6 +154,11 @@ def _say_standing(one: Standing) -> str:
     if refusal is not None:
         return refusal.reason
     return f"may receive it, by {', '.join(one.permitted_by)}" if one.permitted_by else "may receive it"
+
+
+def say_duties(owed: Mapping[str, Any]) -> str:
+    """Say what is owed in words."""
+    return "; ".join(name if value is True else f"{name} {_value(value)}" for name, value in plain(owed).items())
 
 
 def _value(value: Any) -> str:

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Any
 
 from hybridrt.policy.check import Check
-from hybridrt.policy.condition import ALWAYS, All, Condition, Either, Has, HasUnknown, Is, Not
-from hybridrt.policy.policy import Policy
-from hybridrt.policy.prove import groups, space_of
+from hybridrt.policy.condition import All, Condition, Either, Has, HasUnknown, Is, Not
+from hybridrt.policy.explain import say_duties
+from hybridrt.policy.obligation import join_all
+from hybridrt.policy.policy import Claim, Policy
+from hybridrt.policy.prove import Group, groups, space_of
 from hybridrt.policy.recipient import Contract, FactTest, Recipient, RecipientTest
 from hybridrt.policy.rules import Effect, Rule
-from hybridrt.policy.space import PRESENT, Space, Variable
-from hybridrt.policy.trial import plain
-from hybridrt.policy.vocabulary import FIELDS, KIND_WORDS
+from hybridrt.policy.space import PRESENT, Space
+from hybridrt.policy.vocabulary import KIND_WORDS, Field, Vocabulary
+from hybridrt.signals import UNKNOWN
 
 _BANNER = "Proofs are about labels: if the device takes a health letter for an ordinary one, the policy obeys the label."
 _STATUS = {"proved": "proved", "false": "**FALSE**", "vacuous": "**about nothing**", "not_proved": "**not proved**"}
@@ -31,18 +32,19 @@ COLUMNS = (
     "Retention",
     "Trains on data",
     "Safeguards",
+    "As of",
 )
 
 
-def report(policy: Policy, found: Check, today: date) -> str:
-    """Write the page for the auditor, in Markdown."""
-    recipients = _table(("Recipient", "Kind", "Endpoint", *_STATED), [_recipient(one) for one in policy.recipients])
+def report(policy: Policy, found: Check, today: date, tested_on: date) -> str:
+    """Write the page for the auditor, in Markdown: who is in and out today, and what was tested and proved on which day."""
+    recipients = _table(("Recipient", "Kind", "Endpoint", *_STATED, "Out"), [_listed(policy, one, today) for one in policy.recipients])
     sections = [
         [f"# {policy.name} {policy.version}", ""],
-        _facts(policy, found, today),
-        ["## Who may receive requests", "", *recipients],
-        ["## Rules", "", *[_rule(rule) for rule in policy.rules]],
-        ["## What never happens", "", *_claims(found)],
+        _facts(policy, found, today, tested_on),
+        [f"## Who may receive requests on {today}", "", *recipients],
+        ["## Rules", "", *[_rule(rule, policy.vocabulary) for rule in policy.rules]],
+        ["## What never happens", "", *_claims(found, policy.vocabulary)],
         ["## Tests", "", *[f"- {'passes' if trial.passed else '**fails**'}: {trial.case.name}" for trial in found.trials]],
         ["## Open remarks", "", *([f"- {remark.message}" for remark in (*found.errors, *found.warnings)] or ["None."])],
         [f"*{_BANNER}*"],
@@ -50,18 +52,25 @@ def report(policy: Policy, found: Check, today: date) -> str:
     return "\n".join("\n".join([*section, ""]) for section in sections)
 
 
-def _facts(policy: Policy, found: Check, today: date) -> list[str]:
+def _facts(policy: Policy, found: Check, today: date, tested_on: date) -> list[str]:
     score = "not measured: the check fails"
     if found.score is not None:
         score = f"{found.score.deletions:.0%} of deleted rules are noticed by a test or claim"
+    closed = policy.closed_reason(today)
     return [
-        f"- Written on {today} for the policy with SHA-256 `{policy.digest}`",
+        f"- Written as on {today} for the policy with SHA-256 `{policy.digest}`",
         f"- Files: {', '.join(policy.files)}",
-        f"- In force from {policy.valid_from or 'the beginning'} until {policy.valid_until or 'further notice'}",
+        f"- In force from {policy.valid_from or 'the beginning'} until {policy.valid_until or 'further notice'}"
+        + (f"; **nothing leaves on {today}**: {closed}" if closed else ""),
         f"- Owner: {policy.owner or 'not named'}; approved by: {', '.join(policy.approved_by) or 'nobody named'}",
         f"- The check {'passes' if found.ok else '**fails**'}; {found.pairs:,} pairs of request class and recipient looked at; {score}",
+        f"- Tests and claims as on {_day(tested_on)}: contracts only end, so on the first day most may be reached",
         "",
     ]
+
+
+def _day(day: date) -> str:
+    return "any day before the first contract ends" if day == date.min else str(day)
 
 
 def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> list[str]:
@@ -83,6 +92,10 @@ def _recipient(one: Recipient) -> list[str]:
     return [one.id, one.kind, one.endpoint or "", legal, region, days, trains, _contract(one, "dpa"), _contract(one, "baa")]
 
 
+def _listed(policy: Policy, one: Recipient, today: date) -> list[str]:
+    return [*_recipient(one), "" if one.is_local else policy.closed_reason(today) or one.lapsed(today) or ""]
+
+
 def _contract(one: Recipient, name: str) -> str:
     contract: Contract | None = getattr(one, name)
     if contract is None:
@@ -90,11 +103,12 @@ def _contract(one: Recipient, name: str) -> str:
     return contract.ref + (f" until {contract.until}" if contract.until else "")
 
 
-def _claims(found: Check) -> list[str]:
+def _claims(found: Check, vocabulary: Vocabulary) -> list[str]:
     lines = []
     for verdict in found.verdicts:
         claim = verdict.claim
-        line = f"- {_STATUS[verdict.status]}: `{claim.id}`: {say(claim.when)} reaches {say_test(claim.reaches)}."
+        line = f"- {_STATUS[verdict.status]}: `{claim.id}`: {say_never(claim, vocabulary)}"
+        line += f" Such a request could reach {', '.join(verdict.reaches)}." if verdict.reaches else ""
         lines.append(line + (f" {claim.because}" if claim.because else ""))
     return lines or ["No claims."]
 
@@ -102,16 +116,17 @@ def _claims(found: Check) -> list[str]:
 # --- sentences ---------------------------------------------------------------------------------------------------------
 
 
-def _rule(rule: Rule) -> str:
+def _rule(rule: Rule, vocabulary: Vocabulary) -> str:
     cites = f" ({'; '.join(rule.cites)})" if rule.cites else ""
     because = f" {rule.because}" if rule.because else ""
-    return f"- `{rule.id}`: {sentence(rule)}{because}{cites}"
+    return f"- `{rule.id}`: {sentence(rule, vocabulary)}{because}{cites}"
 
 
-def sentence(rule: Rule) -> str:
+def sentence(rule: Rule, vocabulary: Vocabulary) -> str:
     """Say a rule as a sentence."""
-    when = say(rule.when)
-    doubt = "" if rule.when == ALWAYS else ", or one that might be,"
+    said = _clause(rule.when, vocabulary)
+    when = f"a request with {said}" if said else "every request"
+    doubt = ", or one that might be," if said else ""
     match rule.effect:
         case Effect.PERMIT if rule.to:
             return f"{when} may go to {say_test(rule.to)}."
@@ -121,40 +136,51 @@ def sentence(rule: Rule) -> str:
             bound = f" among {say_test(rule.to)}" if rule.to else ""
             return f"{when}{doubt} goes only to recipients{bound} with {say_test(rule.must)}."
         case _:
-            owed = ", ".join(f"{name} {_value(value)}" for name, value in plain(rule.do).items())
-            return f"for {when}{doubt} is owed: {owed}."
+            return f"for {when}{doubt} is owed: {say_duties(rule.do)}."
 
 
-def _value(value: Any) -> str:
-    if value is True:
-        return ""
-    return ", ".join(value) if isinstance(value, list) else str(value)
+def say_never(claim: Claim, vocabulary: Vocabulary) -> str:
+    """Say a claim as the sentence it claims; unknown is named where it is meant."""
+    said = _clause(claim.when, vocabulary, in_claim=True)
+    return f"no request{f' with {said}' if said else ''} reaches {say_test(claim.reaches)}."
 
 
-def say(condition: Condition) -> str:
-    """Say a condition."""
-    said = _clause(condition)
-    return f"a request with {said}" if said else "every request"
-
-
-def _clause(condition: Condition) -> str:
+def _clause(condition: Condition, vocabulary: Vocabulary, *, in_claim: bool = False) -> str:
+    """Say a condition. A rule leaves the unknown to its effect; a claim means it only where it names it."""
     match condition:
-        case Is(field, values):
-            others = set(FIELDS[field].values) - values
-            # What is left out is said where that is shorter; the unknown is never among what is meant.
-            return f"{field} other than {_or(others)}" if 0 < len(others) < len(values) else f"{field} {_or(values)}"
+        case Is(field, values) | Not(Is(field, values)):
+            return _say_field(vocabulary.fields[field], values, is_negated=isinstance(condition, Not), in_claim=in_claim)
         case Has(labels):
             return f"data of {_or(labels)}"
         case HasUnknown(labels):
             return f"data that may be {_or(labels)}"
-        case Not(Is(field, values)):
-            return f"{field} other than {_or(values)}"
+        case Not(Has(labels)):
+            return f"no data {'known to be' if in_claim else 'of'} {_or(labels)}"
         case Not(part):
-            return f"not ({_clause(part)})"
+            return f"not ({_clause(part, vocabulary, in_claim=in_claim)})"
         case All(parts):
-            return " and ".join(_clause(part) for part in parts)
+            return " and ".join(_inner(part, vocabulary, in_claim=in_claim) for part in parts)
         case Either(parts):
-            return "(" + " or ".join(_clause(part) for part in parts) + ")"
+            return "any of: " + "; ".join(_inner(part, vocabulary, in_claim=in_claim) for part in parts)
+
+
+def _inner(part: Condition, vocabulary: Vocabulary, *, in_claim: bool) -> str:
+    """Say a part of a condition so that one can see where it ends."""
+    said = _clause(part, vocabulary, in_claim=in_claim)
+    return f"({said})" if isinstance(part, All | Either) else said
+
+
+def _say_field(field: Field, values: frozenset[str], *, is_negated: bool, in_claim: bool) -> str:
+    """Say which values a field has; those it does not have, where that is shorter."""
+    every = {*field.values, UNKNOWN} if in_claim else set(field.values)
+    meant = every - values if is_negated else every & values
+    known, others = meant - {UNKNOWN}, set(field.values) - meant
+    if not others:
+        return f"any {field.name}, known or unknown" if UNKNOWN in meant else f"any known {field.name}"
+    if len(others) >= len(known):
+        return f"{field.name} {' or '.join([*sorted(known), *(meant & {UNKNOWN})])}" if meant else f"no {field.name} at all"
+    known_only = "known " if in_claim and UNKNOWN not in meant else ""
+    return f"{known_only}{field.name} other than {_or(others)}{' (or unknown)' if UNKNOWN in meant else ''}"
 
 
 def say_test(test: RecipientTest) -> str:
@@ -182,63 +208,97 @@ def _or(words: Iterable[str]) -> str:
 
 
 def ropa(policy: Policy, today: date) -> list[dict[str, str]]:
-    """Write one row per recipient and group of purposes: which data may reach it, and under which safeguards.
+    """Write one row per recipient and group of purposes: which data may reach it on a day, and under which safeguards.
 
     Raises:
         TooLargeError: the table has more classes than can be walked.
     """
     space = space_of(policy)
-    labels = [variable for variable in space.variables if variable.is_data]
     purposes = next((variable for variable in space.variables if variable.name == "purpose"), None)
     every_purpose = policy.vocabulary.fields["purpose"].values
     rows = []
     for group in groups(policy, today):
         if group.is_local:
             continue
-        found: dict[str, set[str]] = {}
-        for state in purposes.states if purposes else ("any purpose",):
-            reached = _reached(space, group.allowed, labels, state if purposes else None)
-            if reached is not None:
-                found.setdefault(", ".join(reached), set()).update(state.split("|") if purposes else every_purpose)
-        for data, words in found.items():
-            rows += [_row(policy, one, data, words - {"unknown"} or words) for one in group.recipients]
+        found: dict[tuple[str, str], set[str]] = {}
+        for state in purposes.states if purposes else ("",):
+            passed = _passed(policy, space, group, state)
+            if passed is not None:
+                found.setdefault(passed, set()).update(state.split("|") if purposes else every_purpose)
+        for (data, safeguards), words in found.items():
+            said = "every purpose" if set(every_purpose) <= words else ", ".join(sorted(words - {UNKNOWN} or words))
+            rows += [_row(one, said, data, safeguards, today) for one in group.recipients]
     order = {recipient.id: number for number, recipient in enumerate(policy.recipients)}
     return sorted(rows, key=lambda row: order[row["Recipient"]])
 
 
-def _reached(space: Space, allowed: Any, labels: list[Variable], purpose: str | None) -> list[str] | None:
-    """List the labels that may reach a group for a purpose; nothing when no request may."""
+def _passed(policy: Policy, space: Space, group: Group, purpose: str) -> tuple[str, str] | None:
+    """Say which data may reach a group for a purpose, and what is owed for it; nothing when no request may."""
     may_any = False
-    found: set[str] = set()
+    labels: set[str] = set()
+    duties = [rule for rule in policy.rules if rule.effect is Effect.OBLIGE]
+    owed_by_some: set[str] = set()
+    free_for_some: set[str] = set()
     for table in space.slices():
-        classes = allowed(table)
-        if purpose is not None:
+        classes = group.allowed(table)
+        if purpose:
             classes &= table.states("purpose", {purpose})
-        may_any = may_any or bool(classes)
-        found |= {word for variable in labels if classes & table.states(variable.name, {PRESENT}) for word in variable.words}
-    return sorted(found) if may_any else None
+        if not classes:
+            continue
+        may_any = True
+        labels |= {
+            word
+            for variable in space.variables
+            if variable.is_data and classes & table.states(variable.name, {PRESENT})
+            for word in variable.words
+        }
+        for rule in duties:
+            acts = table.sets(rule.when)[1]
+            owed_by_some |= {rule.id} if classes & acts else set()
+            free_for_some |= {rule.id} if classes & ~acts else set()
+    if not may_any:
+        return None
+    named = {word for variable in space.variables if variable.is_data for word in variable.words}
+    owed = [rule for rule in duties if rule.id in owed_by_some]
+    return _categories(labels, set(policy.vocabulary.labels) - named), _safeguards(policy, owed, free_for_some)
 
 
-def _row(policy: Policy, one: Recipient, data: str, purposes: Iterable[str]) -> dict[str, str]:
+def _categories(labels: set[str], unnamed: set[str]) -> str:
+    """Name the kinds of data; what no rule asks about goes wherever anything goes."""
+    said = [", ".join(sorted(labels))] if labels else []
+    said += [f"every kind no rule names ({', '.join(sorted(unnamed))})"] if unnamed else []
+    return "; and ".join(said) or "no kind of data the policy knows"
+
+
+def _safeguards(policy: Policy, owed: list[Rule], free_for_some: set[str]) -> str:
+    """Say what is owed for all that gets there, and what only for some of it, each with its condition."""
+    always = join_all(rule.do for rule in owed if rule.id not in free_for_some)
+    said = [say_duties(always)] if always else []
+    said += [
+        f"{say_duties(rule.do)} (for {_clause(rule.when, policy.vocabulary)}, or perhaps)" for rule in owed if rule.id in free_for_some
+    ]
+    return "; ".join(said) or "none"
+
+
+def _row(one: Recipient, purposes: str, data: str, safeguards: str, today: date) -> dict[str, str]:
     cells = _recipient(one)
-    asked = {rule.id for rule in policy.rules if rule.effect is Effect.OBLIGE}
-    safeguards = [f"{name} {_value(value)}".strip() for rule in policy.rules if rule.id in asked for name, value in plain(rule.do).items()]
     values = (
         one.id,
         cells[3],
         one.place,
         cells[4],
-        "every purpose" if set(policy.vocabulary.fields["purpose"].values) <= set(purposes) else ", ".join(sorted(purposes)),
-        data or "none of those named in the policy",
+        purposes,
+        data,
         cells[7],
         cells[5],
         cells[6],
-        "; ".join(dict.fromkeys(safeguards)) or "none",
+        safeguards,
+        str(today),
     )
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def as_csv(rows: Iterable[dict[str, str]]) -> str:
+def as_csv(rows: Iterable[Mapping[str, str]]) -> str:
     """Write the record as CSV."""
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
@@ -248,13 +308,21 @@ def as_csv(rows: Iterable[dict[str, str]]) -> str:
     return out.getvalue()
 
 
-def as_markdown(policy: Policy, rows: Iterable[dict[str, str]]) -> str:
-    """Write the record as Markdown."""
+def as_markdown(policy: Policy, rows: Sequence[Mapping[str, str]], today: date) -> str:
+    """Write the record as Markdown, and say who is listed and has no row."""
+    reached = {row["Recipient"] for row in rows}
+    closed = policy.closed_reason(today)
+    out = [
+        f"- {one.id}: {closed or one.lapsed(today) or 'no request may reach it'}"
+        for one in policy.recipients
+        if not one.is_local and one.id not in reached
+    ]
     head = [
         f"# Record of processing activities: {policy.name} {policy.version}",
         "",
-        f"Controller: {policy.owner or 'not named'}. GDPR Art. 30, from the policy with SHA-256 `{policy.digest}`.",
+        f"Controller: {policy.owner or 'not named'}. GDPR Art. 30, as on {today}, from the policy with SHA-256 `{policy.digest}`.",
         "What stays on the device is not passed on and has no row.",
         "",
     ]
-    return "\n".join([*head, *_table(COLUMNS, (row.values() for row in rows)), ""])
+    tail = ["", f"Listed, and not reached on {today}:", "", *out] if out else []
+    return "\n".join([*head, *_table(COLUMNS, (row.values() for row in rows)), *tail, ""])
