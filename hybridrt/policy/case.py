@@ -81,6 +81,9 @@ def _expect(node: Node, vocabulary: Vocabulary, recipients: Mapping[str, Recipie
     if not pairs:
         node.fail("`expect` is empty, so the test could not fail", hint="such as `{may_reach: [on-device]}`")
     known = tuple(recipients)
+    for key, what in (("decided_by", "[]"), ("must_not_reach", "[]"), ("obligations", "{}")):
+        if key in pairs and pairs[key].value in ([], {}):
+            pairs[key].fail(f"`{key}: {what}` expects nothing, so it could not fail", hint="say what is expected, or leave it out")
     return Expect(
         may_reach=_names(pairs["may_reach"], "`may_reach`", known) if "may_reach" in pairs else None,
         must_not_reach=_names(pairs["must_not_reach"], "`must_not_reach`", known) if "must_not_reach" in pairs else frozenset(),

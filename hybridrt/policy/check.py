@@ -12,6 +12,7 @@ from typing import Any
 
 from hybridrt.errors import PolicyError
 from hybridrt.policy.condition import Condition, Has, truth, walk
+from hybridrt.policy.facts import Facts
 from hybridrt.policy.file import load
 from hybridrt.policy.mutate import Score, mutate
 from hybridrt.policy.obligation import join
@@ -20,7 +21,7 @@ from hybridrt.policy.prove import Status, Verdict, prove, space_of, widened_by_d
 from hybridrt.policy.recipient import CONTRACTS
 from hybridrt.policy.rules import Effect, Rule
 from hybridrt.policy.space import TooLargeError
-from hybridrt.policy.trial import Trial, as_request, run_tests, widest_day
+from hybridrt.policy.trial import Trial, as_request, as_text, run_tests, widest_day
 from hybridrt.policy.weigh import weigh
 
 # A renewal passes legal, purchasing and two approvers; two months is what that takes.
@@ -112,8 +113,11 @@ def check(
         remark = Remark(error.detail, error.what, error.line, error.column, error.hint, error.file)
         return Check(errors=(remark,), seconds=time.perf_counter() - began)
     day = as_of or widest_day(policy)
+    if out := _out_of_force(policy, day):
+        # Nothing leaves on such a day, so every claim about leaving would be proved.
+        return Check(errors=(out,), warnings=tuple(_dates(policy, today)), seconds=time.perf_counter() - began)
     trials, verdicts = run_tests(policy, day), prove(policy, day)
-    errors = [*_out_of_force(policy, day), *_failed_tests(trials), *_broken_claims(verdicts, policy)]
+    errors = [*_failed_tests(trials), *_broken_claims(verdicts, policy)]
     warnings = [*_dates(policy, today), *_reasons(policy), *_uncovered(policy, covered), *_unexercised(policy)]
     try:
         warnings += _weights(policy, day)
@@ -123,8 +127,8 @@ def check(
         warnings.append(Remark("too_large", "the table is too large to weigh every rule", hint=hint))
     score = None
     try:
-        # What a spoilt policy would show is known only where the whole one shows nothing.
-        score = None if errors else mutate(policy, day)
+        # What a spoilt policy would show is known only where the whole one shows nothing; a file without rules has nothing to spoil.
+        score = None if errors or not _own(policy) else mutate(policy, day)
     except TooLargeError:
         hint = "spoiling each rule would take minutes; check the files it is made of one by one"
         warnings.append(Remark("not_spoilt", "the policy is too large to see whether every deleted rule would be noticed", hint=hint))
@@ -147,12 +151,10 @@ def _at(thing: Any, code: str, message: str, hint: str = "") -> Remark:
     return Remark(code, message, thing.line, thing.column, hint, thing.file)
 
 
-def _out_of_force(policy: Policy, day: date) -> Iterator[Remark]:
-    """Say first when the policy is not in force on the day: then nothing leaves, and every claim about leaving holds."""
+def _out_of_force(policy: Policy, day: date) -> Remark | None:
     reason = policy.closed_reason(day)
-    if reason:
-        hint = "nothing leaves on that day, so tests and claims say nothing about the rules; choose a day on which it is in force"
-        yield Remark("not_in_force", f"on {day} {reason}", hint=hint, file=policy.files[-1])
+    hint = "nothing leaves on that day, so tests and claims say nothing about the rules; choose a day on which it is in force"
+    return Remark("not_in_force", f"on {day} {reason}", hint=hint, file=policy.files[-1]) if reason else None
 
 
 def _failed_tests(trials: Iterable[Trial]) -> list[Remark]:
@@ -259,7 +261,13 @@ def _weights(policy: Policy, day: date) -> Iterator[Remark]:
     for rule in (rule for rule in found.dead if rule in own):
         yield _at(rule, "dead_rule", f"the rule `{rule.id}` never acts: no request or no recipient is left for it", "remove it")
     for rule in (rule for rule in found.shadowed if rule in own):
-        yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` changes nothing: all it says holds without it", "remove it")
+        twin = next((one for one in policy.rules if one is not rule and _says(one) == _says(rule)), None)
+        if twin is None:
+            hint = "remove it, and check again before you remove another"
+            yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` changes nothing: all it says holds without it", hint)
+        elif twin not in own or own.index(twin) < own.index(rule):
+            place = f"in {twin.file} on line {twin.line}" if twin not in own else f"on line {twin.line}"
+            yield _at(rule, "shadowed_rule", f"the rule `{rule.id}` says the same as `{twin.id}` {place}", "keep one of the two")
     for entry in policy.routing:
         if entry.routing.rule in found.dead_routes:
             yield _at(
@@ -273,8 +281,21 @@ def _weights(policy: Policy, day: date) -> Iterator[Remark]:
         message = f"the rules `{one.id}` and `{other.id}` ask for regions nobody can be in at once, for some request"
         yield _at(other, "contradiction", message, "such a request stays on the device; say so with a forbid, or let one of them give way")
     if found.dead_zone is not None:
-        message = f"offline, a request such as {as_request(found.dead_zone)} has nobody to answer it"
-        yield Remark("dead_zone", message, hint="list a recipient of kind `local`", file=policy.files[-1])
+        message = f"offline, a request such as `{as_text(found.dead_zone)}` has nobody to answer it"
+        yield Remark("dead_zone", message, hint=_remedy(policy, found.dead_zone, day), file=policy.files[-1])
+
+
+def _says(rule: Rule) -> tuple[object, ...]:
+    return rule.effect, rule.when, rule.to, rule.must, dict(rule.do)
+
+
+def _remedy(policy: Policy, facts: Facts, day: date) -> str:
+    """Say what would let somebody answer offline: a device, or a rule that leaves it open."""
+    if not any(recipient.is_local for recipient in policy.recipients):
+        return "list a recipient of kind `local`"
+    local = {recipient.id for recipient in policy.recipients if recipient.is_local}
+    closing = sorted({rule for one in policy.decide(facts, day).refusals if one.recipient in local for rule in one.rules})
+    return f"the device is closed by {', '.join(f'`{rule}`' for rule in closing)}: leave such a request open there, or mean it"
 
 
 def _engine(policy: Policy, day: date) -> Iterator[Remark]:
@@ -288,4 +309,4 @@ def _engine(policy: Policy, day: date) -> Iterator[Remark]:
             yield Remark("engine", "three duties join differently in another order", hint=hint)
     facts = widened_by_doubt(policy, day)
     if facts is not None:
-        yield Remark("engine", f"knowing less would let more leave, for a request such as {as_request(facts)}", hint=hint)
+        yield Remark("engine", f"knowing less would let more leave, for a request such as `{as_text(facts)}`", hint=hint)

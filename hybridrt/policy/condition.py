@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from hybridrt.policy.facts import Facts
-from hybridrt.policy.tree import Node
+from hybridrt.policy.tree import Node, clip
 from hybridrt.policy.vocabulary import Field, Vocabulary
 from hybridrt.signals import UNKNOWN
 
@@ -163,11 +163,24 @@ class Reader:
         if depth > MAX_DEPTH:
             node.fail(f"conditions nest deeper than {MAX_DEPTH} levels", hint="split the rule in two", code="too_deep")
         known = (*self.vocabulary.fields, "data", "any", "unless", *skip)
+        self._no_loose_words(node, known)
         pairs = {key: value for key, value in node.mapping(what, known).items() if key not in skip}
         if not pairs and not skip:
             node.fail(f"{what} is empty", hint="write `when: always` where a rule holds for every request")
         parts = tuple(self._entry(key, value, depth) for key, value in pairs.items())
         return parts[0] if len(parts) == 1 else All(parts)
+
+    def _no_loose_words(self, node: Node, known: tuple[str, ...]) -> None:
+        """Refuse `{data: health, child}`, which YAML reads as a second key without a value."""
+        last = ""
+        for key, (place, value) in node.value.items() if isinstance(node.value, dict) else ():
+            if key in known:
+                last = key
+            elif value.value is None and not value.raw and last:
+                first = node.value[last][1]
+                words = f"{first.raw}, {key}" if first.raw else f"..., {key}"
+                hint = f"several words go in brackets: `{last}: [{clip(words)}]`"
+                place.fail(f"`{clip(key)}` stands alone", hint=hint, code="unknown_key")
 
     def _entry(self, key: str, node: Node, depth: int) -> Condition:
         if key == "any":
@@ -205,25 +218,20 @@ class Reader:
         what = f"`{field.name}`"
         if not isinstance(node.value, dict):
             return Is(field.name, self._values(field, node, what))
-        allowed = frozenset(field.values)
-        named_unknown = False
+        # A claim about "none of these" speaks of the unknown too, unless it names it among these; a bound never does.
+        allowed = frozenset((*field.values, UNKNOWN) if self.in_claim else field.values)
         for operator, value in node.mapping(what, ("any_of", "none_of", "at_least", "at_most")).items():
             if operator in {"at_least", "at_most"}:
                 allowed &= self._range(field, operator, value, node.key(operator))
             elif operator == "any_of":
-                chosen = self._values(field, value, what)
-                named_unknown = UNKNOWN in chosen
-                allowed &= chosen
+                allowed &= self._values(field, value, what)
             else:
-                refused = self._values(field, value, what)
-                # A claim about "none of these" speaks of the unknown too, unless it names it among these.
-                named_unknown = self.in_claim and UNKNOWN not in refused and len(node.value) == 1
-                allowed -= refused
+                allowed -= self._values(field, value, what)
         if not node.value:
             node.fail(f"{what} is empty", hint="list the values that are meant")
-        if not allowed and not named_unknown:
+        if not allowed:
             node.fail(f"no value of {what} satisfies all of this", hint="check the bounds")
-        return Is(field.name, allowed | {UNKNOWN} if named_unknown else allowed)
+        return Is(field.name, allowed)
 
     def _values(self, field: Field, node: Node, what: str) -> frozenset[str]:
         chosen = frozenset(words(node, what, (*field.values, UNKNOWN)))

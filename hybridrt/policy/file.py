@@ -24,7 +24,8 @@ from hybridrt.policy.recipient import MAX_RECIPIENTS, Recipient, identifier, rea
 from hybridrt.policy.routing import read_routing
 from hybridrt.policy.rules import Effect, RoutingRule, Rule
 from hybridrt.policy.tree import Node, clip, parse, read_bytes
-from hybridrt.policy.vocabulary import STANDARD, VERSION, Vocabulary, nearest
+from hybridrt.policy.vocabulary import FIELDS, STANDARD, VERSION, Vocabulary, nearest
+from hybridrt.signals import UNKNOWN
 
 MAX_RULES = 500
 MAX_CLAIMS = 200
@@ -51,6 +52,19 @@ EFFECT_KEYS: Mapping[Effect, tuple[tuple[str, ...], tuple[str, ...]]] = MappingP
         Effect.FORBID: (("to",), ()),
         Effect.REQUIRE: (("must",), ("to",)),
         Effect.OBLIGE: (("do",), ()),
+    }
+)
+
+
+_SUCH_AS: Mapping[str, str] = MappingProxyType(
+    {"to": "to: {kind: off_device}", "must": "must: {dpa: current}", "do": "do: {log: decision}"}
+)
+# Words that stand where a label or a purpose can stand, or that would read as something else than a word.
+_RESERVED = frozenset(
+    {
+        *(UNKNOWN, "always", "none", "any", "unless", "data", "labels", "reaches", "true", "false", "null"),
+        *("any_of", "none_of", "unknown_any_of", "at_least", "at_most"),
+        *FIELDS,
     }
 )
 
@@ -196,12 +210,15 @@ def _vocabulary(node: Node | None) -> Vocabulary:
     for key, words in pairs.items():
         entries = words.items(f"`{key}`", MAX_WORDS)
         added[key] = [_new_word(entry, key) for entry in entries]
+        for number, word in enumerate(added[key]):
+            if word in added[key][:number]:
+                entries[number].fail(f"`{word}` is given twice", hint="keep one of the two", code="duplicate_word")
     return STANDARD.wider(added.get("purposes", ()), added.get("labels", ()))
 
 
 def _new_word(node: Node, key: str) -> str:
     word = identifier(node, f"a word of `{key}`")
-    if word in {"unknown", "always", "none", "any", "unless"}:
+    if word in _RESERVED:
         node.fail(f"`{word}` already means something in the language", hint="choose another word")
     known = STANDARD.fields["purpose"].values if key == "purposes" else tuple(STANDARD.labels)
     if word in known:
@@ -262,7 +279,7 @@ def _rule(node: Node, reader: Reader, recipients: Mapping[str, Recipient]) -> Ru
     needed_keys, optional = EFFECT_KEYS[effect]
     for key in needed_keys:
         if key not in pairs:
-            node.fail(f"a rule that says `{effect}` needs `{key}`", code="missing_key", hint="such as `to: {kind: off_device}`")
+            node.fail(f"a rule that says `{effect}` needs `{key}`", code="missing_key", hint=f"such as `{_SUCH_AS[key]}`")
     for key in ("to", "must", "do"):
         if key in pairs and key not in (*needed_keys, *optional):
             node.key(key).fail(f"a rule that says `{effect}` has no `{key}`", hint=f"it takes {', '.join(needed_keys + optional)}")

@@ -315,8 +315,8 @@ def _test() -> dict[str, Any]:
     names = {"type": "array", "items": _name("A recipient.")}
     expected = {
         "may_reach": {**names, "description": "Exactly those who may receive it."},
-        "must_not_reach": {**names, "description": "These may not."},
-        "decided_by": {"type": "array", "items": _name("A rule."), "description": "These rules made the difference, perhaps among others."},
+        "must_not_reach": {**names, "minItems": 1, "description": "These may not."},
+        "decided_by": _list(_name("A rule."), "These rules made the difference, perhaps among others.") | {"minItems": 1},
         "obligations": _ref("expected_duties"),
         "outcome": _word(OUTCOMES, "leaves: somebody off the device may; stays: only the device; refused: nobody."),
     }

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hybridrt.errors import PolicyError
-from hybridrt.policy.vocabulary import nearest
+from hybridrt.policy.vocabulary import meant
 
 # Enough for every list of the shipped vocabulary.
 _SHOWN = 48
@@ -27,9 +27,13 @@ MAX_NESTING = 20
 _INT = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?\Z")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")
+# A number with its unit behind it, as people write it.
+_COUNTED = re.compile(r"([0-9]{1,6})\s*[a-z]{1,8}\Z", re.IGNORECASE)
+# Settings whose text may hold a colon, and then needs quotes.
+_SAID = re.compile(r"[\s{,-]*(because|owner|version|name|ref|legal_entity|cites|approved_by):\s")
 # Characters that make a file read differently for a person and for a parser: line breaks only some tools show, and
 # marks that reorder the text on the screen.
-_DECEPTIVE = re.compile("\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_DECEPTIVE = re.compile("\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ufffe\uffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ class Node:
         if known is not None:
             for key, (place, _) in self.value.items():
                 if key not in known:
-                    near = nearest(key, known)
+                    near = meant(key, known)
                     hint = f"did you mean `{near}`?" if near else f"the keys of {what} are {', '.join(known)}"
                     place.fail(f"`{clip(key)}` is not a key of {what}", hint=hint, code="unknown_key")
         return {key: node for key, (_, node) in self.value.items()}
@@ -89,7 +93,7 @@ class Node:
 
     def _known(self, text: str, what: str, known: tuple[str, ...]) -> str:
         if text not in known:
-            near = nearest(text, known)
+            near = meant(text, known)
             shown = ", ".join(known[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
             hint = f"did you mean `{near}`? Known: {shown}" if near else f"known: {shown}"
             self.fail(f"`{clip(text)}` is not a word of {what}", hint=hint, code="unknown_word")
@@ -98,13 +102,17 @@ class Node:
     def truth(self, what: str) -> bool:
         """Read `true` or `false`."""
         if not isinstance(self.value, bool):
-            self.fail(f"{what} must be `true` or `false`, not {self.shape}")
+            meant_by = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(str(self.value).lower())
+            hint = f"write `{meant_by}`" if meant_by else ""
+            self.fail(f"{what} must be `true` or `false`, not {self.shape}", hint=hint)
         return self.value
 
     def whole(self, what: str, most: int = 1_000_000) -> int:
         """Read a whole number from zero."""
         if isinstance(self.value, bool) or not isinstance(self.value, int) or not 0 <= self.value <= most:
-            self.fail(f"{what} must be a whole number from 0 to {most:,}, not {self.shape}")
+            number = _COUNTED.match(str(self.value))
+            hint = f"write the number alone: {number[1]}" if number else ""
+            self.fail(f"{what} must be a whole number from 0 to {most:,}, not {self.shape}", hint=hint)
         return self.value
 
     def amount(self, what: str) -> float:
@@ -145,7 +153,7 @@ _YAML_HINTS = {
     "mapping values are not allowed in this context": "a setting inside a line goes in braces, as in `when: {data: [health]}`",
     "could not find expected ':'": "write `name: value`, with a space behind the colon",
     "did not find expected ',' or ']'": "a list is `[one, two]`: a comma or one of the brackets is missing",
-    "did not find expected ',' or '}'": "a mapping is `{a: b, c: d}`: a comma or one of the braces is missing",
+    "did not find expected ',' or '}'": "a mapping is `{a: b, c: d}`: a comma or a brace is missing, or text with a colon has no quotes",
     "did not find expected key": "lines that belong together begin in the same column",
     "did not find expected '-' indicator": "the entries of a list begin with `- ` in the same column",
 }
@@ -217,6 +225,14 @@ def _first(pattern: re.Pattern[str], text: str) -> int:
     return found.start() if found else -1
 
 
+def _yaml_hint(problem: str, line: str) -> str:
+    """Say what to do about what the parser did not understand in a line."""
+    said = None if line.rstrip().endswith("}") else _SAID.match(line)
+    if problem.startswith("mapping values are not allowed") and said:
+        return f'text with a colon in it goes in quotes: `{said[1]}: "..."`'
+    return _YAML_HINTS.get(problem, "check the indentation, the brackets and the quotes around here")
+
+
 class _Builder:
     """Turns parser events into nodes with a stack, so that depth costs no recursion."""
 
@@ -244,7 +260,7 @@ class _Builder:
                 line=line,
                 column=column,
                 code="yaml",
-                hint=_YAML_HINTS.get(problem, "check the indentation, the brackets and the quotes around here"),
+                hint=_yaml_hint(problem, text.split("\n")[line - 1] if line <= text.count("\n") + 1 else ""),
             ) from None
         except yaml.YAMLError:
             raise PolicyError("this is not YAML", file=self._file, code="yaml", hint="start from `hybridrt policy init`") from None

@@ -108,3 +108,9 @@ def as_request(facts: Facts) -> dict[str, Any]:
     if facts.unknown:
         request["data_unknown"] = sorted(facts.unknown)
     return request
+
+
+def as_text(facts: Facts) -> str:
+    """Write a request as it stands behind `request:` in a test."""
+    said = (f"{name}: [{', '.join(value)}]" if isinstance(value, list) else f"{name}: {value}" for name, value in as_request(facts).items())
+    return "{" + ", ".join(said) + "}"

@@ -276,6 +276,42 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
+# What people write who know the thing and not the word; the first word that is known where it stands is meant.
+_MEANT: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "eea": ("eu",),
+        "eu": ("eea",),
+        "usa": ("us",),
+        "gb": ("uk",),
+        "allow": ("permit",),
+        "deny": ("forbid",),
+        "block": ("forbid",),
+        "must": ("require",),
+        "if": ("when",),
+        "then": ("do",),
+        "or": ("any",),
+        "not": ("unless", "none_of"),
+        "except": ("unless", "none_of"),
+        "reason": ("because",),
+        "labels": ("data",),
+        "email": ("contact",),
+        "phone": ("contact",),
+        "password": ("credential",),
+        "medical": ("health",),
+    }
+)
+
+
+def meant(word: str, known: Iterable[str]) -> str | None:
+    """Find the known word a person meant: the same in other letters, another name for it, or the nearest spelling."""
+    words = tuple(known)
+    plain = word[:64].strip().lower()
+    for one in (plain, plain.replace("-", "_"), *_MEANT.get(plain, ())):
+        if one in words:
+            return one
+    return nearest(plain, words)
+
+
 def deadline_band(deadline_s: float | None) -> str:
     """Name the band a deadline falls in; none waits as long as it takes."""
     if deadline_s is None or deadline_s * 1000 > NORMAL_MS:
