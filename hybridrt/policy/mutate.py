@@ -15,15 +15,15 @@ from hybridrt.policy.condition import All, Condition, Either, Has, Is, Not
 from hybridrt.policy.diff import is_same
 from hybridrt.policy.obligation import DUTIES, LEAST, MOST, NARROWEST, STRICTEST, UNION
 from hybridrt.policy.policy import Policy
-from hybridrt.policy.prove import Status, prove, space_of
+from hybridrt.policy.prove import Status, asked_of, groups, prove, space_of
 from hybridrt.policy.recipient import FactTest, RecipientTest
 from hybridrt.policy.rules import Effect, Rule
 from hybridrt.policy.space import TooLargeError
 from hybridrt.policy.trial import run_tests
 from hybridrt.policy.vocabulary import REGIONS, Vocabulary
 
-# What may be spent on spoiling a policy, in the units of `Space.work`: about half a minute of one core.
-MAX_WORK = 1 << 38
+# What may be spent on spoiling a policy, in the units of `Space.work`: some seconds of one core.
+MAX_WORK = 1 << 37
 # What making and grouping one spoilt policy costs in these units, for each of its rules and recipients: some microseconds.
 WORK_PER_PAIR = 1 << 16
 
@@ -71,12 +71,13 @@ def mutate(policy: Policy, today: date) -> Score:
         TooLargeError: to prove the claims again for each rule would take too long.
     """
     own = [rule for rule in policy.rules if rule.file == policy.files[-1]]
-    work = space_of(policy).work + WORK_PER_PAIR * len(policy.rules) * len(policy.recipients)
+    work = space_of(policy).work(asked_of(groups(policy, today))) + WORK_PER_PAIR * len(policy.rules) * len(policy.recipients)
     if work * len(own) > MAX_WORK:
         raise TooLargeError
     changes = [Change(rule.id, "deleted", is_deletion=True, was_noticed=_is_noticed(_spoilt(policy, rule, None), today)) for rule in own]
     weaker_rules = [(rule, what, weaker) for rule in own for what, weaker in weaken(rule, policy.vocabulary)]
-    if work * len(weaker_rules) <= MAX_WORK:
+    # Each is compared with the policy as it is before it is tried: two more tables.
+    if work * (len(own) + 3 * len(weaker_rules)) <= MAX_WORK:
         for rule, what, weaker in weaker_rules:
             spoilt = _spoilt(policy, rule, weaker)
             # A change after which every class is decided as before cannot be noticed, and need not be.

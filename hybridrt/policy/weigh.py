@@ -1,12 +1,12 @@
 """What each rule is worth: rules that never act, rules that others already say, requests nobody can serve.
 
-A fact nobody has stated, such as a contract still to be signed, is taken as open: a rule that would act once it is stated
-is not dead.
+Facts come and go: a contract is signed, ends, or is not renewed. So a rule that would act if a fact were stated, or no
+longer were, is not dead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import combinations, product
@@ -15,12 +15,14 @@ from typing import Any
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.obligation import DUTIES, LEAST, MOST, NARROWEST, STRICTEST, UNION
 from hybridrt.policy.policy import Policy
-from hybridrt.policy.prove import Group, groups, space_of
+from hybridrt.policy.prove import Group, asked_of, groups, space_of
 from hybridrt.policy.recipient import Contract, Recipient
 from hybridrt.policy.rules import Effect, Rule
-from hybridrt.policy.space import Slice, Space
+from hybridrt.policy.space import Slice, Space, TooLargeError
 from hybridrt.policy.vocabulary import REGIONS
 
+# A recipient is compared with a rule in about a microsecond.
+MAX_COMPARED = 3_000_000
 _SIGNED = Contract("to be signed")
 
 
@@ -45,7 +47,10 @@ def weigh(policy: Policy, today: date) -> Weight:
     """
     space = space_of(policy)
     stated = groups(policy, today)
-    open_to = groups(policy, today, [variant for one in policy.recipients for variant in _variants(one, policy.rules)])
+    variants = [variant for one in policy.recipients for variant in _variants(one, policy.rules)]
+    if len(variants) * len(policy.rules) > MAX_COMPARED:
+        raise TooLargeError
+    open_to = groups(policy, today, variants)
     owed = _owed(policy.rules)
     acting = {rule.id for group in open_to for rule in (*group.permits, *group.stops)} | {r.id for rules in owed.values() for r in rules}
     fires: set[str] = set()
@@ -55,7 +60,7 @@ def weigh(policy: Policy, today: date) -> Weight:
     zone: Facts | None = None
     rivals = _rivals(policy.rules)
     contradictions: dict[tuple[str, str], tuple[Rule, Rule]] = {}
-    for table in space.slices():
+    for table in space.slices(_asked(policy, stated, open_to, owed, rivals)):
         fires |= {rule.id for rule in policy.rules if _fires(rule, table)}
         for group in open_to:
             needed |= _needed(group, table)
@@ -81,6 +86,17 @@ def weigh(policy: Policy, today: date) -> Weight:
         dead_zone=zone,
         contradictions=tuple(contradictions.values()),
     )
+
+
+def _asked(
+    policy: Policy,
+    stated: Sequence[Group],
+    open_to: Sequence[Group],
+    owed: Mapping[Hashable, Sequence[Rule]],
+    rivals: Sequence[object],
+) -> int:
+    """Count what is asked of each class; to find out who is needed each set is looked at twice."""
+    return asked_of(stated) + 2 * (asked_of(open_to) + sum(map(len, owed.values()))) + len(policy.rules) + len(rivals)
 
 
 def _rivals(rules: Iterable[Rule]) -> list[tuple[Rule, Rule]]:
@@ -177,19 +193,23 @@ def duty_steps(name: str, value: Any, said: Iterable[Any]) -> frozenset[Hashable
 
 
 def _variants(recipient: Recipient, rules: Iterable[Rule]) -> Iterator[Recipient]:
-    """Fill in what nobody stated about a recipient, in every way that could matter to a rule."""
+    """Fill in what nobody stated about a recipient, and take back what was, in every way that could matter to a rule."""
     if recipient.is_local:
         yield recipient
         return
     tests = [test for rule in rules for test in (rule.to, rule.must) if test is not None]
     regions = {value for test in tests for fact in test.tests if fact.fact == "region" for value in fact.values}
     regions |= {region for rule in rules for region in rule.do.get("require_region", ())}
+    asked = {fact.fact for test in tests for fact in test.tests}
+    asked |= {"region"} if regions else set()
+    asked |= {"retention_days"} if any("require_zero_retention" in rule.do for rule in rules) else set()
     fills: dict[str, list[Any]] = {
-        "dpa": [None, _SIGNED] if recipient.dpa is None else [recipient.dpa],
-        "baa": [None, _SIGNED] if recipient.baa is None else [recipient.baa],
-        "retention_days": [None, 0] if recipient.retention_days is None else [recipient.retention_days],
-        "trains_on_data": [None, False] if recipient.trains_on_data is None else [recipient.trains_on_data],
-        "region": [None, *sorted(map(str, regions))] if recipient.region is None else [recipient.region],
+        "dpa": [None, _SIGNED] if recipient.dpa is None else [recipient.dpa, None],
+        "baa": [None, _SIGNED] if recipient.baa is None else [recipient.baa, None],
+        "retention_days": [None, 0] if recipient.retention_days is None else [recipient.retention_days, None],
+        "trains_on_data": [None, False] if recipient.trains_on_data is None else [recipient.trains_on_data, None],
+        "region": [None, *sorted(map(str, regions))] if recipient.region is None else [recipient.region, None],
     }
+    fills = {name: values for name, values in fills.items() if name in asked}
     for values in product(*fills.values()):
         yield replace(recipient, **dict(zip(fills, values, strict=True)))
