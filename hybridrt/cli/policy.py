@@ -154,7 +154,7 @@ def _say_survivors(score: Score) -> None:
 @_AS_JSON
 @_loudly
 def decide(names: tuple[str, ...], *, file: str | None, as_of: date | None, as_json: bool) -> None:
-    """Decide REQUESTS (lines of JSON, by default from the input) under FILE. Nothing is sent."""
+    """Decide REQUESTS (lines of JSON, or as tests have them; by default from the input) under FILE. Nothing is sent."""
     given = list(names) if file is not None else list(names[1:])
     file = file if file is not None or not names else names[0]
     if file is None or len(given) > 1:
@@ -168,6 +168,7 @@ def _decide(file: str, requests: Any, as_of: date | None, *, as_json: bool) -> b
     from hybridrt.policy import load
     from hybridrt.policy.corpus import as_line, read_rows
     from hybridrt.policy.explain import say_duties
+    from hybridrt.policy.tree import clip
 
     loaded = load(file)
     day = as_of or _today()
@@ -186,7 +187,7 @@ def _decide(file: str, requests: Any, as_of: date | None, *, as_json: bool) -> b
             click.echo(json.dumps(line))
             continue
         duties = say_duties(ruling.obligations)
-        click.echo(f"{row.id}: may reach {', '.join(line['may_reach']) or 'nobody'}")
+        click.echo(f"{clip(str(row.id))}: may reach {', '.join(line['may_reach']) or 'nobody'}")
         click.echo(f"    decided by {', '.join(line['decided_by']) or 'no rule'}; owes {duties or 'nothing'}")
     return is_right
 
@@ -235,7 +236,9 @@ def _say_comparison(result: Comparison, *, is_compared: bool) -> None:
 
 
 def _some(names: list[str | int]) -> str:
-    return ", ".join(map(str, names[:8])) + (", ..." if len(names) > 8 else "")
+    from hybridrt.policy.tree import clip
+
+    return ", ".join(clip(str(name)) for name in names[:8]) + (", ..." if len(names) > 8 else "")
 
 
 @policy.command()
@@ -286,7 +289,7 @@ def _say_difference(found: Difference) -> None:
 @_AS_JSON
 @_loudly
 def explain(file: str, request_json: str, *, as_of: date | None, as_json: bool) -> None:
-    """Explain the decision about REQUEST, such as '{"sensitivity": "special", "data": ["health"]}'."""
+    """Explain the decision about REQUEST, in JSON or as a test has it, such as '{sensitivity: special, data: [health]}'."""
     from hybridrt.policy import load
     from hybridrt.policy.corpus import read_one
     from hybridrt.policy.explain import explain as explain_request

@@ -11,14 +11,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
+from typing import IO, Any
 
 from hybridrt.errors import PolicyError
 from hybridrt.policy.case import read_request
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.policy import Policy
 from hybridrt.policy.ruling import Ruling
-from hybridrt.policy.tree import Node
+from hybridrt.policy.tree import MAX_NESTING, Node, clip, parse
 from hybridrt.policy.trial import outcome_of, plain
 from hybridrt.policy.vocabulary import Vocabulary
 from hybridrt.signals import UNKNOWN
@@ -37,9 +37,9 @@ class Row:
     facts: Facts
 
 
-def read_rows(lines: Iterable[str], vocabulary: Vocabulary, file: str) -> Iterator[Row | PolicyError]:
+def read_rows(lines: IO[str], vocabulary: Vocabulary, file: str) -> Iterator[Row | PolicyError]:
     """Read lines one by one; a wrong line is handed on as its error, so that the others are still decided."""
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(_bounded(lines), 1):
         if not line.strip():
             continue
         try:
@@ -48,13 +48,18 @@ def read_rows(lines: Iterable[str], vocabulary: Vocabulary, file: str) -> Iterat
             yield error
 
 
+def _bounded(lines: IO[str]) -> Iterator[str]:
+    """Read lines, and of a line that is too long no more than shows that it is."""
+    while line := lines.readline(MAX_LINE + 1):
+        yield line
+        while len(line) > MAX_LINE and not line.endswith("\n"):
+            line = lines.readline(MAX_LINE + 1)
+
+
 def _row(line: str, vocabulary: Vocabulary, file: str, number: int) -> Row:
     if len(line) > MAX_LINE:
         raise PolicyError(f"the line is longer than {MAX_LINE:,} characters", file=file, line=number, code="too_large")
-    try:
-        value = json.loads(line)
-    except (ValueError, RecursionError):
-        raise PolicyError("the line is not JSON", file=file, line=number, code="json", hint='such as {"sensitivity": "public"}') from None
+    value = _value(line, file, number)
     if not isinstance(value, dict):
         raise PolicyError("the line is not a JSON object", file=file, line=number, code="json", hint='such as {"id": 1, "data": ["phi"]}')
     request = value.get("request", value)
@@ -63,33 +68,85 @@ def _row(line: str, vocabulary: Vocabulary, file: str, number: int) -> Row:
         raise PolicyError("the line holds a text and no labels", file=file, line=number, code="unclassified", hint=hint)
     name = value.get("id", number)
     known = name if isinstance(name, str | int) else number
-    return Row(known, read_request(_node(_flat(request) if isinstance(request, dict) else request, file, number), vocabulary))
+    place = Node(file, number, 1, None)
+    return Row(known, read_request(_node(_flat(request, place) if isinstance(request, dict) else request, place), vocabulary))
 
 
-def _flat(request: Mapping[str, Any]) -> dict[str, Any]:
+class _TwiceError(Exception):
+    """A key stands twice in one object, so nobody knows which value is meant."""
+
+
+def _value(line: str, file: str, number: int) -> Any:
+    """Read a line of JSON, or of YAML as a test has its request."""
+    try:
+        return json.loads(line, object_pairs_hook=_once)
+    except _TwiceError as error:
+        what = f"`{clip(str(error))}` is given twice"
+        raise PolicyError(what, file=file, line=number, code="duplicate_key", hint="keep one of the two") from None
+    except RecursionError:
+        raise _too_deep(file, number) from None
+    except ValueError:
+        pass
+    try:
+        return _plain(parse(line.encode("utf-8", "replace"), file))
+    except PolicyError as error:
+        if error.detail in {"duplicate_key", "too_deep"}:
+            raise PolicyError(error.what, file=file, line=number, code=error.detail, hint=error.hint) from None
+    hint = 'such as {"sensitivity": "public"}, or a request as a test has it'
+    raise PolicyError("the line is not JSON", file=file, line=number, code="json", hint=hint)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise _TwiceError(key)
+        found[key] = value
+    return found
+
+
+def _plain(node: Node) -> Any:
+    """Take the values out of a tree; its depth is bounded already."""
+    if isinstance(node.value, dict):
+        return {key: _plain(inner) for key, (_, inner) in node.value.items()}
+    return [_plain(inner) for inner in node.value] if isinstance(node.value, list) else node.value
+
+
+def _too_deep(file: str, number: int) -> PolicyError:
+    hint = "a request is one object with lists of labels"
+    return PolicyError(f"nested deeper than {MAX_NESTING} levels", file=file, line=number, code="too_deep", hint=hint)
+
+
+def _flat(request: Mapping[str, Any], place: Node) -> dict[str, Any]:
     """Write the row of a classifier as a request: labels in two lists, complexity as its band."""
     flat = {key: value for key, value in request.items() if key not in _BESIDE}
     if isinstance(flat.get("complexity"), dict):
         flat["complexity"] = flat["complexity"].get("band", UNKNOWN)
     if isinstance(flat.get("data"), dict):
+        if "data_unknown" in flat:
+            place.fail("`data` and `data_unknown` both say what is unknown", hint="leave one of them out", code="duplicate_key")
         labels = flat["data"]
         flat["data"] = [label for label, presence in labels.items() if presence == "present"]
         # Anything but a clear answer counts as none.
-        flat["data_unknown"] = [label for label, presence in labels.items() if presence not in {"present", "absent"}]
+        flat["data_unknown"] = [label for label, presence in labels.items() if presence not in ("present", "absent")]
     return flat
 
 
-def _node(value: Any, file: str, line: int) -> Node:
+def _node(value: Any, place: Node, depth: int = 0) -> Node:
     """Put a JSON value into the form a policy file is read in, so that both say what is wrong in the same words."""
-    raw = value if isinstance(value, str) else json.dumps(value)[:80]
+    file, line = place.file, place.line
+    if depth > MAX_NESTING:
+        raise _too_deep(file, line)
     if isinstance(value, dict):
-        pairs = {key: (Node(file, line, 1, key, key), _node(inner, file, line)) for key, inner in value.items()}
-        return Node(file, line, 1, pairs, raw)
-    return Node(file, line, 1, [_node(inner, file, line) for inner in value] if isinstance(value, list) else value, raw)
+        pairs = {key: (Node(file, line, 1, key, key), _node(inner, place, depth + 1)) for key, inner in value.items()}
+        return Node(file, line, 1, pairs)
+    if isinstance(value, list):
+        return Node(file, line, 1, [_node(inner, place, depth + 1) for inner in value])
+    return Node(file, line, 1, value, value if isinstance(value, str) else json.dumps(value)[:80])
 
 
 def read_one(text: str, vocabulary: Vocabulary) -> Facts:
-    """Read one request from JSON.
+    """Read one request from JSON, or from YAML as a test has it.
 
     Raises:
         PolicyError: it is not one.

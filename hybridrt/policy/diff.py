@@ -6,20 +6,19 @@ within the change. So a page suffices, however many classes changed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from hybridrt.policy.obligation import DUTIES, NARROWEST, UNION, join
+from hybridrt.policy.obligation import DUTIES, LEAST, MOST, NARROWEST, STRICTEST, UNION, join
 from hybridrt.policy.policy import Policy
-from hybridrt.policy.prove import groups
+from hybridrt.policy.prove import asked_of, groups
 from hybridrt.policy.recipient import Recipient
-from hybridrt.policy.rules import Effect, Rule
+from hybridrt.policy.rules import Rule
 from hybridrt.policy.space import ABSENT, MIXED, PRESENT, Slice, Space, Variable
 from hybridrt.policy.trial import widest_day
 from hybridrt.policy.vocabulary import REGIONS
-from hybridrt.policy.weigh import duty_steps
 from hybridrt.signals import UNKNOWN
 
 # More sentences than this nobody reads; the rest is counted.
@@ -109,7 +108,7 @@ def diff(old: Policy, new: Policy, as_of: date | None = None) -> Difference:
     owed = _Owed(old), _Owed(new)
     wider, narrower, duties = _Boxes(space), _Boxes(space), _Boxes(space)
     unchanged = 0
-    for table in space.slices():
+    for table in space.slices(_asked((before, after), owed)):
         changed = 0
         then, now = before.allowed(table), after.allowed(table)
         for name in sorted(then.keys() | now.keys()):
@@ -147,13 +146,18 @@ def is_same(old: Policy, new: Policy, day: date) -> bool:
     """Do two policies decide every class alike: the same reach and the same duties?"""
     space = Space(old.vocabulary, [rule.when for rule in (*old.rules, *new.rules)])
     sides = _Side.of(old, day, new), _Side.of(new, day, old)
-    steps = _duty_names(old, new)
-    for table in space.slices():
+    owed = _Owed(old), _Owed(new)
+    for table in space.slices(_asked(sides, owed)):
         if sides[0].allowed(table) != sides[1].allowed(table):
             return False
-        if any(len({_union(table.sets(rule.when)[1] for rule in side) for side in rules}) > 1 for rules in steps.values()):
+        if any(classes for duty in DUTIES for classes, _ in _duty_changes(duty, table, owed)):
             return False
     return True
+
+
+def _asked(sides: Iterable[_Side], owed: Iterable[_Owed]) -> int:
+    """Count what is asked of each class to compare two policies."""
+    return sum(side.asked for side in sides) + sum(one.asked for one in owed)
 
 
 # --- who is reached, and on which days ----------------------------------------------------------------------------------
@@ -164,6 +168,8 @@ class _Side:
 
     def __init__(self, policy: Policy, day: date, names: Mapping[str, str]) -> None:
         self._groups = groups(policy, day)
+        # What is asked of each class; each recipient is then compared with itself on the other side.
+        self.asked = asked_of(self._groups) + 4 * len(policy.recipients)
         self._names = names
         self._policy = policy
         self.local = frozenset(names[one.id] for one in policy.recipients if one.is_local)
@@ -249,7 +255,10 @@ class _Owed:
     """What one policy owes, duty by duty."""
 
     def __init__(self, policy: Policy) -> None:
-        self._rules = {name: [rule for rule in policy.rules if name in rule.do] for name in DUTIES}
+        self._rules = {name: sorted((rule for rule in policy.rules if name in rule.do), key=_strictness(name)) for name in DUTIES}
+        words = {NARROWEST: MAX_VALUES, UNION: len(policy.vocabulary.labels)}
+        # Each rule is taken once, or once for each word or part there may be.
+        self.asked = sum(2 * len(rules) * words.get(DUTIES[name].join, 1) for name, rules in self._rules.items())
 
     def knows(self, name: str) -> bool:
         """Does any rule speak of a duty?"""
@@ -257,13 +266,25 @@ class _Owed:
 
     def by_value(self, name: str, table: Slice) -> dict[Any, int] | None:
         """Part the classes by how much of a duty they owe; nothing where there are too many parts to list."""
+        if DUTIES[name].join == NARROWEST:
+            return self._by_regions(name, table)
+        parts: dict[Any, int] = {}
+        left = table.space.every
+        # The strictest comes first, and whoever owes it owes nothing less of it.
+        for rule in self._rules[name]:
+            if owing := left & table.sets(rule.when)[1]:
+                parts[rule.do[name]] = parts.get(rule.do[name], 0) | owing
+                left &= ~owing
+        return {**parts, None: left} if left else parts
+
+    def _by_regions(self, name: str, table: Slice) -> dict[Any, int] | None:
         parts: dict[Any, int] = {None: table.space.every}
         for rule in self._rules[name]:
             acts = table.sets(rule.when)[1]
             found: dict[Any, int] = {}
             for value, classes in parts.items():
-                stricter = rule.do[name] if value is None else join({name: value}, {name: rule.do[name]})[name]
-                for one, inside in ((value, classes & ~acts), (stricter, classes & acts)):
+                narrower = rule.do[name] if value is None else value & rule.do[name]
+                for one, inside in ((value, classes & ~acts), (narrower, classes & acts)):
                     if inside:
                         found[one] = found.get(one, 0) | inside
             if len(found) > MAX_VALUES:
@@ -280,6 +301,25 @@ class _Owed:
             for word in words:
                 found[word] = found.get(word, 0) | acts
         return found
+
+
+def _strictness(name: str) -> Callable[[Rule], float]:
+    """Order rules by what they ask of a duty, the strictest first; sets have no such order."""
+    duty = DUTIES[name]
+
+    def place(rule: Rule) -> float:
+        value = rule.do[name]
+        match duty.join:
+            case x if x == LEAST:
+                return float(value)
+            case x if x == MOST:
+                return -float(value)
+            case x if x == STRICTEST:
+                return -float(duty.words.index(value))
+            case _:
+                return 0.0
+
+    return place
 
 
 def _duty_changes(name: str, table: Slice, owed: tuple[_Owed, _Owed]) -> Iterator[tuple[int, _Step]]:
@@ -338,23 +378,6 @@ def _value(value: Any) -> str:
     if isinstance(value, frozenset):
         return ", ".join(sorted(value)) or "nowhere"
     return f"{value:.2f}" if isinstance(value, float) and value == round(value, 2) else str(value)
-
-
-def _duty_names(old: Policy, new: Policy) -> dict[tuple[str, Any], tuple[list[Rule], list[Rule]]]:
-    """List every step of every duty that either policy knows, with the rules on each side that imply it."""
-    oblige = [[rule for rule in policy.rules if rule.effect is Effect.OBLIGE] for policy in (old, new)]
-    said: dict[str, set[Any]] = {}
-    for rule in (*oblige[0], *oblige[1]):
-        for name, value in rule.do.items():
-            said.setdefault(name, set()).add(value)
-    steps: dict[tuple[str, Any], tuple[list[Rule], list[Rule]]] = {}
-    for side, rules in enumerate(oblige):
-        for rule in rules:
-            for name, value in rule.do.items():
-                for step in duty_steps(name, value, said[name]):
-                    if step != "":
-                        steps.setdefault((name, step), ([], []))[side].append(rule)
-    return steps
 
 
 def _union(sets: Iterable[int]) -> int:

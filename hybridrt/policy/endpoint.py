@@ -17,12 +17,21 @@ _LABEL = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)\Z")
 _NUMERIC = re.compile(r"(0x[0-9a-f]*|[0-9]+)\Z")
 _PATH = re.compile(r"[A-Za-z0-9._~/:@+=,-]*\Z")
 _LOCAL_ENDINGS = (".local", ".lan", ".internal", ".localhost", ".localdomain", ".home.arpa", ".intranet", ".corp", ".home")
-# Where clouds answer their own machines with credentials, outside the ranges that are refused anyway.
+# Where clouds answer their own machines with credentials, outside the ranges that are refused anyway: AWS (also its DNS and
+# container addresses), Google, Alibaba, Oracle, Azure.
 _METADATA = frozenset(
-    ipaddress.ip_address(one) for one in ("169.254.169.254", "100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254")
+    ipaddress.ip_address(one)
+    for one in (
+        *("169.254.169.254", "fd00:ec2::254", "fd00:ec2::23", "fd00:ec2::253", "fd20:ce::254"),
+        *("100.100.100.200", "192.0.0.192", "168.63.129.16"),
+    )
 )
-_METADATA_NAMES = frozenset({"metadata", "instance-data", "metadata.google.internal", "metadata.goog"})
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# The names of those, wherever a search domain would complete them.
+_METADATA_NAMES = frozenset({"metadata", "instance-data", "metadata.goog", "metadata.tencentyun.com", "metadata.platformequinix.com"})
+_METADATA_STARTS = ("metadata.google.", "metadata.azure.", "instance-data.")
+_LOOPBACK_NAMES = frozenset({"localhost", "ip6-localhost", "ip6-loopback", "loopback"})
+_LOOPBACK_ENDINGS = (".localhost", ".localdomain")
+_NAT64 = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
 
 
 def fault(url: str, kind: str) -> tuple[str, str] | None:
@@ -34,14 +43,18 @@ def fault(url: str, kind: str) -> tuple[str, str] | None:
         host, port = parts.hostname, parts.port
     except ValueError:
         return "the endpoint is not an address", "write it as https://host/path"
-    if parts.scheme not in {"http", "https"} or not host or not url.startswith((f"{parts.scheme}://",)):
+    if parts.scheme not in {"http", "https"} or not host or parts.netloc.startswith(":") or not url.startswith((f"{parts.scheme}://",)):
         return "the endpoint is not an address", "write it as https://host/path"
+    if "%" in parts.netloc:
+        return "the host of the endpoint has a zone or an escaped character", "an address that needs a zone is link-local: use another"
     if "@" in parts.netloc:
         return "the endpoint carries credentials", "keys belong in the application file, as `env:NAME`"
     if "?" in url or "#" in url or not _PATH.match(parts.path) or ".." in parts.path.split("/"):
         return "the endpoint has more than a host and a plain path", "queries and keys belong in the application file"
     if port == 0 or parts.netloc.endswith(":"):
         return "the port of the endpoint is missing", "leave the colon out, or write a port from 1 to 65535"
+    if port is not None and not parts.netloc.endswith(f":{port}"):
+        return "the port of the endpoint is not in its plain spelling", f"write it as `{port}`"
     return _of_host(host, parts.netloc, kind, is_plain=parts.scheme == "http")
 
 
@@ -49,13 +62,14 @@ def _of_host(host: str, netloc: str, kind: str, *, is_plain: bool) -> tuple[str,
     if host != _written(netloc) or host.endswith("."):
         return "the host of the endpoint is not in its plain spelling", f"write it as `{host.rstrip('.')}`"
     address = _address(host)
-    if address is None and (":" in host or _NUMERIC.match(host.rsplit(".", 1)[-1])):
+    if address is None and (netloc.startswith("[") or ":" in host or _NUMERIC.match(host.rsplit(".", 1)[-1])):
         return "the host of the endpoint is a number in disguise", "write an address as four decimal numbers, or a name"
     if address is None and (len(host) > 253 or not all(_LABEL.match(part) for part in host.split("."))):
         return "the host of the endpoint is not a name", "letters, digits, hyphens and dots"
-    if host in _METADATA_NAMES or (address is not None and _is_never(address)):
+    if _is_metadata(host) or (address is not None and _is_never(address)):
         return "the endpoint is a link-local, metadata or otherwise special address", "no policy may send a request there"
     is_near = _is_near(host, address)
+    is_loopback = _is_loopback(host, address)
     if kind == "near_edge":
         if not is_near:
             return "a `near_edge` recipient stands on this machine or its network", "a public host is `cloud` or `private_cloud`"
@@ -64,7 +78,6 @@ def _of_host(host: str, netloc: str, kind: str, *, is_plain: bool) -> tuple[str,
         return None
     if is_plain:
         return f"a `{kind}` recipient must be reached by https", "write https://"
-    is_loopback = host == "localhost" or host.endswith(".localhost") or (address is not None and _unwrapped(address).is_loopback)
     if is_loopback or (kind == "cloud" and is_near):
         return f"a `{kind}` recipient cannot stand on this machine or a private network", "a server of your own network is `near_edge`"
     return None
@@ -90,7 +103,7 @@ def _unwrapped(address: Address) -> Address:
     if isinstance(address, ipaddress.IPv4Address):
         return address
     inner = address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)
-    if inner is None and (address in _NAT64 or int(address) >> 32 == 0):
+    if inner is None and (any(address in network for network in _NAT64) or int(address) >> 32 == 0):
         return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF) if int(address) > 1 else address
     return inner or address
 
@@ -103,7 +116,17 @@ def _is_never(address: Address) -> bool:
     return inner in _METADATA or is_wrapped or is_special
 
 
+def _is_metadata(host: str) -> bool:
+    return host in _METADATA_NAMES or host.startswith(_METADATA_STARTS)
+
+
+def _is_loopback(host: str, address: Address | None) -> bool:
+    if address is None:
+        return host in _LOOPBACK_NAMES or host.endswith(_LOOPBACK_ENDINGS)
+    return _unwrapped(address).is_loopback
+
+
 def _is_near(host: str, address: Address | None) -> bool:
     if address is None:
-        return host == "localhost" or "." not in host or host.endswith(_LOCAL_ENDINGS)
+        return "." not in host or host.endswith(_LOCAL_ENDINGS)
     return not address.is_global

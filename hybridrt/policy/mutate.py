@@ -15,17 +15,28 @@ from hybridrt.policy.condition import All, Condition, Either, Has, Is, Not
 from hybridrt.policy.diff import is_same
 from hybridrt.policy.obligation import DUTIES, LEAST, MOST, NARROWEST, STRICTEST, UNION
 from hybridrt.policy.policy import Policy
-from hybridrt.policy.prove import Status, prove, space_of
-from hybridrt.policy.recipient import FactTest, RecipientTest
+from hybridrt.policy.prove import Status, asked_of, groups, prove, space_of
+from hybridrt.policy.recipient import CONTRACTS, FactTest, RecipientTest
 from hybridrt.policy.rules import Effect, Rule
 from hybridrt.policy.space import TooLargeError
 from hybridrt.policy.trial import run_tests
-from hybridrt.policy.vocabulary import REGIONS, Vocabulary
+from hybridrt.policy.vocabulary import KINDS, REGIONS, Vocabulary
 
-# What may be spent on spoiling a policy, in the units of `Space.work`: about half a minute of one core.
-MAX_WORK = 1 << 38
+# What may be spent on spoiling a policy, in the units of `Space.work`: some seconds of one core.
+MAX_WORK = 1 << 37
 # What making and grouping one spoilt policy costs in these units, for each of its rules and recipients: some microseconds.
 WORK_PER_PAIR = 1 << 16
+# How much longer a recipient may keep what it is sent in a spoilt policy: a month, which is what most vendors state.
+MORE_DAYS = 30
+# What may be added to what is asked of a recipient. The device is never added: it needs no permit and no rule binds it.
+_VALUES: Mapping[str, tuple[object, ...]] = MappingProxyType(
+    {
+        "kind": tuple(kind for kind in KINDS if kind != "local"),
+        "region": REGIONS,
+        "trains_on_data": (False, True),
+        **dict.fromkeys(CONTRACTS, ("current", "none")),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +82,13 @@ def mutate(policy: Policy, today: date) -> Score:
         TooLargeError: to prove the claims again for each rule would take too long.
     """
     own = [rule for rule in policy.rules if rule.file == policy.files[-1]]
-    work = space_of(policy).work + WORK_PER_PAIR * len(policy.rules) * len(policy.recipients)
+    work = space_of(policy).work(asked_of(groups(policy, today))) + WORK_PER_PAIR * len(policy.rules) * len(policy.recipients)
     if work * len(own) > MAX_WORK:
         raise TooLargeError
     changes = [Change(rule.id, "deleted", is_deletion=True, was_noticed=_is_noticed(_spoilt(policy, rule, None), today)) for rule in own]
     weaker_rules = [(rule, what, weaker) for rule in own for what, weaker in weaken(rule, policy.vocabulary)]
-    if work * len(weaker_rules) <= MAX_WORK:
+    # Each is compared with the policy as it is before it is tried: two more tables.
+    if work * (len(own) + 3 * len(weaker_rules)) <= MAX_WORK:
         for rule, what, weaker in weaker_rules:
             spoilt = _spoilt(policy, rule, weaker)
             # A change after which every class is decided as before cannot be noticed, and need not be.
@@ -143,19 +155,39 @@ def _shifted(condition: Condition, vocabulary: Vocabulary, *, is_wider: bool) ->
 
 
 def _shifted_test(test: RecipientTest, *, is_wider: bool) -> Iterator[tuple[str, RecipientTest]]:
+    """Let a test of recipients hold for a few more, or for a few less."""
     for index, one in enumerate(test.tests):
         rest = (*test.tests[:index], *test.tests[index + 1 :])
-        if is_wider:
-            if rest and one.fact != "kind":
-                yield f"{one.fact} dropped", RecipientTest(rest)
-            if one.at_most is not None:
-                yield f"{one.fact} looser", RecipientTest((*rest, replace(one, at_most=one.at_most + 30)))
-        elif len(one.values) > 1:
-            for value in sorted(one.values, key=str):
-                yield (
-                    f"{one.fact} without {value}",
-                    RecipientTest((*rest, FactTest(one.fact, one.values - {value}, is_negated=one.is_negated))),
-                )
+        if is_wider and rest and one.fact != "kind":
+            yield f"{one.fact} dropped", RecipientTest(rest)
+        # What is refused grows as what is meant shrinks.
+        for what, shifted in _shifted_fact(one, is_wider=is_wider is not one.is_negated):
+            yield f"{one.fact} {what}", RecipientTest((*test.tests[:index], shifted, *test.tests[index + 1 :]))
+
+
+def _shifted_fact(one: FactTest, *, is_wider: bool) -> Iterator[tuple[str, FactTest]]:
+    """Let the values of one fact be a few more, or a few less."""
+    further = MORE_DAYS if is_wider else -MORE_DAYS
+    if one.at_most is not None and one.at_most + further >= (one.at_least or 0):
+        yield f"at most {one.at_most + further}", replace(one, at_most=one.at_most + further)
+    if one.at_least is not None:
+        least = max(0, one.at_least - further)
+        if least != one.at_least and (one.at_most is None or least <= one.at_most):
+            yield f"at least {least}", replace(one, at_least=least)
+    if is_wider:
+        more: tuple[object, ...] = _VALUES.get(one.fact, ())
+        if one.fact == "retention_days" and one.values:
+            more = (max(value for value in one.values if isinstance(value, int)) + MORE_DAYS,)
+        for value in more if one.values else ():
+            if value not in one.values:
+                yield f"also {_word(value)}", replace(one, values=one.values | {value})
+    elif len(one.values) > 1:
+        for value in sorted(one.values, key=str):
+            yield f"without {_word(value)}", replace(one, values=one.values - {value})
+
+
+def _word(value: object) -> str:
+    return str(value).lower()
 
 
 def _weaker_duties(do: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

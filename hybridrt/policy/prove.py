@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -12,11 +12,13 @@ from hybridrt.policy.facts import Facts
 from hybridrt.policy.policy import Claim, Policy
 from hybridrt.policy.recipient import Recipient
 from hybridrt.policy.rules import Rule
-from hybridrt.policy.space import Slice, Space, TooLargeError
+from hybridrt.policy.space import MAX_CLASSES, Slice, Space
 from hybridrt.signals import UNKNOWN
 
 # A contract that everybody has signed, for example.
 EXCLUDED = "as their facts stand, no recipient is one that it speaks of"
+# What the claims of a policy may cost together: in the units of `Space.work`, some three seconds.
+MAX_PROVED = 1 << 37
 
 
 class Status(StrEnum):
@@ -84,6 +86,11 @@ def groups(policy: Policy, today: date, recipients: Iterable[Recipient] | None =
     return tuple(Group(tuple(members), permits, stops) for members, permits, stops in found.values())
 
 
+def asked_of(every: Iterable[Group]) -> int:
+    """Count what is asked of each class to say which groups it may reach."""
+    return sum(1 + len(group.permits) + len(group.stops) for group in every)
+
+
 def space_of(policy: Policy) -> Space:
     """Make the table of a policy and its claims."""
     return Space(policy.vocabulary, [*(rule.when for rule in policy.rules), *(claim.when for claim in policy.claims)])
@@ -93,20 +100,32 @@ def prove(policy: Policy, today: date, claims: Sequence[Claim] | None = None) ->
     """Prove or refute every claim of a policy on a day."""
     wanted = policy.claims if claims is None else tuple(claims)
     every = groups(policy, today)
-    try:
-        return _prove(space_of(policy), wanted, every, policy.recipients)
-    except TooLargeError:
-        return tuple(_prove_alone(policy, claim, every) for claim in wanted)
+    space = space_of(policy)
+    if _cost(space, wanted, every) <= MAX_PROVED and space.size <= MAX_CLASSES:
+        return _prove(space, wanted, every, policy.recipients)
+    return tuple(_prove_alone(policy, wanted, every))
 
 
-def _prove_alone(policy: Policy, claim: Claim, every: Sequence[Group]) -> Verdict:
-    """Prove one claim in the smaller table of the rules that touch the recipients it names."""
-    meant = [group for group in every if _members(group, claim)]
-    conditions = {condition for group in meant for condition in group.conditions}
-    try:
-        return _prove(Space(policy.vocabulary, [*conditions, claim.when]), (claim,), meant, policy.recipients)[0]
-    except TooLargeError:
-        return Verdict(claim, Status.NOT_PROVED)
+def _cost(space: Space, claims: Sequence[Claim], every: Sequence[Group]) -> int:
+    return space.work(asked_of(every) + sum(1 + sum(bool(_members(group, claim)) for group in every) for claim in claims))
+
+
+def _prove_alone(policy: Policy, claims: Sequence[Claim], every: Sequence[Group]) -> Iterator[Verdict]:
+    """Prove claims one by one, each in the smaller table of the rules that touch the recipients it names.
+
+    Together they may cost what one walk of the whole table may; what is left over is not proved.
+    """
+    left = MAX_PROVED
+    for claim in claims:
+        meant = [group for group in every if _members(group, claim)]
+        conditions = {condition for group in meant for condition in group.conditions}
+        space = Space(policy.vocabulary, [*conditions, claim.when])
+        work = _cost(space, (claim,), meant)
+        if work > left or space.size > MAX_CLASSES:
+            yield Verdict(claim, Status.NOT_PROVED)
+            continue
+        left -= work
+        yield _prove(space, (claim,), meant, policy.recipients)[0]
 
 
 def _prove(space: Space, claims: Sequence[Claim], every: Sequence[Group], recipients: Sequence[Recipient]) -> tuple[Verdict, ...]:
@@ -159,16 +178,19 @@ def widened_by_doubt(policy: Policy, today: date) -> Facts | None:
     """
     space = space_of(policy)
     every = groups(policy, today)
-    for table in space.slices():
+    # Each state of each variable is moved and compared.
+    moves = 2 * sum(len(variable.states) for variable in space.variables)
+    for table in space.slices(asked_of(every) + moves * len(every)):
         for group in every:
             allowed = group.allowed(table)
+            closed = space.every & ~allowed
             for variable in space.variables:
                 if variable.name in space.outer_names:
                     continue
                 doubtful = allowed & space.pattern(variable.name, UNKNOWN)
-                for state in variable.states:
+                for state in variable.states if doubtful else ():
                     steps = variable.states.index(UNKNOWN) - variable.states.index(state)
-                    moved = space.moved(doubtful, variable.name, steps)
-                    if moved & ~allowed:
-                        return space.facts(table.example(moved & ~allowed))
+                    wrong = space.moved(doubtful, variable.name, steps) & closed if steps else 0
+                    if wrong:
+                        return space.facts(table.example(wrong))
     return None

@@ -12,10 +12,10 @@ from hybridrt.policy.condition import All, Condition, Either, Has, HasUnknown, I
 from hybridrt.policy.explain import say_duties
 from hybridrt.policy.obligation import join_all
 from hybridrt.policy.policy import Claim, Policy
-from hybridrt.policy.prove import Group, groups, space_of
+from hybridrt.policy.prove import asked_of, groups, space_of
 from hybridrt.policy.recipient import Contract, FactTest, Recipient, RecipientTest
 from hybridrt.policy.rules import Effect, Rule
-from hybridrt.policy.space import PRESENT, Space
+from hybridrt.policy.space import PRESENT, Slice, Space
 from hybridrt.policy.vocabulary import KIND_WORDS, Field, Vocabulary
 from hybridrt.signals import UNKNOWN
 
@@ -216,68 +216,70 @@ def ropa(policy: Policy, today: date) -> list[dict[str, str]]:
     space = space_of(policy)
     purposes = next((variable for variable in space.variables if variable.name == "purpose"), None)
     every_purpose = policy.vocabulary.fields["purpose"].values
+    duties = [rule for rule in policy.rules if rule.effect is Effect.OBLIGE]
+    states = purposes.states if purposes else ("",)
+    off_device = [group for group in groups(policy, today) if not group.is_local]
+    passed = [(group, {state: _Passed() for state in states}) for group in off_device]
+    asked = asked_of(off_device) + len(off_device) * len(states) * (len(space.variables) + 2 * len(duties))
+    for table in space.slices(asked):
+        for group, by_purpose in passed:
+            allowed = group.allowed(table)
+            for state, one in by_purpose.items():
+                one.take(table, allowed & table.states("purpose", {state}) if state else allowed, duties)
     rows = []
-    for group in groups(policy, today):
-        if group.is_local:
-            continue
+    for group, by_purpose in passed:
         found: dict[tuple[str, str], set[str]] = {}
-        for state in purposes.states if purposes else ("",):
-            passed = _passed(policy, space, group, state)
-            if passed is not None:
-                found.setdefault(passed, set()).update(state.split("|") if purposes else every_purpose)
+        for state, one in by_purpose.items():
+            if one.may_any:
+                said = one.categories(space, policy.vocabulary), one.safeguards(duties, policy.vocabulary)
+                found.setdefault(said, set()).update(state.split("|") if state else every_purpose)
         for (data, safeguards), words in found.items():
-            said = "every purpose" if set(every_purpose) <= words else ", ".join(sorted(words - {UNKNOWN} or words))
-            rows += [_row(one, said, data, safeguards, today) for one in group.recipients]
+            named = "every purpose" if set(every_purpose) <= words else ", ".join(sorted(words - {UNKNOWN} or words))
+            rows += [_row(recipient, named, data, safeguards, today) for recipient in group.recipients]
     order = {recipient.id: number for number, recipient in enumerate(policy.recipients)}
     return sorted(rows, key=lambda row: order[row["Recipient"]])
 
 
-def _passed(policy: Policy, space: Space, group: Group, purpose: str) -> tuple[str, str] | None:
-    """Say which data may reach a group for a purpose, and what is owed for it; nothing when no request may."""
-    may_any = False
-    labels: set[str] = set()
-    duties = [rule for rule in policy.rules if rule.effect is Effect.OBLIGE]
-    owed_by_some: set[str] = set()
-    free_for_some: set[str] = set()
-    for table in space.slices():
-        classes = group.allowed(table)
-        if purpose:
-            classes &= table.states("purpose", {purpose})
+class _Passed:
+    """What may pass to some recipients for a purpose, and what is owed for it, gathered slice by slice."""
+
+    def __init__(self) -> None:
+        self.may_any = False
+        self._labels: set[str] = set()
+        self._owed_by_some: set[str] = set()
+        self._free_for_some: set[str] = set()
+
+    def take(self, table: Slice, classes: int, duties: Iterable[Rule]) -> None:
+        """Note what some classes of a slice carry and owe."""
         if not classes:
-            continue
-        may_any = True
-        labels |= {
-            word
-            for variable in space.variables
-            if variable.is_data and classes & table.states(variable.name, {PRESENT})
-            for word in variable.words
-        }
+            return
+        self.may_any = True
+        for variable in table.space.variables:
+            if variable.is_data and classes & table.states(variable.name, {PRESENT}):
+                self._labels.update(variable.words)
         for rule in duties:
             acts = table.sets(rule.when)[1]
-            owed_by_some |= {rule.id} if classes & acts else set()
-            free_for_some |= {rule.id} if classes & ~acts else set()
-    if not may_any:
-        return None
-    named = {word for variable in space.variables if variable.is_data for word in variable.words}
-    owed = [rule for rule in duties if rule.id in owed_by_some]
-    return _categories(labels, set(policy.vocabulary.labels) - named), _safeguards(policy, owed, free_for_some)
+            if classes & acts:
+                self._owed_by_some.add(rule.id)
+            if classes & ~acts:
+                self._free_for_some.add(rule.id)
 
+    def categories(self, space: Space, vocabulary: Vocabulary) -> str:
+        """Name the kinds of data; what no rule asks about goes wherever anything goes."""
+        named = {word for variable in space.variables if variable.is_data for word in variable.words}
+        unnamed = sorted(set(vocabulary.labels) - named)
+        said = [", ".join(sorted(self._labels))] if self._labels else []
+        said += [f"every kind no rule names ({', '.join(unnamed)})"] if unnamed else []
+        return "; and ".join(said) or "no kind of data the policy knows"
 
-def _categories(labels: set[str], unnamed: set[str]) -> str:
-    """Name the kinds of data; what no rule asks about goes wherever anything goes."""
-    said = [", ".join(sorted(labels))] if labels else []
-    said += [f"every kind no rule names ({', '.join(sorted(unnamed))})"] if unnamed else []
-    return "; and ".join(said) or "no kind of data the policy knows"
-
-
-def _safeguards(policy: Policy, owed: list[Rule], free_for_some: set[str]) -> str:
-    """Say what is owed for all that gets there, and what only for some of it, each with its condition."""
-    always = join_all(rule.do for rule in owed if rule.id not in free_for_some)
-    said = [say_duties(always)] if always else []
-    said += [
-        f"{say_duties(rule.do)} (for {_clause(rule.when, policy.vocabulary)}, or perhaps)" for rule in owed if rule.id in free_for_some
-    ]
-    return "; ".join(said) or "none"
+    def safeguards(self, duties: Iterable[Rule], vocabulary: Vocabulary) -> str:
+        """Say what is owed for all that gets there, and what only for some of it, each with its condition."""
+        owed = [rule for rule in duties if rule.id in self._owed_by_some]
+        always = join_all(rule.do for rule in owed if rule.id not in self._free_for_some)
+        said = [say_duties(always)] if always else []
+        at_times = [rule for rule in owed if rule.id in self._free_for_some]
+        said += [f"{say_duties(rule.do)} (for {_clause(rule.when, vocabulary)}, or perhaps)" for rule in at_times]
+        return "; ".join(said) or "none"
 
 
 def _row(one: Recipient, purposes: str, data: str, safeguards: str, today: date) -> dict[str, str]:

@@ -6,7 +6,7 @@ longer were, is not dead.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import combinations, product
@@ -15,12 +15,14 @@ from typing import Any
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.obligation import DUTIES, LEAST, MOST, NARROWEST, STRICTEST, UNION
 from hybridrt.policy.policy import Policy
-from hybridrt.policy.prove import Group, groups, space_of
+from hybridrt.policy.prove import Group, asked_of, groups, space_of
 from hybridrt.policy.recipient import Contract, Recipient
 from hybridrt.policy.rules import Effect, Rule
-from hybridrt.policy.space import Slice, Space
+from hybridrt.policy.space import Slice, Space, TooLargeError
 from hybridrt.policy.vocabulary import REGIONS
 
+# A recipient is compared with a rule in about a microsecond.
+MAX_COMPARED = 3_000_000
 _SIGNED = Contract("to be signed")
 
 
@@ -45,7 +47,10 @@ def weigh(policy: Policy, today: date) -> Weight:
     """
     space = space_of(policy)
     stated = groups(policy, today)
-    open_to = groups(policy, today, [variant for one in policy.recipients for variant in _variants(one, policy.rules)])
+    variants = [variant for one in policy.recipients for variant in _variants(one, policy.rules)]
+    if len(variants) * len(policy.rules) > MAX_COMPARED:
+        raise TooLargeError
+    open_to = groups(policy, today, variants)
     owed = _owed(policy.rules)
     acting = {rule.id for group in open_to for rule in (*group.permits, *group.stops)} | {r.id for rules in owed.values() for r in rules}
     fires: set[str] = set()
@@ -55,7 +60,7 @@ def weigh(policy: Policy, today: date) -> Weight:
     zone: Facts | None = None
     rivals = _rivals(policy.rules)
     contradictions: dict[tuple[str, str], tuple[Rule, Rule]] = {}
-    for table in space.slices():
+    for table in space.slices(_asked(policy, stated, open_to, owed, rivals)):
         fires |= {rule.id for rule in policy.rules if _fires(rule, table)}
         for group in open_to:
             needed |= _needed(group, table)
@@ -81,6 +86,17 @@ def weigh(policy: Policy, today: date) -> Weight:
         dead_zone=zone,
         contradictions=tuple(contradictions.values()),
     )
+
+
+def _asked(
+    policy: Policy,
+    stated: Sequence[Group],
+    open_to: Sequence[Group],
+    owed: Mapping[Hashable, Sequence[Rule]],
+    rivals: Sequence[object],
+) -> int:
+    """Count what is asked of each class; to find out who is needed each set is looked at twice."""
+    return asked_of(stated) + 2 * (asked_of(open_to) + sum(map(len, owed.values()))) + len(policy.rules) + len(rivals)
 
 
 def _rivals(rules: Iterable[Rule]) -> list[tuple[Rule, Rule]]:

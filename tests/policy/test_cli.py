@@ -153,7 +153,10 @@ def test_diff_prints_what_it_promises_and_can_stand_guard(tmp_path):
 
 
 def test_explain_report_ropa_and_export_print_something_to_read():
-    assert "What would change it" in run("explain", EXAMPLES / "gdpr-eu.yaml", '{"sensitivity": "special", "purpose": "support"}').output
+    assert (
+        "What would change it"
+        in run("explain", EXAMPLES / "gdpr-eu.yaml", '{"sensitivity": "special", "purpose": "support"}', "--as-of", "2026-11-20").output
+    )
     assert run("explain", "private-first", '{"sensitivity": "pubic"}').exit_code == 1
     page = run("report", "hipaa").output
     assert page.startswith("# hipaa")
