@@ -25,7 +25,7 @@ from hybridrt.request import Image, Message, Output, Tool, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place, Target
 from hybridrt.testing.canary import Canary, canaries
-from hybridrt.testing.outcome import cuts, joined, mutated, read, shown
+from hybridrt.testing.outcome import cuts, differing, joined, mutated, read, shown, why
 from hybridrt.testing.replies import Called, Said, as_json, stream_of, whole
 from hybridrt.testing.tripwire import block_egress
 from hybridrt.wire import Adapter, HttpRequest, ReplyHead
@@ -93,15 +93,45 @@ def adapter_contract(adapter: type[Adapter] | Adapter, samples: Iterable[Sample]
 
 def breaches(adapter: type[Adapter] | Adapter, samples: Iterable[Sample]) -> tuple[str, ...]:
     """The claims that do not hold, each once."""
-    made = adapter() if isinstance(adapter, type) else adapter
     given = tuple(samples)
     if not given:
         return ("there are no samples to check with",)
+    try:
+        made = adapter() if isinstance(adapter, type) else adapter
+    except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
+        return (f"an adapter is made without arguments: `{getattr(adapter, '__name__', '')}` raised {type(error).__name__}: {error}",)
     with block_egress(allow_loopback=False) as blocked:
-        found = [*_build_breaches(made), *_reply_breaches(made, given), *_failure_breaches(made, given)]
+        found = [*_form_breaches(made, given[0])]
+        if not found:
+            found = [*_build_breaches(made), *_reply_breaches(made, given), *_failure_breaches(made, given)]
     if blocked.attempts:
         found.append("it opens no connection and looks up no name")
     return tuple(dict.fromkeys(found))
+
+
+# --- the form ------------------------------------------------------------------------------------------------------
+
+
+def _form_breaches(adapter: Adapter, sample: Sample) -> Iterator[str]:
+    """What has no methods, or gives something else back, breaks every claim; one line says why."""
+    name = type(adapter).__name__
+    if missing := _without(adapter, "build", "decoder"):
+        yield f"an adapter has `build(call, key)` and `decoder(call, head)`: `{name}` has no {missing}"
+        return
+    call, head = _call(stream=sample.stream), ReplyHead(200, {"content-type": sample.content_type})
+    try:
+        built: object = adapter.build(call, _KEY)
+        decoder: object = adapter.decoder(call, head)
+    except Exception:  # noqa: BLE001 - the claims below say which of them, and why
+        return
+    if not isinstance(built, HttpRequest):
+        yield f"`build` returns an `HttpRequest`: `{name}` returned `{type(built).__name__}`"
+    if missing := _without(decoder, "feed", "end"):
+        yield f"`decoder` returns what has `feed(data)` and `end()`: `{type(decoder).__name__}` has no {missing}"
+
+
+def _without(thing: object, *names: str) -> str:
+    return " and no ".join(f"`{name}`" for name in names if not callable(getattr(thing, name, None)))
 
 
 # --- the request ---------------------------------------------------------------------------------------------------
@@ -123,7 +153,7 @@ def _build_breaches(adapter: Adapter) -> Iterator[str]:
             keyless = adapter.build(call, None)
             odd = adapter.build(_call(_ODD_WORDS, stream=stream), _KEY)
         except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
-            yield f"`build` says any text: it raised {type(error).__name__}"
+            yield f"`build` says any text: it raised {why(error, adapter)}"
             return
         if _parts(request) != _parts(again):
             yield "`build` is pure: the same call gives the same request"
@@ -149,7 +179,7 @@ def _unsaid_breaches(adapter: Adapter) -> Iterator[str]:
     conversation = tuple(Message(role, (Text(canary.text),), tool_call_id="c" * (role == "tool")) for role, canary in turns.items())
     said = _said(adapter, replace(bare, messages=conversation))
     if isinstance(said, Exception) or not all(canary.search(said) for canary in turns.values()):
-        yield from _unless_refused(said, "the words of every turn are said or refused")
+        yield from _unless_refused(adapter, said, "the words of every turn are said or refused")
     picture = Image("image/png", b"\x89PNG\r\n\x1a\n")
     asked = {
         "tools": replace(bare, tools=(Tool("t", "d", {"type": "object"}),)),
@@ -165,7 +195,7 @@ def _unsaid_breaches(adapter: Adapter) -> Iterator[str]:
     for option, call in asked.items():
         said = _said(adapter, call)
         if isinstance(said, Exception) or said == without:
-            yield from _unless_refused(said, f"`{option}` is said or refused")
+            yield from _unless_refused(adapter, said, f"`{option}` is said or refused")
 
 
 def _said(adapter: Adapter, call: Call) -> bytes | Exception:
@@ -175,9 +205,9 @@ def _said(adapter: Adapter, call: Call) -> bytes | Exception:
         return error
 
 
-def _unless_refused(said: bytes | Exception, claim: str) -> Iterator[str]:
+def _unless_refused(adapter: Adapter, said: bytes | Exception, claim: str) -> Iterator[str]:
     if not isinstance(said, TargetError):
-        yield f"{claim}: it raised {type(said).__name__}" if isinstance(said, Exception) else claim
+        yield f"{claim}: it raised {why(said, adapter)}" if isinstance(said, Exception) else claim
 
 
 def _parts(request: HttpRequest) -> tuple[object, ...]:
@@ -219,7 +249,7 @@ def _hostile_key_breaches(adapter: Adapter) -> Iterator[str]:
     except TargetError:
         return
     except Exception as error:  # noqa: BLE001 - whatever it raises is the finding
-        yield f"a key with a line end is a `TargetError`: it raised {type(error).__name__}"
+        yield f"a key with a line end is a `TargetError`: it raised {why(error, adapter)}"
         return
     if any("\r" in value or "\n" in value for _, value in request.headers):
         yield "a key with a line end does not become two headers"
@@ -237,10 +267,10 @@ def _reply_breaches(adapter: Adapter, samples: tuple[Sample, ...]) -> Iterator[s
         call, head = _call(stream=sample.stream), ReplyHead(200, {"content-type": sample.content_type})
         events, error = read(adapter, call, head, [sample.body])
         if error is not None:
-            yield f"sample {number} is read: it raised {type(error).__name__}"
+            yield f"sample {number} is read: it raised {why(error, adapter)}"
             continue
         if _text(events) != sample.text:
-            yield f"sample {number} says its text"
+            yield f"sample {number} says its text: {differing(sample.text, _text(events))}"
         if _finishes(events) != 1 or not isinstance(events[-1], Finish):
             yield f"sample {number} ends with exactly one `Finish`"
         expected = joined(events)
@@ -249,7 +279,8 @@ def _reply_breaches(adapter: Adapter, samples: tuple[Sample, ...]) -> Iterator[s
         for pieces in (bytewise, *in_two):
             again, error = read(adapter, call, head, pieces)
             if error is not None or joined(again) != expected:
-                yield f"sample {number} gives the same events however its bytes are cut"
+                raised = f": it raised {why(error, adapter)}" if error is not None else ""
+                yield f"sample {number} gives the same events however its bytes are cut{raised}"
                 break
         yield from _cut_breaches(adapter, sample, number, expected)
         yield from _mutation_breaches(adapter, sample, number)
@@ -271,7 +302,7 @@ def _cut_breaches(adapter: Adapter, sample: Sample, number: int, expected: tuple
                 yield f"sample {number} cut short is an error and not a shorter answer"
                 return
         elif not isinstance(error, BrokenStream | ProtocolError):
-            yield f"sample {number} cut short is a `BrokenStream` or a `ProtocolError`: it was {type(error).__name__}"
+            yield f"sample {number} cut short is a `BrokenStream` or a `ProtocolError`: it was {why(error, adapter)}"
             return
         elif isinstance(error, BrokenStream) and error.delivered != len(_text(events)):
             yield f"sample {number} cut short says how many characters it delivered"
@@ -284,7 +315,7 @@ def _mutation_breaches(adapter: Adapter, sample: Sample, number: int) -> Iterato
     for _ in range(MUTATIONS):
         events, error = read(adapter, call, head, [mutated(sample.body, chance)])
         if error is not None and not isinstance(error, TargetError):
-            yield f"a damaged reply is a `TargetError`: it was {type(error).__name__}"
+            yield f"a damaged reply is a `TargetError`: it was {why(error, adapter)}"
             return
         if error is None and _finishes(events) != 1:
             yield "a damaged reply ends with one `Finish` or an error"
@@ -320,29 +351,31 @@ def _failure_breaches(adapter: Adapter, samples: tuple[Sample, ...]) -> Iterator
             for media, body in (("application/json", error_body), ("text/html", page), ("", b"")):
                 head = ReplyHead(status, {"content-type": media, "retry-after": "7", "location": f"https://{canary.text}.example/"})
                 _, error = read(adapter, call, head, [body] if body else [])
-                yield from _error_breaches(error, expected, f"status {status}", canary)
+                yield from _error_breaches(adapter, error, expected, f"status {status}", canary)
                 if isinstance(error, RateLimitedError) and error.retry_after_s not in (7.0, None):
                     yield "a `retry-after` of 7 is read as 7 seconds, or left to the router"
         _, error = read(adapter, call, ReplyHead(200, {"content-type": "text/html; charset=utf-8"}), [page])
-        yield from _error_breaches(error, (ProtocolError,), "a web page with status 200", canary)
+        yield from _error_breaches(adapter, error, (ProtocolError,), "a web page with status 200", canary)
     for sample in samples:
         call, head = _call(stream=sample.stream), ReplyHead(200, {"content-type": sample.content_type})
         _, error = read(adapter, call, head, [])
-        yield from _error_breaches(error, (ProtocolError, BrokenStream), "an empty reply", canary)
+        yield from _error_breaches(adapter, error, (ProtocolError, BrokenStream), "an empty reply", canary)
         for garbage in (
             f"\x00\x01 {canary.text} \x02".encode(),
             f'{{"{canary.text}": "{canary.text}"'.encode(),
             f'["{canary.text}"]'.encode(),
         ):
             _, error = read(adapter, call, head, [garbage])
-            yield from _error_breaches(error, (ProtocolError, BrokenStream), "garbage", canary)
+            yield from _error_breaches(adapter, error, (ProtocolError, BrokenStream), "garbage", canary)
 
 
-def _error_breaches(error: BaseException | None, expected: tuple[type[TargetError], ...], what: str, canary: Canary) -> Iterator[str]:
+def _error_breaches(
+    adapter: Adapter, error: BaseException | None, expected: tuple[type[TargetError], ...], what: str, canary: Canary
+) -> Iterator[str]:
     names = " or ".join(f"`{each.__name__}`" for each in expected)
     if error is None:
         yield f"{what} is a {names}: it was taken for an answer"
     elif not isinstance(error, expected):
-        yield f"{what} is a {names}: it was {type(error).__name__}"
+        yield f"{what} is a {names}: it was {type(error).__name__ if isinstance(error, TargetError) else why(error, adapter)}"
     if error is not None and canary.search(shown(error)):
         yield "an error says nothing of the reply"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import random
+import traceback
 from collections.abc import Iterable
 
 from hybridrt.backend import Call
@@ -11,6 +13,9 @@ from hybridrt.wire import Adapter, ReplyHead
 
 # Every cut of a reply this long is tried; of a longer one, this many evenly spread.
 MOST_CUTS = 1000
+# One line on a terminal, more or less: what a finding quotes of a message or of a text.
+MOST_QUOTED = 160
+MOST_SAID = 60
 
 Outcome = tuple[tuple[Event, ...], BaseException | None]
 
@@ -77,3 +82,30 @@ def shown(error: BaseException) -> bytes:
         seen += [repr(getattr(behind, "object", ""))]
         behind = behind.__cause__ or behind.__context__
     return "\n".join(seen).encode("utf-8", "backslashreplace")
+
+
+def why(error: BaseException, adapter: Adapter) -> str:
+    """What an adapter raised, on one line: kind, message and the line of its own file, or of whoever stumbled over it."""
+    said = f"{type(error).__name__}: {' '.join(str(error).split())[:MOST_QUOTED]}".removesuffix(": ")
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return said
+    try:
+        file = inspect.getsourcefile(type(adapter))
+    except TypeError:  # made where there is no file
+        file = None
+    # An error that came up in a parser says more where the adapter called it.
+    place = ([frame for frame in frames if frame.filename == file] or frames)[-1]
+    return f"{said}, at {place.filename}:{place.lineno}" + (f" `{place.line}`" if place.line else "")
+
+
+def differing(expected: str, got: str) -> str:
+    """Two texts side by side, from shortly before the place where they part."""
+    parts = next((at for at, (one, other) in enumerate(zip(expected, got, strict=False)) if one != other), min(len(expected), len(got)))
+    since = max(0, parts - MOST_SAID // 3) if max(len(expected), len(got)) > MOST_SAID else 0
+    place = f" from character {since}" if since else ""
+    return f"expected{place} {_quoted(expected[since:])}, got {_quoted(got[since:])}"
+
+
+def _quoted(text: str) -> str:
+    return repr(text[:MOST_SAID]) + ("..." if len(text) > MOST_SAID else "")

@@ -4,6 +4,7 @@ import json
 import os
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,8 @@ from hybridrt.errors import ProtocolError, UnavailableError
 from hybridrt.event import Finish, Text
 from hybridrt.testing import Sample, adapter_contract, openai_chat_samples
 from hybridrt.testing.contract import breaches
+from hybridrt.testing.outcome import differing, why
+from hybridrt.wire import HttpRequest
 
 SAMPLES = openai_chat_samples()
 
@@ -283,3 +286,105 @@ def test_a_contract_without_samples_does_not_hold():
 def test_a_sample_that_says_something_else_is_a_breach():
     wrong = Sample(SAMPLES[0].body, "something else")
     assert any("says its text" in breach for breach in breaches(OpenAIChat, [wrong]))
+
+
+class Empty:
+    pass
+
+
+class NeedsAnArgument(OpenAIChat):
+    def __init__(self, region):
+        self.region = region
+
+
+class BuildsNothing(OpenAIChat):
+    def build(self, call, key):
+        return None
+
+
+class ReadsNothing(OpenAIChat):
+    def decoder(self, call, head):
+        return None
+
+
+class FeedAlone(OpenAIChat):
+    def decoder(self, call, head):
+        return type("FeedAloneDecoder", (), {"feed": lambda self, data: ()})()
+
+
+FORMLESS = {
+    Empty: "an adapter has `build(call, key)` and `decoder(call, head)`: `Empty` has no `build` and no `decoder`",
+    BuildsNothing: "`build` returns an `HttpRequest`: `BuildsNothing` returned `NoneType`",
+    ReadsNothing: "`decoder` returns what has `feed(data)` and `end()`: `NoneType` has no `feed` and no `end`",
+    FeedAlone: "`decoder` returns what has `feed(data)` and `end()`: `FeedAloneDecoder` has no `end`",
+}
+
+
+@pytest.mark.parametrize(("adapter", "line"), FORMLESS.items(), ids=[adapter.__name__ for adapter in FORMLESS])
+def test_what_is_no_adapter_is_told_in_one_line_what_is_missing(adapter, line):
+    assert breaches(adapter, SAMPLES) == (line,)
+
+
+def test_a_class_that_wants_arguments_is_told_that_it_gets_none():
+    (line,) = breaches(NeedsAnArgument, SAMPLES)
+    assert line.startswith("an adapter is made without arguments: `NeedsAnArgument` raised TypeError: ")
+    assert line.endswith("'region'")
+
+
+class Misspelt(OpenAIChat):
+    def decoder(self, call, head):
+        return misspelt_reader(call)  # noqa: F821
+
+
+class WrongKey(OpenAIChat):
+    def build(self, call, key):
+        return HttpRequest("/", json.dumps({"say": {}["messages"]}).encode())
+
+
+class AfterAParser(OpenAIChat):
+    def decoder(self, call, head):
+        return json.loads("no json")
+
+
+def line_of(words):
+    lines = Path(__file__).read_text(encoding="utf-8").splitlines()
+    return next(number for number, line in enumerate(lines, 1) if line.strip().startswith(words))
+
+
+@pytest.mark.parametrize(
+    ("adapter", "claim", "message", "line"),
+    [
+        (Misspelt, "sample 0 is read", "NameError: name 'misspelt_reader' is not defined", "return misspelt_reader"),
+        (WrongKey, "`build` says any text", "KeyError: 'messages'", "return HttpRequest"),
+        (AfterAParser, "sample 0 is read", "JSONDecodeError: Expecting value: line 1 column 1 (char 0)", "return json.loads"),
+    ],
+)
+def test_a_crash_is_told_with_its_message_and_the_line_of_the_adapter(adapter, claim, message, line):
+    found = [breach for breach in breaches(adapter, SAMPLES) if breach.startswith(claim)]
+    assert len(found) == 1
+    assert found[0].startswith(f"{claim}: it raised {message}, at {__file__}:{line_of(line)} `{line}")
+
+
+def test_a_text_that_differs_is_shown_beside_the_one_expected():
+    sample = Sample(SAMPLES[0].body, "Hello, nobody.")
+    claim = "sample 0 says its text: expected 'Hello, nobody.', got 'Hello, w\u00f6rld \U0001f44b: it works.'"
+    assert breaches(OpenAIChat, [sample]) == (claim,)
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "shown"),
+    [
+        ("yes", "no", "expected 'yes', got 'no'"),
+        ("yes", "", "expected 'yes', got ''"),
+        ("a" * 100 + "b", "a" * 100 + "c", f"expected from character 80 '{'a' * 20}b', got '{'a' * 20}c'"),
+        ("a" * 100, "b", f"expected '{'a' * 60}'..., got 'b'"),
+    ],
+)
+def test_two_texts_are_shown_where_they_part(expected, got, shown):
+    assert differing(expected, got) == shown
+
+
+def test_a_message_of_many_lines_is_told_on_one_and_cut():
+    told = why(ValueError("one\n  two\n" + "x" * 1000), OpenAIChat())
+    assert told.startswith("ValueError: one two xxx")
+    assert len(told) < 200
