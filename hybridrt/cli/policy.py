@@ -109,6 +109,8 @@ def _say_check(result: Check, file: str) -> None:
     for verdict in result.verdicts:
         said = {"proved": f"PROVED  all {result.pairs:,} class-recipient pairs"}.get(verdict.status, verdict.status.upper())
         click.echo(f"never  {verdict.claim.id:<{width}}  {said}")
+        if verdict.note:
+            click.echo(f"         {verdict.note}")
         if verdict.counterexample is not None:
             click.echo(f"         a request like this: {json.dumps(as_request(verdict.counterexample))}")
             click.echo(f"         could reach:         {', '.join(verdict.reaches)}")
