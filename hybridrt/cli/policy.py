@@ -116,6 +116,8 @@ def _say_check(result: Check, file: str, as_of: date | None) -> None:
     for verdict in result.verdicts:
         said = {"proved": f"PROVED  all {result.pairs:,} class-recipient pairs"}.get(verdict.status, verdict.status.upper())
         click.echo(f"never  {verdict.claim.id:<{width}}  {said}")
+        if verdict.note:
+            click.echo(f"         {verdict.note}")
         if verdict.counterexample is not None:
             day = as_of or widest_day(load(file))
             click.echo(f"         a request like this: {json.dumps(as_request(verdict.counterexample))}")

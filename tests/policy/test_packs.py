@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
+from hybridrt.cli.policy import policy as commands
 from hybridrt.plan import make_facts
 from hybridrt.policy import load, shipped_policies
 from hybridrt.policy.check import check, labels_of
@@ -130,6 +132,13 @@ def test_a_pack_that_is_filled_in_passes_the_strict_check_and_notices_what_still
     assert {verdict.status for verdict in found.verdicts} == {Status.PROVED}
     noted = [verdict.claim.id for verdict in found.verdicts if verdict.note]
     assert bool(noted) is any("dpa" in str(claim) or "trains" in str(claim) for claim in filled(name)["never"])
+
+
+def test_a_claim_whose_recipients_all_changed_is_said_to_be_about_nobody_now(tmp_path):
+    said = CliRunner().invoke(commands, ["check", str(saved(tmp_path, filled("gdpr-eu")))]).output
+    claim, note = said[said.index("never  no-personal-data-without-a-contract") :].splitlines()[:2]
+    assert "PROVED" in claim
+    assert "no recipient" in note
 
 
 @pytest.mark.parametrize("name", FILLED)
