@@ -16,6 +16,7 @@ from hybridrt.policy.policy import Policy
 from hybridrt.policy.prove import asked_of, groups
 from hybridrt.policy.recipient import Recipient
 from hybridrt.policy.rules import Rule
+from hybridrt.policy.ruling import Routing
 from hybridrt.policy.space import ABSENT, MIXED, PRESENT, Slice, Space, Variable
 from hybridrt.policy.trial import widest_day
 from hybridrt.policy.vocabulary import REGIONS
@@ -390,7 +391,7 @@ def _union(sets: Iterable[int]) -> int:
 def _notes(old: Policy, new: Policy, *, left_out: int) -> Iterable[str]:
     if (old.valid_from, old.valid_until) != (new.valid_from, new.valid_until):
         yield f"in force {_period(old)} -> {_period(new)}"
-    if [entry.routing for entry in old.routing] != [entry.routing for entry in new.routing]:
+    if _routes(old) != _routes(new):
         yield "the order of trying changed; who may be reached is above"
     mine = {recipient.id: recipient for recipient in old.recipients}
     for recipient in new.recipients:
@@ -545,3 +546,8 @@ def _sentence(space: Space, box: Mapping[str, frozenset[str]]) -> str:
 
 _VERBS = {ABSENT: "without", PRESENT: "with", UNKNOWN: "perhaps with", MIXED: "with some of"}
 _PRESENCE = {ABSENT: "absent", PRESENT: "present", UNKNOWN: "unknown", MIXED: "partly present"}
+
+
+def _routes(policy: Policy) -> list[list[Routing]]:
+    """The orders of trying of every file of a chain."""
+    return [[entry.routing for entry in rules] for rules in (*policy.inherited_routing, policy.routing)]
