@@ -25,7 +25,7 @@ from hybridrt.request import Image, Message, Output, Tool, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place, Target
 from hybridrt.testing.canary import Canary, canaries
-from hybridrt.testing.outcome import cuts, differing, joined, mutated, read, shown, why
+from hybridrt.testing.outcome import behind, cuts, differing, joined, mutated, read, shown, why
 from hybridrt.testing.replies import Called, Said, as_json, stream_of, whole
 from hybridrt.testing.tripwire import block_egress
 from hybridrt.wire import Adapter, HttpRequest, ReplyHead
@@ -267,7 +267,8 @@ def _reply_breaches(adapter: Adapter, samples: tuple[Sample, ...]) -> Iterator[s
         call, head = _call(stream=sample.stream), ReplyHead(200, {"content-type": sample.content_type})
         events, error = read(adapter, call, head, [sample.body])
         if error is not None:
-            yield f"sample {number} is read: it raised {why(error, adapter)}"
+            raised, hidden = why(error, adapter), behind(adapter, call, head, sample.body)
+            yield f"sample {number} is read: it raised {raised}" + (f", behind it {hidden}" if hidden and hidden != raised else "")
             continue
         if _text(events) != sample.text:
             yield f"sample {number} says its text: {differing(sample.text, _text(events))}"

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import inspect
+import linecache
 import random
+import sys
 import traceback
 from collections.abc import Iterable
+from types import FrameType
+from typing import Any
 
 from hybridrt.backend import Call
 from hybridrt.event import Event, Reasoning, Text
@@ -86,17 +90,52 @@ def shown(error: BaseException) -> bytes:
 
 def why(error: BaseException, adapter: Adapter) -> str:
     """What an adapter raised, on one line: kind, message and the line of its own file, or of whoever stumbled over it."""
-    said = f"{type(error).__name__}: {' '.join(str(error).split())[:MOST_QUOTED]}".removesuffix(": ")
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
-        return said
-    try:
-        file = inspect.getsourcefile(type(adapter))
-    except TypeError:  # made where there is no file
-        file = None
+        return _said(error)
     # An error that came up in a parser says more where the adapter called it.
+    file = _file_of(adapter)
     place = ([frame for frame in frames if frame.filename == file] or frames)[-1]
-    return f"{said}, at {place.filename}:{place.lineno}" + (f" `{place.line}`" if place.line else "")
+    return _said(error) + _at(place.filename, place.lineno or 0)
+
+
+def behind(adapter: Adapter, call: Call, head: ReplyHead, body: bytes) -> str:
+    """What the adapter's own lines raise while they read this, where something around them takes it and says less.
+
+    The readers that wires share do: an exception may hold the reply, so they let none out. Only a trace still sees it.
+    """
+    file, seen = _file_of(adapter), [""]
+
+    def trace(frame: FrameType, event: str, argument: Any) -> Any:
+        if frame.f_code.co_filename != file:
+            return None
+        if event == "exception" and isinstance(argument[1], Exception) and not isinstance(argument[1], StopIteration):
+            seen[0] = _said(argument[1]) + _at(frame.f_code.co_filename, frame.f_lineno)
+        return trace
+
+    before = sys.gettrace()  # a debugger's, or what measures coverage
+    sys.settrace(trace)
+    try:
+        read(adapter, call, head, [body])
+    finally:
+        sys.settrace(before)
+    return seen[0]
+
+
+def _said(error: BaseException) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:MOST_QUOTED]}".removesuffix(": ")
+
+
+def _at(file: str, line: int) -> str:
+    code = linecache.getline(file, line).strip()
+    return f", at {file}:{line}" + (f" `{code}`" if code else "")
+
+
+def _file_of(adapter: Adapter) -> str | None:
+    try:
+        return inspect.getsourcefile(type(adapter))
+    except TypeError:  # made where there is no file
+        return None
 
 
 def differing(expected: str, got: str) -> str:

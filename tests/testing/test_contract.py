@@ -3,12 +3,14 @@
 import json
 import os
 import socket
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cloud_adapters.openai_chat import ChatStream, OpenAIChat
+from cloud_adapters.reply import read_json
 from hybridrt.errors import ProtocolError, UnavailableError
 from hybridrt.event import Finish, Text
 from hybridrt.testing import Sample, adapter_contract, openai_chat_samples
@@ -363,6 +365,27 @@ def test_a_crash_is_told_with_its_message_and_the_line_of_the_adapter(adapter, c
     found = [breach for breach in breaches(adapter, SAMPLES) if breach.startswith(claim)]
     assert len(found) == 1
     assert found[0].startswith(f"{claim}: it raised {message}, at {__file__}:{line_of(line)} `{line}")
+
+
+class Misremembers(OpenAIChat):
+    """Its reader looks for what is not there; the shared reader around it says only that this is not the wire."""
+
+    def decoder(self, call, head):
+        return read_json(call, head, self.read)
+
+    def read(self, reply):
+        yield Text(reply["anser"])
+        yield Finish("stop")
+
+
+def test_what_a_shared_reader_takes_is_told_with_the_line_of_the_adapter():
+    before = sys.gettrace()
+    found = [breach for breach in breaches(Misremembers, SAMPLES[:1]) if breach.startswith("sample 0 is read")]
+    line = 'yield Text(reply["anser"])'
+    assert len(found) == 1
+    assert "it raised ProtocolError: " in found[0]
+    assert found[0].endswith(f", behind it KeyError: 'anser', at {__file__}:{line_of(line)} `{line}`")
+    assert sys.gettrace() is before
 
 
 def test_a_text_that_differs_is_shown_beside_the_one_expected():
