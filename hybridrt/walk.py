@@ -84,7 +84,7 @@ class Walk:
         for number, target in enumerate(self.decision.plan, 1):
             if stopped is not None and not target.place.is_device:
                 continue
-            self.deadline.check()
+            self._check_time()
             yield Route(target.id, target.place, self.decision.routing.rule, number)
             tape = Tape()
             try:
@@ -204,7 +204,7 @@ class Walk:
                 async with asyncio.timeout_at(self.deadline.at):
                     agreed = await self.confirm(self.decision, target)
             except TimeoutError:
-                self.deadline.check()
+                self._check_time()
                 raise
         # Only a yes is a yes: text such as `no` would count as true.
         if agreed is not True:
@@ -264,6 +264,13 @@ class Walk:
             # Cut by the target. What the caller's own limit cut, a stronger target would cut at the same place.
             return True
         return target.place.is_device and routing.unless_certified is not None and not answer.certified
+
+    def _check_time(self) -> None:
+        try:
+            self.deadline.check()
+        except DeadlineError as error:
+            error.decision = self.decision
+            raise
 
     def _too_late(self, error: LateError) -> DeadlineError:
         """One deadline covers everything: once it has passed nobody else is asked, and the error says so."""
