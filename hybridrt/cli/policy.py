@@ -123,8 +123,9 @@ def _say_check(result: Check, file: str, as_of: date | None) -> None:
             click.echo(f"         a request like this: {json.dumps(as_request(verdict.counterexample))}")
             click.echo(f"         could reach:         {', '.join(verdict.reaches)} (as on {day}; decide it with `--as-of {day}`)")
     if result.score is not None:
-        shares = f"{result.score.deletions:.0%} of deleted rules and {result.score.weakenings:.0%} of weakened values"
-        click.echo(f"tests and claims notice {shares}")
+        weakenings = result.score.weakenings
+        said = "; too many values to weaken each" if weakenings is None else f" and {weakenings:.0%} of weakened values"
+        click.echo(f"tests and claims notice {result.score.deletions:.0%} of deleted rules{said}")
         _say_survivors(result.score)
     for kind, remarks in (("error", result.errors), ("warning", result.warnings)):
         for remark in remarks:

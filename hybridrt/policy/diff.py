@@ -6,28 +6,25 @@ within the change. So a page suffices, however many classes changed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from hybridrt.policy.obligation import DUTIES, LEAST, MOST, NARROWEST, STRICTEST, UNION, join
+from hybridrt.policy.boxes import Boxes
+from hybridrt.policy.obligation import DUTIES
+from hybridrt.policy.owed import Owed, Step, duty_changes, say_steps
 from hybridrt.policy.policy import Policy
 from hybridrt.policy.prove import asked_of, groups
 from hybridrt.policy.recipient import Recipient
+<<<<<<< HEAD
 from hybridrt.policy.rules import Rule
 from hybridrt.policy.ruling import Routing
 from hybridrt.policy.space import ABSENT, MIXED, PRESENT, Slice, Space, Variable
+=======
+from hybridrt.policy.space import Slice, Space
+>>>>>>> polfix2
 from hybridrt.policy.trial import widest_day
-from hybridrt.policy.vocabulary import REGIONS
-from hybridrt.signals import UNKNOWN
-
-# More sentences than this nobody reads; the rest is counted.
-MAX_BOXES = 40
-# What is searched for them, over all slices of a very large table.
-MAX_SEARCHED = 1_000
-# A duty that is owed in more ways than this is compared word by word.
-MAX_VALUES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +103,8 @@ def diff(old: Policy, new: Policy, as_of: date | None = None) -> Difference:
     space = Space(vocabulary, [rule.when for rule in (*old.rules, *new.rules)])
     before, after = _Side.of(old, as_of or widest_day(old), new), _Side.of(new, as_of or widest_day(new), old)
     longer, shorter = _other_days(before, after, as_of)
-    owed = _Owed(old), _Owed(new)
-    wider, narrower, duties = _Boxes(space), _Boxes(space), _Boxes(space)
+    owed = Owed(old), Owed(new)
+    wider, narrower, duties = Boxes(space), Boxes(space), Boxes(space)
     unchanged = 0
     for table in space.slices(_asked((before, after), owed)):
         changed = 0
@@ -123,7 +120,7 @@ def diff(old: Policy, new: Policy, as_of: date | None = None) -> Difference:
                     changed |= one & other
         leaving = _union(classes for name, classes in now.items() if name not in after.local)
         for duty in DUTIES:
-            for classes, step in _duty_changes(duty, table, owed):
+            for classes, step in duty_changes(duty, table, owed):
                 # A duty less is new egress only where something leaves.
                 looser = classes & leaving if step.is_looser else 0
                 duties.add(table, looser, (duty, step, True))
@@ -147,16 +144,16 @@ def is_same(old: Policy, new: Policy, day: date) -> bool:
     """Do two policies decide every class alike: the same reach and the same duties?"""
     space = Space(old.vocabulary, [rule.when for rule in (*old.rules, *new.rules)])
     sides = _Side.of(old, day, new), _Side.of(new, day, old)
-    owed = _Owed(old), _Owed(new)
+    owed = Owed(old), Owed(new)
     for table in space.slices(_asked(sides, owed)):
         if sides[0].allowed(table) != sides[1].allowed(table):
             return False
-        if any(classes for duty in DUTIES for classes, _ in _duty_changes(duty, table, owed)):
+        if any(classes for duty in DUTIES for classes, _ in duty_changes(duty, table, owed)):
             return False
     return True
 
 
-def _asked(sides: Iterable[_Side], owed: Iterable[_Owed]) -> int:
+def _asked(sides: Iterable[_Side], owed: Iterable[Owed]) -> int:
     """Count what is asked of each class to compare two policies."""
     return sum(side.asked for side in sides) + sum(one.asked for one in owed)
 
@@ -229,7 +226,7 @@ def _address(recipient: Recipient) -> tuple[str | None, ...]:
     return recipient.endpoint, recipient.kind, recipient.adapter
 
 
-def _reached(boxes: _Boxes) -> tuple[Change, ...]:
+def _reached(boxes: Boxes) -> tuple[Change, ...]:
     """Write boxes of recipients as sentences, one for all that are reached on the same days."""
     changes = []
     for box in boxes.merged():
@@ -242,143 +239,16 @@ def _reached(boxes: _Boxes) -> tuple[Change, ...]:
 # --- what is owed -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """How one duty changes: from a value to another, where none is not owed; or by a word that is owed more or less."""
-
-    before: Any
-    after: Any
-    is_looser: bool
-    word: str = ""
-
-
-class _Owed:
-    """What one policy owes, duty by duty."""
-
-    def __init__(self, policy: Policy) -> None:
-        self._rules = {name: sorted((rule for rule in policy.rules if name in rule.do), key=_strictness(name)) for name in DUTIES}
-        words = {NARROWEST: MAX_VALUES, UNION: len(policy.vocabulary.labels)}
-        # Each rule is taken once, or once for each word or part there may be.
-        self.asked = sum(2 * len(rules) * words.get(DUTIES[name].join, 1) for name, rules in self._rules.items())
-
-    def knows(self, name: str) -> bool:
-        """Does any rule speak of a duty?"""
-        return bool(self._rules[name])
-
-    def by_value(self, name: str, table: Slice) -> dict[Any, int] | None:
-        """Part the classes by how much of a duty they owe; nothing where there are too many parts to list."""
-        if DUTIES[name].join == NARROWEST:
-            return self._by_regions(name, table)
-        parts: dict[Any, int] = {}
-        left = table.space.every
-        # The strictest comes first, and whoever owes it owes nothing less of it.
-        for rule in self._rules[name]:
-            if owing := left & table.sets(rule.when)[1]:
-                parts[rule.do[name]] = parts.get(rule.do[name], 0) | owing
-                left &= ~owing
-        return {**parts, None: left} if left else parts
-
-    def _by_regions(self, name: str, table: Slice) -> dict[Any, int] | None:
-        parts: dict[Any, int] = {None: table.space.every}
-        for rule in self._rules[name]:
-            acts = table.sets(rule.when)[1]
-            found: dict[Any, int] = {}
-            for value, classes in parts.items():
-                narrower = rule.do[name] if value is None else value & rule.do[name]
-                for one, inside in ((value, classes & ~acts), (narrower, classes & acts)):
-                    if inside:
-                        found[one] = found.get(one, 0) | inside
-            if len(found) > MAX_VALUES:
-                return None
-            parts = found
-        return parts
-
-    def by_word(self, name: str, table: Slice) -> dict[str, int]:
-        """Give the classes that owe each word of a duty: each label to mask, each region that is excluded."""
-        found: dict[str, int] = {}
-        for rule in self._rules[name]:
-            acts = table.sets(rule.when)[1]
-            words = set(REGIONS) - rule.do[name] if DUTIES[name].join == NARROWEST else rule.do[name]
-            for word in words:
-                found[word] = found.get(word, 0) | acts
-        return found
-
-
-def _strictness(name: str) -> Callable[[Rule], float]:
-    """Order rules by what they ask of a duty, the strictest first; sets have no such order."""
-    duty = DUTIES[name]
-
-    def place(rule: Rule) -> float:
-        value = rule.do[name]
-        match duty.join:
-            case x if x == LEAST:
-                return float(value)
-            case x if x == MOST:
-                return -float(value)
-            case x if x == STRICTEST:
-                return -float(duty.words.index(value))
-            case _:
-                return 0.0
-
-    return place
-
-
-def _duty_changes(name: str, table: Slice, owed: tuple[_Owed, _Owed]) -> Iterator[tuple[int, _Step]]:
-    """Say for which classes a duty changes, and how."""
-    if not any(side.knows(name) for side in owed):
-        return
-    values = None if DUTIES[name].join == UNION else [side.by_value(name, table) for side in owed]
-    if values is None or values[0] is None or values[1] is None:
-        then, now = (side.by_word(name, table) for side in owed)
-        for word in sorted(then.keys() | now.keys()):
-            one, other = then.get(word, 0), now.get(word, 0)
-            if other & ~one:
-                yield other & ~one, _Step(None, None, is_looser=False, word=word)
-            if one & ~other:
-                yield one & ~other, _Step(None, None, is_looser=True, word=word)
-        return
-    for before, one in values[0].items():
-        for after, other in values[1].items():
-            if before != after and one & other:
-                kept = after is not None and (before is None or join({name: before}, {name: after})[name] == after)
-                yield one & other, _Step(before, after, is_looser=not kept)
-
-
-def _said_duties(boxes: _Boxes) -> tuple[Change, ...]:
+def _said_duties(boxes: Boxes) -> tuple[Change, ...]:
     """Write boxes of duties as sentences; a box that says both more and less of duties says less."""
     changes = []
     for box in boxes.merged():
-        steps: dict[str, list[_Step]] = {}
+        steps: dict[str, list[Step]] = {}
         for name, step, _ in box.names:
             steps.setdefault(name, []).append(step)
-        said = "; ".join(part for name, found in steps.items() for part in _said(name, found))
+        said = "; ".join(part for name, found in steps.items() for part in say_steps(name, found))
         changes.append(Change(box.when, box.requests, what=said, classes=box.size, is_looser=any(looser for *_, looser in box.names)))
     return tuple(changes)
-
-
-def _said(name: str, steps: list[_Step]) -> Iterator[str]:
-    """Say how one duty changes for a box."""
-    more, less = ("also", "no longer") if DUTIES[name].join == UNION else ("no longer in", "also in")
-    for verb, is_looser in ((more, False), (less, True)):
-        if words := sorted(step.word for step in steps if step.word and step.is_looser is is_looser):
-            yield f"{name} {verb} {', '.join(words)}"
-    for step in (step for step in steps if not step.word):
-        if step.before is None:
-            yield f"now owed: {_valued(name, step.after)}"
-        elif step.after is None:
-            yield f"no longer owed: {_valued(name, step.before)}"
-        else:
-            yield f"{name} {_value(step.before)} -> {_value(step.after)}"
-
-
-def _valued(name: str, value: Any) -> str:
-    return name if value is True else f"{name} {_value(value)}"
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, frozenset):
-        return ", ".join(sorted(value)) or "nowhere"
-    return f"{value:.2f}" if isinstance(value, float) and value == round(value, 2) else str(value)
 
 
 def _union(sets: Iterable[int]) -> int:
@@ -423,6 +293,7 @@ def _fact(value: object) -> str:
 
 def _period(policy: Policy) -> str:
     return f"{policy.valid_from or 'always'} to {policy.valid_until or 'no end'}"
+<<<<<<< HEAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -551,3 +422,5 @@ _PRESENCE = {ABSENT: "absent", PRESENT: "present", UNKNOWN: "unknown", MIXED: "p
 def _routes(policy: Policy) -> list[list[Routing]]:
     """The orders of trying of every file of a chain."""
     return [[entry.routing for entry in rules] for rules in (*policy.inherited_routing, policy.routing)]
+=======
+>>>>>>> polfix2

@@ -54,6 +54,8 @@ class Score:
     """What the tests and claims of a file notice."""
 
     changes: tuple[Change, ...]
+    # Weakening takes many more tables than deleting; it is left out where they would take too long.
+    is_weakened: bool = True
 
     @property
     def deletions(self) -> float:
@@ -61,9 +63,9 @@ class Score:
         return _share([change for change in self.changes if change.is_deletion])
 
     @property
-    def weakenings(self) -> float:
-        """The share of weakened values that are noticed."""
-        return _share([change for change in self.changes if not change.is_deletion])
+    def weakenings(self) -> float | None:
+        """The share of weakened values that are noticed; nothing where none was weakened."""
+        return None if not self.is_weakened else _share([change for change in self.changes if not change.is_deletion])
 
     @property
     def survivors(self) -> tuple[Change, ...]:
@@ -88,13 +90,14 @@ def mutate(policy: Policy, today: date) -> Score:
     changes = [Change(rule.id, "deleted", is_deletion=True, was_noticed=_is_noticed(_spoilt(policy, rule, None), today)) for rule in own]
     weaker_rules = [(rule, what, weaker) for rule in own for what, weaker in weaken(rule, policy.vocabulary)]
     # Each is compared with the policy as it is before it is tried: two more tables.
-    if work * (len(own) + 3 * len(weaker_rules)) <= MAX_WORK:
+    is_weakened = work * (len(own) + 3 * len(weaker_rules)) <= MAX_WORK
+    if is_weakened:
         for rule, what, weaker in weaker_rules:
             spoilt = _spoilt(policy, rule, weaker)
             # A change after which every class is decided as before cannot be noticed, and need not be.
             if not is_same(policy, spoilt, today):
                 changes.append(Change(rule.id, what, is_deletion=False, was_noticed=_is_noticed(spoilt, today)))
-    return Score(tuple(changes))
+    return Score(tuple(changes), is_weakened=is_weakened)
 
 
 def _spoilt(policy: Policy, rule: Rule, weaker: Rule | None) -> Policy:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from hybridrt.errors import PolicyError
 from hybridrt.policy.file import load, shipped_policies
@@ -27,21 +30,32 @@ def copy_pack(name: str, folder: Path) -> list[Path]:
         hint = f"did you mean `{near}`?" if near else f"the packs are {', '.join(packs())}"
         raise PolicyError("there is no such pack", file=f"{name}.yaml", code="unreadable", hint=hint)
     # A pack extends files of its own folder by their bare names, so they stay together when they are copied.
-    sources = [shipped_policies() / file for file in load(name).files]
-    targets = [folder / source.name for source in sources]
-    for target in targets:
-        if target.exists():
-            hint = "choose another folder; nothing was copied"
-            raise PolicyError("this file is already there", file=str(target), code="exists", hint=hint)
+    made = {folder / file: (shipped_policies() / file).read_bytes() for file in load(name).files}
+    for target in made:
+        if os.path.lexists(target):
+            raise _already_there(target)
+    # The schema is the same for every pack; one that is there, perhaps with words of its own, stays.
+    if not os.path.lexists(folder / FILE_NAME):
+        made[folder / FILE_NAME] = _written(schema()).encode()
     folder.mkdir(parents=True, exist_ok=True)
-    for source, target in zip(sources, targets, strict=True):
-        target.write_bytes(source.read_bytes())
-    beside = folder / FILE_NAME
-    write_schema(beside)
-    return [*targets, beside]
+    for target, content in made.items():
+        try:
+            with target.open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            raise _already_there(target) from None
+    return list(made)
+
+
+def _already_there(target: Path) -> PolicyError:
+    return PolicyError("this file is already there", file=str(target), code="exists", hint="choose another folder; it was not changed")
+
+
+def _written(made: Mapping[str, Any]) -> str:
+    return json.dumps(made, indent=1) + "\n"
 
 
 def write_schema(path: Path, policy: str | None = None) -> None:
     """Write the schema for editors; with a policy, also its own words."""
     made = schema() if policy is None else schema(load(policy).vocabulary)
-    path.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
+    path.write_text(_written(made), encoding="utf-8")

@@ -11,6 +11,7 @@ from hybridrt.policy.prove import MAX_PROVED, Status, asked_of, groups, prove, s
 from hybridrt.policy.space import MAX_WORK, TooLargeError
 from hybridrt.policy.vocabulary import FIELDS, LABELS, REGIONS
 from tests.policy.test_bad_input import written
+from tests.policy.test_cli import run
 
 TODAY = date(2026, 11, 20)
 ASKED = ("sensitivity", "purpose", "consent", "subject_region")
@@ -67,6 +68,17 @@ def test_claims_that_cannot_be_proved_in_bounded_work_are_not_proved_and_fail_th
     assert {verdict.status for verdict in found.verdicts} == {Status.NOT_PROVED}
     assert "claim_not_proved" in codes(found)
     assert not found.ok
+
+
+def test_values_that_were_not_weakened_are_not_called_noticed(tmp_path):
+    text = large(40, 30, 4)
+    start, end = text.index("  - {id: all,"), text.index("  - {id: x0,")
+    path = written(tmp_path, text[:start] + text[end : text.index("never:")])
+    found = check(path, today=TODAY)
+    assert found.score is not None
+    assert found.score.weakenings is None
+    assert found.as_dict()["weakening_score"] is None
+    assert "too many values to weaken each" in run("check", path).output
 
 
 def test_all_claims_of_a_file_share_one_bound(tmp_path):
