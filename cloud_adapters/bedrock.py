@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
@@ -14,7 +14,7 @@ from cloud_adapters.ending import closing, count, total
 from cloud_adapters.event_stream import StreamMessage, StreamMessages
 from cloud_adapters.failure import failure, refused
 from cloud_adapters.json_text import NotJsonError, parse
-from cloud_adapters.reply import MAX_ERROR_BYTES, FailedReply, error_object, is_success, media_type, read_json, request_id
+from cloud_adapters.reply import FailedReply, error_object, is_success, media_type, read_json, request_id
 from cloud_adapters.request import Headers, json_body, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import list_of, object_of, text_of, wrong
 from cloud_adapters.sigv4 import AwsKey, Scope, signature_headers
@@ -80,9 +80,8 @@ class Bedrock:
         Raises:
             ProtocolError: it is neither JSON nor a stream of events.
         """
-        head = _with_request_id(head)
         if not is_success(head):
-            return _FailedReply(call, head)
+            return FailedReply(call, head, _failure)
         if media_type(head) == EVENT_STREAM or (call.stream and not media_type(head)):
             return ConverseStream(call, head)
         return read_json(call, head, lambda reply: _read_whole(reply, call.target.id))
@@ -305,18 +304,12 @@ class ConverseStream:
         raise _meaning(kind, said, self._target) or failure(head, target=self._target)
 
 
-class _FailedReply(FailedReply):
-    """Reads errors of AWS: the type is in a header, and two of them mean more than their status says."""
-
-    __slots__ = ()
-
-    def _fail(self) -> NoReturn:
-        said = error_object(self._body[:MAX_ERROR_BYTES]) or {}
-        kind = self._head.headers.get("x-amzn-errortype", "").partition(":")[0]
-        error = _meaning(kind, said, self._target) if 400 <= self._head.status < 500 and self._head.status not in (401, 403) else None
-        error = error or failure(self._head, said, target=self._target)
-        error.request_id = request_id(self._head)
-        raise error
+def _failure(head: ReplyHead, error: Mapping[str, Any] | None, *, target: str) -> TargetError:
+    """The type of an error of AWS is in a header, and two of them mean more than their status says."""
+    said = error or {}
+    kind = head.headers.get("x-amzn-errortype", "").partition(":")[0]
+    meant = _meaning(kind, said, target) if 400 <= head.status < 500 and head.status not in (401, 403) else None
+    return meant or failure(head, said, target=target)
 
 
 def _meaning(kind: str, said: Any, target: str) -> TargetError | None:
@@ -328,11 +321,6 @@ def _meaning(kind: str, said: Any, target: str) -> TargetError | None:
     if kind.lower() == "modelerrorexception":
         return UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
     return None
-
-
-def _with_request_id(head: ReplyHead) -> ReplyHead:
-    id_ = head.headers.get("x-amzn-requestid")
-    return ReplyHead(head.status, {**head.headers, "x-request-id": id_}) if id_ else head
 
 
 def _read_whole(reply: Any, target: str) -> Iterator[Event]:

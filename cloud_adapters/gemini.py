@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar, NoReturn
 from urllib.parse import quote
 
 from cloud_adapters.ending import closing, count, total
 from cloud_adapters.failure import MAX_RETRY_AFTER_S, failure, failure_in_answer, refused
 from cloud_adapters.json_text import NotJsonError, parse, parse_exactly
-from cloud_adapters.reply import MAX_ERROR_BYTES, FailedReply, error_object, is_success, media_type, read_json, request_id
+from cloud_adapters.reply import FailedReply, is_success, media_type, read_json, request_id
 from cloud_adapters.request import Headers, json_request, key_header
 from cloud_adapters.shape import list_of, object_of, text_of, wrong
 from cloud_adapters.sse import EventLines
@@ -71,7 +71,7 @@ class Gemini:
             ProtocolError: it is neither JSON nor a stream of events.
         """
         if not is_success(head):
-            return _FailedReply(call, head)
+            return FailedReply(call, head, _failure)
         if media_type(head) == "text/event-stream" or (call.stream and not media_type(head)):
             return GeminiStream(call, head)
         return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
@@ -265,19 +265,13 @@ class GeminiStream:
         raise failure_in_answer(error, self._head, target=self._target)
 
 
-class _FailedReply(FailedReply):
-    """Reads Google's errors: three of them mean more than their status says."""
-
-    __slots__ = ()
-
-    def _fail(self) -> NoReturn:
-        said = error_object(self._body[:MAX_ERROR_BYTES]) or {}
-        error = _meaning(said, self._target) if self._head.status == 400 else None
-        error = error or failure(self._head, said, target=self._target)
-        if isinstance(error, Busy | UnavailableError) and error.retry_after_s is None:
-            error.retry_after_s = _retry_delay_s(said)
-        error.request_id = request_id(self._head)
-        raise error
+def _failure(head: ReplyHead, error: Mapping[str, Any] | None, *, target: str) -> TargetError:
+    """Three of Google's errors mean more than their status says."""
+    said = error or {}
+    meant = (_meaning(said, target) if head.status == 400 else None) or failure(head, said, target=target)
+    if isinstance(meant, Busy | UnavailableError) and meant.retry_after_s is None:
+        meant.retry_after_s = _retry_delay_s(said)
+    return meant
 
 
 def _meaning(said: Any, target: str) -> TargetError | None:
