@@ -14,7 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from cloud_adapters.anthropic_schema import exact
-from cloud_adapters.failure import failure_in_answer, refused
+from cloud_adapters.ending import Reasons
+from cloud_adapters.failure import failure_in_answer
 from cloud_adapters.json_stream import JsonStream
 from cloud_adapters.json_text import NotJsonError, write
 from cloud_adapters.reply import is_success, media_type, read_json
@@ -43,6 +44,7 @@ _FINISHES = {
     "pause_turn": "length",
     "compaction": "length",
 }
+_REASONS = Reasons(_FINISHES, refusals=frozenset({"refusal"}))
 # The kind of a block that calls that tool; no service's word has spaces.
 _FORM = "the answer in its form"
 _NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
@@ -223,7 +225,7 @@ class MessageStream(JsonStream):
             case "message_delta":
                 self._count(event.get("usage"))
                 if reason := object_of(event.get("delta"), self._target).get("stop_reason"):
-                    self._finish = _finish(reason, self._target)
+                    self._finish = _REASONS.finish(reason, self._target)
             case "message_stop":
                 return self.end_answer()
         return ()
@@ -270,7 +272,7 @@ def _read_whole(reply: Any, head: ReplyHead, call: Call) -> Iterator[Event]:
     target = call.target.id
     if reply.get("type") == "error":
         raise failure_in_answer(reply.get("error"), head, target=target)
-    finish = _finish(reply["stop_reason"], target)
+    finish = _REASONS.finish(reply["stop_reason"], target)
     calls = ToolCalls(target)
     answer_tool = _answer_tool(call)
     for index, block in enumerate(list_of(reply["content"], target)):
@@ -314,14 +316,6 @@ def _closing(calls: ToolCalls, usage: object, finish: str, *, is_form: bool) -> 
         events.append(_usage(usage))
     events.append(Finish(finish))
     return events
-
-
-def _finish(reason: object, target: str) -> str:
-    if reason == "refusal":
-        raise refused(target)
-    if not isinstance(reason, str) or reason not in _FINISHES:
-        raise wrong(target, "ended the answer for a reason that this wire does not know")
-    return _FINISHES[reason]
 
 
 def _usage(said: dict[str, Any]) -> Usage:

@@ -15,17 +15,18 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar, NoReturn
 
+from cloud_adapters.ending import Reasons, closing
 from cloud_adapters.failure import failure_in_answer, refused
 from cloud_adapters.json_schema import json_schema
 from cloud_adapters.json_text import NotJsonError, parse
 from cloud_adapters.reply import is_success, media_type, read_json, request_id
 from cloud_adapters.request import json_body, json_request, key_header
-from cloud_adapters.shape import list_of, object_of, text_of, wrong
+from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.sse import EventLines
 from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
-from hybridrt.errors import BrokenStream, ProtocolError, TargetError, UnavailableError
-from hybridrt.event import Event, Finish, Reasoning, Text, Usage
+from hybridrt.errors import BrokenStream, ProtocolError, TargetError
+from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
@@ -42,6 +43,11 @@ _FINISHES = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+_REASONS = Reasons(
+    _FINISHES,
+    refusals=frozenset({"content_filter"}),
+    failures=frozenset({"error", "abort", "insufficient_system_resource"}),
+)
 
 
 class OpenAIChat:
@@ -255,7 +261,7 @@ class ChatStream:
                 self._delivered += sum(len(event.text) for event in said if isinstance(event, Text))
                 events.extend(said)
         if reason := choice.get("finish_reason"):
-            self._finish = _finish(reason, self._target)
+            self._finish = _REASONS.finish(reason, self._target)
 
     def _rarer(self, delta: dict[str, Any], events: list[Event]) -> None:
         if thought := text_of(delta.get("reasoning_content") or delta.get("reasoning"), self._target):
@@ -267,7 +273,7 @@ class ChatStream:
 
     def _tail(self) -> list[Event]:
         self._ended = True
-        return _closing(self._calls, self._usage, self._finish or "stop")
+        return closing(self._calls, self._usage, self._finish or "stop")
 
     def _failed(self, error: object) -> NoReturn:
         if self._delivered:
@@ -287,7 +293,7 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     message = object_of(choice["message"], target)
     if message.get("refusal"):
         raise refused(target)
-    finish = _finish(choice.get("finish_reason") or "stop", target)
+    finish = _REASONS.finish(choice.get("finish_reason") or "stop", target)
     if thought := text_of(message.get("reasoning_content") or message.get("reasoning"), target):
         yield Reasoning(thought)
     yield from _content_events(message.get("content"), target)
@@ -296,7 +302,7 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
         # Whole calls have no index here; each is its own.
         calls.add([{**object_of(piece, target), "index": number} for number, piece in enumerate(list_of(made, target))])
     usage = reply.get("usage")
-    yield from _closing(calls, _usage(usage) if usage else None, finish)
+    yield from closing(calls, _usage(usage) if usage else None, finish)
 
 
 def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
@@ -317,37 +323,13 @@ def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
             raise wrong(target, "sent a part that is neither text nor thought")
 
 
-def _closing(calls: ToolCalls, usage: Usage | None, finish: str) -> list[Event]:
-    events: list[Event] = [*calls.finished(cut=finish == "length")]
-    if events and finish == "stop":
-        finish = "tool_calls"  # some services say `stop` after a call all the same
-    if usage is not None:
-        events.append(usage)
-    events.append(Finish(finish))
-    return events
-
-
-def _finish(reason: object, target: str) -> str:
-    if reason == "content_filter":
-        raise refused(target)
-    if reason in ("error", "abort", "insufficient_system_resource"):
-        raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
-    if not isinstance(reason, str) or reason not in _FINISHES:
-        raise wrong(target, "ended the answer for a reason that this wire does not know")
-    return _FINISHES[reason]
-
-
 def _usage(said: object) -> Usage | None:
     if not isinstance(said, dict):
         return None
     cached, thought = said.get("prompt_tokens_details"), said.get("completion_tokens_details")
     return Usage(
-        input_tokens=_count(said.get("prompt_tokens")),
-        output_tokens=_count(said.get("completion_tokens")),
-        cached_input_tokens=_count(cached.get("cached_tokens")) if isinstance(cached, dict) else None,
-        reasoning_tokens=_count(thought.get("reasoning_tokens")) if isinstance(thought, dict) else None,
+        input_tokens=count_of(said.get("prompt_tokens")),
+        output_tokens=count_of(said.get("completion_tokens")),
+        cached_input_tokens=count_of(cached.get("cached_tokens")) if isinstance(cached, dict) else None,
+        reasoning_tokens=count_of(thought.get("reasoning_tokens")) if isinstance(thought, dict) else None,
     )
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
+from cloud_adapters.ending import closing
 from cloud_adapters.failure import failure_in_answer, refused
 from cloud_adapters.json_schema import json_schema
 from cloud_adapters.json_stream import JsonStream
@@ -19,7 +20,7 @@ from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
 from hybridrt.errors import UnavailableError, UnsupportedError
-from hybridrt.event import Event, Finish, Reasoning, Text, Usage
+from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
@@ -218,14 +219,8 @@ def _place(index: object, target: str) -> int:
 
 
 def _closing(calls: ToolCalls, response: dict[str, Any], target: str) -> list[Event]:
-    finish = _finish(response, target)
-    events: list[Event] = [*calls.finished(cut=finish == "length")]
-    if events and finish == "stop":
-        finish = "tool_calls"
-    if isinstance(usage := response.get("usage"), dict):
-        events.append(_usage(usage))
-    events.append(Finish(finish))
-    return events
+    finish, usage = _finish(response, target), response.get("usage")
+    return closing(calls, _usage(usage) if isinstance(usage, dict) else None, finish)
 
 
 def _finish(response: dict[str, Any], target: str) -> str:
