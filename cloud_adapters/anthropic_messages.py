@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from cloud_adapters.anthropic_schema import exact
@@ -209,7 +209,7 @@ class MessageStream(JsonStream):
         self._usage: dict[str, Any] = {}
         self._finish: str | None = None
 
-    def read(self, event: dict[str, Any]) -> Iterable[Event]:
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
         """Return what one event says.
 
         Raises:
@@ -234,7 +234,7 @@ class MessageStream(JsonStream):
         """Return usage and finish, once the service has said why it stopped."""
         return None if self._finish is None else _closing(self._calls, self._usage, self._finish, is_form=bool(self._answer_tool))
 
-    def _block(self, index: object, block: dict[str, Any]) -> Iterable[Event]:
+    def _block(self, index: object, block: dict[str, Any]) -> Sequence[Event]:
         kind = text_of(block.get("type"), self._target)
         if type(index) is not int or index in self._kinds:
             raise wrong(self._target, "sent an event that is not what this wire speaks")
@@ -246,7 +246,7 @@ class MessageStream(JsonStream):
             return ()
         return _words(kind, block, self._target)
 
-    def _delta(self, index: object, delta: dict[str, Any]) -> Iterable[Event]:
+    def _delta(self, index: object, delta: dict[str, Any]) -> Sequence[Event]:
         kind = self._kinds.get(index) if type(index) is int else None
         if kind is None:
             raise wrong(self._target, "sent an event that is not what this wire speaks")
@@ -286,7 +286,7 @@ def _read_whole(reply: Any, head: ReplyHead, call: Call) -> Iterator[Event]:
     yield from _closing(calls, reply.get("usage"), finish, is_form=bool(answer_tool))
 
 
-def _words(kind: str, said: dict[str, Any], target: str) -> Iterable[Event]:
+def _words(kind: str, said: dict[str, Any], target: str) -> Sequence[Event]:
     """The words of a block or of a piece of one; blocks of other kinds have none that belong to the answer."""
     if kind == "text" and (text := text_of(said.get("text"), target)):
         return (Text(text),)

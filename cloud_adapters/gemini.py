@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -194,7 +194,7 @@ class GeminiStream(JsonStream):
         self._usage: Usage | None = None
         self._finish: str | None = None
 
-    def read(self, event: dict[str, Any]) -> Iterable[Event]:
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
         """Return what one event says.
 
         Raises:

@@ -12,20 +12,19 @@ What is asked for is what the call says and no more: no caching keys or retentio
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
 from cloud_adapters.ending import Reasons, closing
 from cloud_adapters.failure import failure_in_answer, refused
 from cloud_adapters.json_schema import json_schema
-from cloud_adapters.json_text import NotJsonError, parse
-from cloud_adapters.reply import is_success, media_type, read_json, request_id
+from cloud_adapters.json_stream import JsonStream
+from cloud_adapters.reply import is_success, media_type, read_json
 from cloud_adapters.request import json_body, json_request, key_header
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
-from cloud_adapters.sse import EventLines
 from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
-from hybridrt.errors import BrokenStream, ProtocolError, TargetError
+from hybridrt.errors import BrokenStream, TargetError
 from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
@@ -160,108 +159,62 @@ def _tool(tool: Tool) -> dict[str, Any]:
 # --- the reply -----------------------------------------------------------------------------------------------------
 
 
-class ChatStream:
+class ChatStream(JsonStream):
     """Reads a streamed chat completion. Usage comes after the finish reason, so the tail waits for the end mark."""
 
-    __slots__ = ("_calls", "_delivered", "_ended", "_finish", "_head", "_lines", "_target", "_usage")
+    __slots__ = ("_calls", "_finish", "_usage")
 
     def __init__(self, call: Call, head: ReplyHead) -> None:
-        self._target = call.target.id
-        self._head = head
-        self._lines = EventLines(self._target)
+        super().__init__(call, head)
         self._calls = ToolCalls(self._target)
         self._usage: Usage | None = None
         self._finish: str | None = None
-        self._delivered = 0
-        self._ended = False
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Yield the events completed by these bytes.
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
+        """Return what one chunk says.
 
         Raises:
-            TargetError: the stream is an error or not this wire.
+            TargetError: the answer failed, or this is not the wire.
         """
-        try:
-            for name, payload in self._lines.feed(data):
-                if self._ended:
-                    return
-                yield from self._event(name, payload)
-        except TargetError as error:
-            error.request_id = request_id(self._head)
-            raise
-
-    def end(self) -> Iterator[Event]:
-        """Yield what remains.
-
-        Raises:
-            BrokenStream: the stream ended before its end.
-        """
-        try:
-            yield from self._end()
-        except TargetError as error:
-            error.request_id = request_id(self._head)
-            raise
-
-    def _end(self) -> Iterator[Event]:
-        if self._ended:
-            return
-        try:  # an end mark without its blank line is an end mark; half an event is where the cut went through
-            for name, payload in self._lines.rest():
-                yield from self._event(name, payload)
-        except ProtocolError:
-            if not self._lines.seen:
-                raise
-        if self._ended:
-            return
-        if self._finish is None:
-            if not self._lines.has_begun:
-                raise wrong(self._target, "sent an empty reply")
-            raise BrokenStream(f"`{self._target}` ended the stream before the answer", delivered=self._delivered, target=self._target)
-        yield from self._tail()
-
-    def _event(self, name: bytes, payload: bytes) -> Iterable[Event]:
-        if payload[:6] == b"[DONE]":
-            # Some services say that they are done and not why; after an answer that is an end.
-            if self._finish is None and not self._delivered and not self._calls:
-                raise BrokenStream(f"`{self._target}` ended the stream without an answer", delivered=0, target=self._target)
-            return self._tail()
-        try:
-            chunk = parse(payload)
-        except NotJsonError:
-            chunk = None
-        if type(chunk) is not dict:
-            self._wrong()
-        if name == b"error" or chunk.get("error"):
-            self._failed(chunk.get("error") or chunk)
-        if usage := chunk.get("usage"):
+        if usage := event.get("usage"):
             self._usage = _usage(usage)
-        choices = chunk.get("choices")
+        choices = event.get("choices")
         if not choices:
-            if chunk.get("object") == "error":  # vLLM's error has no envelope
-                self._failed(chunk)
+            if event.get("object") == "error":  # vLLM's error has no envelope
+                self.fail(event)
             return ()
         events: list[Event] = []
         for choice in list_of(choices, self._target):
-            # One answer is asked for; a service that sends more of them counts from 0.
-            if not object_of(choice, self._target).get("index"):
-                self._choice(choice, events)
+            if object_of(choice, self._target).get("index"):
+                continue  # one answer is asked for; a service that sends more of them counts from 0
+            if delta := choice.get("delta"):
+                text = object_of(delta, self._target).get("content")
+                if not text or len(delta) > 1:
+                    self._rarer(delta, events)
+                if type(text) is str:
+                    if text:
+                        events.append(Text(text))
+                elif text:
+                    events.extend(_content_events(text, self._target))
+            if reason := choice.get("finish_reason"):
+                self._finish = _REASONS.finish(reason, self._target)
         return events
 
-    def _choice(self, choice: dict[str, Any], events: list[Event]) -> None:
-        if delta := choice.get("delta"):
-            text = object_of(delta, self._target).get("content")
-            if not text or len(delta) > 1:
-                self._rarer(delta, events)
-            if type(text) is str:
-                if text:
-                    self._delivered += len(text)
-                    events.append(Text(text))
-            elif text:
-                said = list(_content_events(text, self._target))
-                self._delivered += sum(len(event.text) for event in said if isinstance(event, Text))
-                events.extend(said)
-        if reason := choice.get("finish_reason"):
-            self._finish = _REASONS.finish(reason, self._target)
+    def end_mark(self) -> Sequence[Event]:
+        """Return the tail. Some services say that they are done and not why; after an answer that is an end.
+
+        Raises:
+            BrokenStream: there was no answer.
+        """
+        if self._finish is None:
+            if not self._delivered and not self._calls:
+                raise BrokenStream(f"`{self._target}` ended the stream without an answer", delivered=0, target=self._target)
+            self._finish = "stop"
+        return self.end_answer()
+
+    def closing(self) -> list[Event] | None:
+        """Return calls, usage and finish, once the service has said why it stopped."""
+        return None if self._finish is None else closing(self._calls, self._usage, self._finish)
 
     def _rarer(self, delta: dict[str, Any], events: list[Event]) -> None:
         if thought := text_of(delta.get("reasoning_content") or delta.get("reasoning"), self._target):
@@ -270,20 +223,6 @@ class ChatStream:
             self._calls.add(pieces)
         if delta.get("refusal"):
             raise refused(self._target)
-
-    def _tail(self) -> list[Event]:
-        self._ended = True
-        return closing(self._calls, self._usage, self._finish or "stop")
-
-    def _failed(self, error: object) -> NoReturn:
-        if self._delivered:
-            raise BrokenStream(
-                f"`{self._target}` reported an error in the middle of the answer", delivered=self._delivered, target=self._target
-            )
-        raise failure_in_answer(error, self._head, target=self._target)
-
-    def _wrong(self) -> NoReturn:
-        raise wrong(self._target, "sent an event that is not what this wire speaks")
 
 
 def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:

@@ -7,7 +7,7 @@ metadata, no user id, no tools of the service. Conversations are said whole each
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 from cloud_adapters.ending import closing
@@ -129,7 +129,7 @@ class ResponseStream(JsonStream):
         self._heard: set[tuple[str, int]] = set()
         self._tail: list[Event] | None = None
 
-    def read(self, event: dict[str, Any]) -> Iterable[Event]:
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
         """Return what one event says.
 
         Raises:
@@ -152,21 +152,21 @@ class ResponseStream(JsonStream):
         """Return calls, usage and finish, once the service has said that the response is complete."""
         return self._tail
 
-    def _piece(self, item: str, event: dict[str, Any], kind: type[Text | Reasoning]) -> Iterable[Event]:
+    def _piece(self, item: str, event: dict[str, Any], kind: type[Text | Reasoning]) -> Sequence[Event]:
         words = text_of(event.get("delta"), self._target)
         if not words:
             return ()
         self._heard.add((item, _place(event.get("output_index"), self._target)))
         return (kind(words),)
 
-    def _item(self, item: dict[str, Any], index: object) -> Iterable[Event]:
+    def _item(self, item: dict[str, Any], index: object) -> Sequence[Event]:
         said = (text_of(item.get("type"), self._target), _place(index, self._target))
         is_new = said not in self._heard
         self._heard.add(said)
         events = list(_item_events(item, said[1], self._calls if is_new else ToolCalls(self._target), self._target))
         return events if is_new else ()
 
-    def _end_of(self, response: dict[str, Any]) -> Iterable[Event]:
+    def _end_of(self, response: dict[str, Any]) -> Sequence[Event]:
         if response.get("status") == "failed" or response.get("error"):
             self.fail(response.get("error"))
         # A service that says a kind of item only at the end has said it all the same; places there may differ.
