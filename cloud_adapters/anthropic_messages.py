@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from cloud_adapters.anthropic_schema import exact
-from cloud_adapters.failure import failure_in_answer, refused
+from cloud_adapters.ending import Reasons
+from cloud_adapters.failure import failure_in_answer
 from cloud_adapters.json_stream import JsonStream
 from cloud_adapters.json_text import NotJsonError, write
 from cloud_adapters.reply import is_success, media_type, read_json
@@ -43,6 +44,7 @@ _FINISHES = {
     "pause_turn": "length",
     "compaction": "length",
 }
+_REASONS = Reasons(_FINISHES, refusals=frozenset({"refusal"}))
 # The kind of a block that calls that tool; no service's word has spaces.
 _FORM = "the answer in its form"
 _NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
@@ -207,7 +209,7 @@ class MessageStream(JsonStream):
         self._usage: dict[str, Any] = {}
         self._finish: str | None = None
 
-    def read(self, event: dict[str, Any]) -> Iterable[Event]:
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
         """Return what one event says.
 
         Raises:
@@ -223,7 +225,7 @@ class MessageStream(JsonStream):
             case "message_delta":
                 self._count(event.get("usage"))
                 if reason := object_of(event.get("delta"), self._target).get("stop_reason"):
-                    self._finish = _finish(reason, self._target)
+                    self._finish = _REASONS.finish(reason, self._target)
             case "message_stop":
                 return self.end_answer()
         return ()
@@ -232,7 +234,7 @@ class MessageStream(JsonStream):
         """Return usage and finish, once the service has said why it stopped."""
         return None if self._finish is None else _closing(self._calls, self._usage, self._finish, is_form=bool(self._answer_tool))
 
-    def _block(self, index: object, block: dict[str, Any]) -> Iterable[Event]:
+    def _block(self, index: object, block: dict[str, Any]) -> Sequence[Event]:
         kind = text_of(block.get("type"), self._target)
         if type(index) is not int or index in self._kinds:
             raise wrong(self._target, "sent an event that is not what this wire speaks")
@@ -244,7 +246,7 @@ class MessageStream(JsonStream):
             return ()
         return _words(kind, block, self._target)
 
-    def _delta(self, index: object, delta: dict[str, Any]) -> Iterable[Event]:
+    def _delta(self, index: object, delta: dict[str, Any]) -> Sequence[Event]:
         kind = self._kinds.get(index) if type(index) is int else None
         if kind is None:
             raise wrong(self._target, "sent an event that is not what this wire speaks")
@@ -270,7 +272,7 @@ def _read_whole(reply: Any, head: ReplyHead, call: Call) -> Iterator[Event]:
     target = call.target.id
     if reply.get("type") == "error":
         raise failure_in_answer(reply.get("error"), head, target=target)
-    finish = _finish(reply["stop_reason"], target)
+    finish = _REASONS.finish(reply["stop_reason"], target)
     calls = ToolCalls(target)
     answer_tool = _answer_tool(call)
     for index, block in enumerate(list_of(reply["content"], target)):
@@ -284,7 +286,7 @@ def _read_whole(reply: Any, head: ReplyHead, call: Call) -> Iterator[Event]:
     yield from _closing(calls, reply.get("usage"), finish, is_form=bool(answer_tool))
 
 
-def _words(kind: str, said: dict[str, Any], target: str) -> Iterable[Event]:
+def _words(kind: str, said: dict[str, Any], target: str) -> Sequence[Event]:
     """The words of a block or of a piece of one; blocks of other kinds have none that belong to the answer."""
     if kind == "text" and (text := text_of(said.get("text"), target)):
         return (Text(text),)
@@ -314,14 +316,6 @@ def _closing(calls: ToolCalls, usage: object, finish: str, *, is_form: bool) -> 
         events.append(_usage(usage))
     events.append(Finish(finish))
     return events
-
-
-def _finish(reason: object, target: str) -> str:
-    if reason == "refusal":
-        raise refused(target)
-    if not isinstance(reason, str) or reason not in _FINISHES:
-        raise wrong(target, "ended the answer for a reason that this wire does not know")
-    return _FINISHES[reason]
 
 
 def _usage(said: dict[str, Any]) -> Usage:

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
-from cloud_adapters.ending import closing, count, total
+from cloud_adapters.ending import Reasons, closing, total
 from cloud_adapters.event_stream import StreamMessage, StreamMessages
-from cloud_adapters.failure import failure, refused
+from cloud_adapters.failure import failure
 from cloud_adapters.json_text import NotJsonError, parse
-from cloud_adapters.reply import MAX_ERROR_BYTES, FailedReply, error_object, is_success, media_type, read_json, request_id
+from cloud_adapters.reply import FailedReply, error_object, is_success, media_type, read_json, request_id
 from cloud_adapters.request import Headers, json_body, json_request, key_header, refuse_unsaid
-from cloud_adapters.shape import list_of, object_of, text_of, wrong
+from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.sigv4 import AwsKey, Scope, signature_headers
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.tool_results import OpenCalls
@@ -28,15 +28,17 @@ from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
 EVENT_STREAM = "application/vnd.amazon.eventstream"
 
-_FINISHES = {
-    "end_turn": "stop",
-    "stop_sequence": "stop",
-    "max_tokens": "length",
-    "model_context_window_exceeded": "length",
-    "tool_use": "tool_calls",
-}
-_REFUSALS = frozenset({"guardrail_intervened", "content_filtered"})
-_FAILURES = frozenset({"malformed_model_output", "malformed_tool_use"})
+_REASONS = Reasons(
+    finishes={
+        "end_turn": "stop",
+        "stop_sequence": "stop",
+        "max_tokens": "length",
+        "model_context_window_exceeded": "length",
+        "tool_use": "tool_calls",
+    },
+    refusals=frozenset({"guardrail_intervened", "content_filtered"}),
+    failures=frozenset({"malformed_model_output", "malformed_tool_use"}),
+)
 _PICTURES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 # Blocks that hold no words of the answer: what a tool of the service itself gave back, and marks for caching.
 _BESIDE = frozenset({"toolResult", "cachePoint"})
@@ -80,9 +82,8 @@ class Bedrock:
         Raises:
             ProtocolError: it is neither JSON nor a stream of events.
         """
-        head = _with_request_id(head)
         if not is_success(head):
-            return _FailedReply(call, head)
+            return FailedReply(call, head, _failure)
         if media_type(head) == EVENT_STREAM or (call.stream and not media_type(head)):
             return ConverseStream(call, head)
         return read_json(call, head, lambda reply: _read_whole(reply, call.target.id))
@@ -256,7 +257,7 @@ class ConverseStream:
             case "contentBlockDelta":
                 return self._delta(said)
             case "messageStop":
-                self._finish = _finish(said.get("stopReason"), self._target)
+                self._finish = _REASONS.finish(said.get("stopReason"), self._target)
             case "metadata":
                 self._usage = _usage(said.get("usage"))
                 if self._finish is not None:
@@ -305,18 +306,12 @@ class ConverseStream:
         raise _meaning(kind, said, self._target) or failure(head, target=self._target)
 
 
-class _FailedReply(FailedReply):
-    """Reads errors of AWS: the type is in a header, and two of them mean more than their status says."""
-
-    __slots__ = ()
-
-    def _fail(self) -> NoReturn:
-        said = error_object(self._body[:MAX_ERROR_BYTES]) or {}
-        kind = self._head.headers.get("x-amzn-errortype", "").partition(":")[0]
-        error = _meaning(kind, said, self._target) if 400 <= self._head.status < 500 and self._head.status not in (401, 403) else None
-        error = error or failure(self._head, said, target=self._target)
-        error.request_id = request_id(self._head)
-        raise error
+def _failure(head: ReplyHead, error: Mapping[str, Any] | None, *, target: str) -> TargetError:
+    """The type of an error of AWS is in a header, and two of them mean more than their status says."""
+    said = error or {}
+    kind = head.headers.get("x-amzn-errortype", "").partition(":")[0]
+    meant = _meaning(kind, said, target) if 400 <= head.status < 500 and head.status not in (401, 403) else None
+    return meant or failure(head, said, target=target)
 
 
 def _meaning(kind: str, said: Any, target: str) -> TargetError | None:
@@ -330,13 +325,8 @@ def _meaning(kind: str, said: Any, target: str) -> TargetError | None:
     return None
 
 
-def _with_request_id(head: ReplyHead) -> ReplyHead:
-    id_ = head.headers.get("x-amzn-requestid")
-    return ReplyHead(head.status, {**head.headers, "x-request-id": id_}) if id_ else head
-
-
 def _read_whole(reply: Any, target: str) -> Iterator[Event]:
-    finish = _finish(reply.get("stopReason"), target)
+    finish = _REASONS.finish(reply.get("stopReason"), target)
     message = object_of(object_of(reply["output"], target)["message"], target)
     calls = ToolCalls(target)
     for number, block in enumerate(list_of(message.get("content") or [], target)):
@@ -364,24 +354,13 @@ def _words(block: dict[str, Any], target: str) -> Iterator[Text | Reasoning]:
         raise wrong(target, "sent a part that is neither text nor a call")
 
 
-def _finish(reason: object, target: str) -> str:
-    if isinstance(reason, str):
-        if reason in _REFUSALS:
-            raise refused(target)
-        if reason in _FAILURES:
-            raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
-        if reason in _FINISHES:
-            return _FINISHES[reason]
-    raise wrong(target, "ended the answer for a reason that this wire does not know")
-
-
 def _usage(said: object) -> Usage | None:
     """What was read from a cache or written to one is counted beside the input there, and within it here."""
     if not isinstance(said, dict):
         return None
-    cached = count(said.get("cacheReadInputTokens"))
+    cached = count_of(said.get("cacheReadInputTokens"))
     return Usage(
-        input_tokens=total(count(said.get("inputTokens")), cached, count(said.get("cacheWriteInputTokens"))),
-        output_tokens=count(said.get("outputTokens")),
+        input_tokens=total(count_of(said.get("inputTokens")), cached, count_of(said.get("cacheWriteInputTokens"))),
+        output_tokens=count_of(said.get("outputTokens")),
         cached_input_tokens=cached,
     )

@@ -2,8 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from cloud_adapters.failure import refused
+from cloud_adapters.shape import wrong
 from cloud_adapters.tool_calls import ToolCalls
+from hybridrt.errors import UnavailableError
 from hybridrt.event import Event, Finish, Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """Why an answer ends, in the words of one wire."""
+
+    finishes: Mapping[str, str]
+    refusals: frozenset[str]
+    failures: frozenset[str] = frozenset()
+
+    def finish(self, said: object, target: str) -> str:
+        """Return the finish for what the service said.
+
+        Raises:
+            RefusedError: the model or the service declined to answer.
+            UnavailableError: it gave up.
+            ProtocolError: the wire does not know the word.
+        """
+        if isinstance(said, str):
+            if said in self.refusals:
+                raise refused(target)
+            if said in self.failures:
+                raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
+            if said in self.finishes:
+                return self.finishes[said]
+        raise wrong(target, "ended the answer for a reason that this wire does not know")
 
 
 def closing(calls: ToolCalls, usage: Usage | None, finish: str) -> list[Event]:
@@ -19,11 +51,6 @@ def closing(calls: ToolCalls, usage: Usage | None, finish: str) -> list[Event]:
         events.append(usage)
     events.append(Finish(finish))
     return events
-
-
-def count(value: object) -> int | None:
-    """A number of tokens; what is none is not said."""
-    return value if type(value) is int and value >= 0 else None
 
 
 def total(*counts: int | None) -> int | None:

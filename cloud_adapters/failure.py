@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC
 from typing import Any
 
-from cloud_adapters.shape import wrong
+from cloud_adapters.shape import count_of, wrong
 from hybridrt.errors import (
     ContextOverflowError,
     CredentialsError,
@@ -144,11 +144,11 @@ def _from_body(error: Mapping[str, Any], target: str) -> TargetError | None:
     phrase = _too_long_phrase(error.get("message"))
     if codes & _TOO_LONG or phrase:
         said = {name: int(number) for name, number in (phrase.groupdict() if phrase else {}).items() if number}
-        needed = said.get("needed") or sum(said.get(part, 0) for part in ("prompt", "answer")) or _count(error.get("n_prompt_tokens"))
+        needed = said.get("needed") or sum(said.get(part, 0) for part in ("prompt", "answer")) or count_of(error.get("n_prompt_tokens"))
         return ContextOverflowError(
             f"the request does not fit the window of `{target}`",
             needed=needed,
-            window=said.get("window") or _count(error.get("n_ctx")),
+            window=said.get("window") or count_of(error.get("n_ctx")),
             target=target,
         )
     if codes & _REFUSED:
@@ -160,7 +160,3 @@ def _too_long_phrase(message: object) -> re.Match[str] | None:
     if not isinstance(message, str):
         return None
     return next((found for phrase in _TOO_LONG_PHRASES if (found := phrase.search(message))), None)
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 from urllib.parse import quote
 
-from cloud_adapters.ending import closing, count, total
+from cloud_adapters.ending import Reasons, closing, total
 from cloud_adapters.failure import MAX_RETRY_AFTER_S, failure, failure_in_answer, refused
-from cloud_adapters.json_text import NotJsonError, parse, parse_exactly
-from cloud_adapters.reply import MAX_ERROR_BYTES, FailedReply, error_object, is_success, media_type, read_json, request_id
+from cloud_adapters.json_stream import JsonStream
+from cloud_adapters.json_text import NotJsonError, parse_exactly
+from cloud_adapters.reply import FailedReply, is_success, media_type, read_json
 from cloud_adapters.request import Headers, json_request, key_header
-from cloud_adapters.shape import list_of, object_of, text_of, wrong
-from cloud_adapters.sse import EventLines
+from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.tool_results import OpenCalls
 from hybridrt.backend import Call
-from hybridrt.errors import BrokenStream, Busy, ContextOverflowError, CredentialsError, ProtocolError, TargetError, UnavailableError
+from hybridrt.errors import Busy, ContextOverflowError, CredentialsError, TargetError, UnavailableError
 from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
@@ -31,13 +31,13 @@ from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 # Base64 of the words `skip_thought_signature_validator`: the service's own mark for a call that it did not sign.
 UNSIGNED = b64encode(b"skip_thought_signature_validator").decode()
 
-_FINISHES = {"STOP": "stop", "MAX_TOKENS": "length"}
 _REFUSALS = frozenset(
     {"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT", "MODEL_ARMOR"}
 ) | {"IMAGE_RECITATION", "LANGUAGE"}
 _FAILURES = frozenset(
     {"OTHER", "IMAGE_OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"}
 ) | {"MALFORMED_RESPONSE", "NO_IMAGE", "FINISH_REASON_UNSPECIFIED"}
+_REASONS = Reasons({"STOP": "stop", "MAX_TOKENS": "length"}, _REFUSALS, _FAILURES)
 # What tools of the service itself leave beside the answer; none is ever asked for.
 _BESIDE = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
@@ -71,7 +71,7 @@ class Gemini:
             ProtocolError: it is neither JSON nor a stream of events.
         """
         if not is_success(head):
-            return _FailedReply(call, head)
+            return FailedReply(call, head, _failure)
         if media_type(head) == "text/event-stream" or (call.stream and not media_type(head)):
             return GeminiStream(call, head)
         return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
@@ -182,102 +182,48 @@ def _result(message: Message, calls: OpenCalls) -> dict[str, Any]:
 # --- the reply -----------------------------------------------------------------------------------------------------
 
 
-class GeminiStream:
+class GeminiStream(JsonStream):
     """Reads a streamed answer. There is no end mark: the last event says why, and what was used."""
 
-    __slots__ = ("_calls", "_delivered", "_finish", "_head", "_lines", "_number", "_target", "_usage")
+    __slots__ = ("_calls", "_finish", "_number", "_usage")
 
     def __init__(self, call: Call, head: ReplyHead) -> None:
-        self._target = call.target.id
-        self._head = head
-        self._lines = EventLines(self._target)
+        super().__init__(call, head)
         self._calls = ToolCalls(self._target)
         self._number = 0
         self._usage: Usage | None = None
         self._finish: str | None = None
-        self._delivered = 0
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Yield the events completed by these bytes.
-
-        Raises:
-            TargetError: the stream is an error or not this wire.
-        """
-        try:
-            for name, payload in self._lines.feed(data):
-                yield from self._event(name, payload)
-        except TargetError as error:
-            error.request_id = request_id(self._head)
-            raise
-
-    def end(self) -> Iterator[Event]:
-        """Yield what remains.
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
+        """Return what one event says.
 
         Raises:
-            BrokenStream: the stream ended before its end.
+            TargetError: the answer failed, or this is not the wire.
         """
-        try:
-            yield from self._end()
-        except TargetError as error:
-            error.request_id = request_id(self._head)
-            raise
-
-    def _end(self) -> Iterator[Event]:
-        try:  # half an event is where the cut went through
-            for name, payload in self._lines.rest():
-                yield from self._event(name, payload)
-        except ProtocolError:
-            if not self._lines.seen:
-                raise
-        if self._finish is None:
-            if not self._lines.has_begun:
-                raise wrong(self._target, "sent an empty reply")
-            raise BrokenStream(f"`{self._target}` ended the stream before the answer", delivered=self._delivered, target=self._target)
-        yield from closing(self._calls, self._usage, self._finish)
-
-    def _event(self, name: bytes, payload: bytes) -> Iterable[Event]:
-        try:
-            chunk = parse(payload)
-        except NotJsonError:
-            chunk = None
-        if type(chunk) is not dict:
-            raise wrong(self._target, "sent an event that is not what this wire speaks")
-        if name == b"error" or chunk.get("error"):
-            self._failed(chunk.get("error") or chunk)
-        self._usage = _usage(chunk.get("usageMetadata")) or self._usage
-        candidate = _candidate(chunk, self._target)
+        self._usage = _usage(event.get("usageMetadata")) or self._usage
+        candidate = _candidate(event, self._target)
         if candidate is None:
             return ()
         pieces, made = _said(candidate, self._target)
         for piece in made:
             self._calls.add([{**piece, "index": self._number}])
             self._number += 1
-        self._delivered += sum(len(piece.text) for piece in pieces if isinstance(piece, Text))
         if reason := candidate.get("finishReason"):
-            self._finish = _finish(reason, self._target)
+            self._finish = _REASONS.finish(reason, self._target)
         return pieces
 
-    def _failed(self, error: object) -> NoReturn:
-        if self._delivered:
-            raise BrokenStream(
-                f"`{self._target}` reported an error in the middle of the answer", delivered=self._delivered, target=self._target
-            )
-        raise failure_in_answer(error, self._head, target=self._target)
+    def closing(self) -> list[Event] | None:
+        """Return calls, usage and finish, once the service has said why it stopped."""
+        return None if self._finish is None else closing(self._calls, self._usage, self._finish)
 
 
-class _FailedReply(FailedReply):
-    """Reads Google's errors: three of them mean more than their status says."""
-
-    __slots__ = ()
-
-    def _fail(self) -> NoReturn:
-        said = error_object(self._body[:MAX_ERROR_BYTES]) or {}
-        error = _meaning(said, self._target) if self._head.status == 400 else None
-        error = error or failure(self._head, said, target=self._target)
-        if isinstance(error, Busy | UnavailableError) and error.retry_after_s is None:
-            error.retry_after_s = _retry_delay_s(said)
-        error.request_id = request_id(self._head)
-        raise error
+def _failure(head: ReplyHead, error: Mapping[str, Any] | None, *, target: str) -> TargetError:
+    """Three of Google's errors mean more than their status says."""
+    said = error or {}
+    meant = (_meaning(said, target) if head.status == 400 else None) or failure(head, said, target=target)
+    if isinstance(meant, Busy | UnavailableError) and meant.retry_after_s is None:
+        meant.retry_after_s = _retry_delay_s(said)
+    return meant
 
 
 def _meaning(said: Any, target: str) -> TargetError | None:
@@ -319,7 +265,7 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
         if (candidate := _candidate(piece, target)) is None:
             continue
         if reason := candidate.get("finishReason"):
-            finish = _finish(reason, target)
+            finish = _REASONS.finish(reason, target)
         words, made = _said(candidate, target)
         yield from words
         calls.add([{**each, "index": number + place} for place, each in enumerate(made)])
@@ -355,25 +301,14 @@ def _said(candidate: dict[str, Any], target: str) -> tuple[list[Text | Reasoning
     return pieces, calls
 
 
-def _finish(reason: object, target: str) -> str:
-    if isinstance(reason, str):
-        if reason in _REFUSALS:
-            raise refused(target)
-        if reason in _FAILURES:
-            raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
-        if reason in _FINISHES:
-            return _FINISHES[reason]
-    raise wrong(target, "ended the answer for a reason that this wire does not know")
-
-
 def _usage(said: object) -> Usage | None:
     """Thoughts are counted beside the answer there, and within the output here."""
     if not isinstance(said, dict):
         return None
-    thoughts = count(said.get("thoughtsTokenCount"))
+    thoughts = count_of(said.get("thoughtsTokenCount"))
     return Usage(
-        input_tokens=count(said.get("promptTokenCount")),
-        output_tokens=total(count(said.get("candidatesTokenCount")), thoughts),
-        cached_input_tokens=count(said.get("cachedContentTokenCount")),
+        input_tokens=count_of(said.get("promptTokenCount")),
+        output_tokens=total(count_of(said.get("candidatesTokenCount")), thoughts),
+        cached_input_tokens=count_of(said.get("cachedContentTokenCount")),
         reasoning_tokens=thoughts,
     )

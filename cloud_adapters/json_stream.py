@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from cloud_adapters.failure import failure_in_answer
@@ -33,12 +33,16 @@ class JsonStream(ABC):
         self._has_ended = False
 
     @abstractmethod
-    def read(self, event: dict[str, Any]) -> Iterable[Event]:
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
         """Return what one event says; raise `TargetError` where it says that the answer failed."""
 
     @abstractmethod
     def closing(self) -> list[Event] | None:
         """Return what comes after the last word, or none while the answer is not whole."""
+
+    def end_mark(self) -> Sequence[Event]:
+        """Return what `[DONE]` says. Most of these wires have an end of their own, and relatives that close with it say nothing more."""
+        return ()
 
     def feed(self, data: bytes) -> Iterator[Event]:
         """Yield the events completed by these bytes.
@@ -48,6 +52,8 @@ class JsonStream(ABC):
         """
         try:
             for name, payload in self._lines.feed(data):
+                if self._has_ended:
+                    return
                 yield from self._said(name, payload)
         except TargetError as error:
             error.request_id = request_id(self._head)
@@ -100,18 +106,19 @@ class JsonStream(ABC):
             raise wrong(self._target, "sent an empty reply")
         yield from self.end_answer()
 
-    def _said(self, name: bytes, payload: bytes) -> Iterator[Event]:
-        if self._has_ended or payload[:6] == b"[DONE]":  # relatives of these wires close with it; it says nothing more
-            return
+    def _said(self, name: bytes, payload: bytes) -> Sequence[Event]:
         try:
             event = parse(payload)
         except NotJsonError:
             event = None
         if type(event) is not dict:
+            if payload[:6] == b"[DONE]":
+                return self.end_mark()
             raise wrong(self._target, "sent an event that is not what this wire speaks")
         if name == b"error" or event.get("type") == "error" or event.get("error"):
             self.fail(event.get("error") or event)
-        for said in self.read(event):
+        events = self.read(event)
+        for said in events:
             if type(said) is Text:
                 self._delivered += len(said.text)
-            yield said
+        return events

@@ -12,20 +12,20 @@ What is asked for is what the call says and no more: no caching keys or retentio
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
-from typing import Any, ClassVar, NoReturn
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
 
+from cloud_adapters.ending import Reasons, closing
 from cloud_adapters.failure import failure_in_answer, refused
 from cloud_adapters.json_schema import json_schema
-from cloud_adapters.json_text import NotJsonError, parse
-from cloud_adapters.reply import is_success, media_type, read_json, request_id
+from cloud_adapters.json_stream import JsonStream
+from cloud_adapters.reply import is_success, media_type, read_json
 from cloud_adapters.request import json_body, json_request, key_header
-from cloud_adapters.shape import list_of, object_of, text_of, wrong
-from cloud_adapters.sse import EventLines
+from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
-from hybridrt.errors import BrokenStream, ProtocolError, TargetError, UnavailableError
-from hybridrt.event import Event, Finish, Reasoning, Text, Usage
+from hybridrt.errors import BrokenStream, TargetError
+from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
@@ -42,6 +42,11 @@ _FINISHES = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
+_REASONS = Reasons(
+    _FINISHES,
+    refusals=frozenset({"content_filter"}),
+    failures=frozenset({"error", "abort", "insufficient_system_resource"}),
+)
 
 
 class OpenAIChat:
@@ -154,108 +159,62 @@ def _tool(tool: Tool) -> dict[str, Any]:
 # --- the reply -----------------------------------------------------------------------------------------------------
 
 
-class ChatStream:
+class ChatStream(JsonStream):
     """Reads a streamed chat completion. Usage comes after the finish reason, so the tail waits for the end mark."""
 
-    __slots__ = ("_calls", "_delivered", "_ended", "_finish", "_head", "_lines", "_target", "_usage")
+    __slots__ = ("_calls", "_finish", "_usage")
 
     def __init__(self, call: Call, head: ReplyHead) -> None:
-        self._target = call.target.id
-        self._head = head
-        self._lines = EventLines(self._target)
+        super().__init__(call, head)
         self._calls = ToolCalls(self._target)
         self._usage: Usage | None = None
         self._finish: str | None = None
-        self._delivered = 0
-        self._ended = False
 
-    def feed(self, data: bytes) -> Iterator[Event]:
-        """Yield the events completed by these bytes.
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
+        """Return what one chunk says.
 
         Raises:
-            TargetError: the stream is an error or not this wire.
+            TargetError: the answer failed, or this is not the wire.
         """
-        try:
-            for name, payload in self._lines.feed(data):
-                if self._ended:
-                    return
-                yield from self._event(name, payload)
-        except TargetError as error:
-            error.request_id = request_id(self._head)
-            raise
-
-    def end(self) -> Iterator[Event]:
-        """Yield what remains.
-
-        Raises:
-            BrokenStream: the stream ended before its end.
-        """
-        try:
-            yield from self._end()
-        except TargetError as error:
-            error.request_id = request_id(self._head)
-            raise
-
-    def _end(self) -> Iterator[Event]:
-        if self._ended:
-            return
-        try:  # an end mark without its blank line is an end mark; half an event is where the cut went through
-            for name, payload in self._lines.rest():
-                yield from self._event(name, payload)
-        except ProtocolError:
-            if not self._lines.seen:
-                raise
-        if self._ended:
-            return
-        if self._finish is None:
-            if not self._lines.has_begun:
-                raise wrong(self._target, "sent an empty reply")
-            raise BrokenStream(f"`{self._target}` ended the stream before the answer", delivered=self._delivered, target=self._target)
-        yield from self._tail()
-
-    def _event(self, name: bytes, payload: bytes) -> Iterable[Event]:
-        if payload[:6] == b"[DONE]":
-            # Some services say that they are done and not why; after an answer that is an end.
-            if self._finish is None and not self._delivered and not self._calls:
-                raise BrokenStream(f"`{self._target}` ended the stream without an answer", delivered=0, target=self._target)
-            return self._tail()
-        try:
-            chunk = parse(payload)
-        except NotJsonError:
-            chunk = None
-        if type(chunk) is not dict:
-            self._wrong()
-        if name == b"error" or chunk.get("error"):
-            self._failed(chunk.get("error") or chunk)
-        if usage := chunk.get("usage"):
+        if usage := event.get("usage"):
             self._usage = _usage(usage)
-        choices = chunk.get("choices")
+        choices = event.get("choices")
         if not choices:
-            if chunk.get("object") == "error":  # vLLM's error has no envelope
-                self._failed(chunk)
+            if event.get("object") == "error":  # vLLM's error has no envelope
+                self.fail(event)
             return ()
         events: list[Event] = []
         for choice in list_of(choices, self._target):
-            # One answer is asked for; a service that sends more of them counts from 0.
-            if not object_of(choice, self._target).get("index"):
-                self._choice(choice, events)
+            if object_of(choice, self._target).get("index"):
+                continue  # one answer is asked for; a service that sends more of them counts from 0
+            if delta := choice.get("delta"):
+                text = object_of(delta, self._target).get("content")
+                if not text or len(delta) > 1:
+                    self._rarer(delta, events)
+                if type(text) is str:
+                    if text:
+                        events.append(Text(text))
+                elif text:
+                    events.extend(_content_events(text, self._target))
+            if reason := choice.get("finish_reason"):
+                self._finish = _REASONS.finish(reason, self._target)
         return events
 
-    def _choice(self, choice: dict[str, Any], events: list[Event]) -> None:
-        if delta := choice.get("delta"):
-            text = object_of(delta, self._target).get("content")
-            if not text or len(delta) > 1:
-                self._rarer(delta, events)
-            if type(text) is str:
-                if text:
-                    self._delivered += len(text)
-                    events.append(Text(text))
-            elif text:
-                said = list(_content_events(text, self._target))
-                self._delivered += sum(len(event.text) for event in said if isinstance(event, Text))
-                events.extend(said)
-        if reason := choice.get("finish_reason"):
-            self._finish = _finish(reason, self._target)
+    def end_mark(self) -> Sequence[Event]:
+        """Return the tail. Some services say that they are done and not why; after an answer that is an end.
+
+        Raises:
+            BrokenStream: there was no answer.
+        """
+        if self._finish is None:
+            if not self._delivered and not self._calls:
+                raise BrokenStream(f"`{self._target}` ended the stream without an answer", delivered=0, target=self._target)
+            self._finish = "stop"
+        return self.end_answer()
+
+    def closing(self) -> list[Event] | None:
+        """Return calls, usage and finish, once the service has said why it stopped."""
+        return None if self._finish is None else closing(self._calls, self._usage, self._finish)
 
     def _rarer(self, delta: dict[str, Any], events: list[Event]) -> None:
         if thought := text_of(delta.get("reasoning_content") or delta.get("reasoning"), self._target):
@@ -265,20 +224,6 @@ class ChatStream:
         if delta.get("refusal"):
             raise refused(self._target)
 
-    def _tail(self) -> list[Event]:
-        self._ended = True
-        return _closing(self._calls, self._usage, self._finish or "stop")
-
-    def _failed(self, error: object) -> NoReturn:
-        if self._delivered:
-            raise BrokenStream(
-                f"`{self._target}` reported an error in the middle of the answer", delivered=self._delivered, target=self._target
-            )
-        raise failure_in_answer(error, self._head, target=self._target)
-
-    def _wrong(self) -> NoReturn:
-        raise wrong(self._target, "sent an event that is not what this wire speaks")
-
 
 def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     if reply.get("error"):
@@ -287,7 +232,7 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     message = object_of(choice["message"], target)
     if message.get("refusal"):
         raise refused(target)
-    finish = _finish(choice.get("finish_reason") or "stop", target)
+    finish = _REASONS.finish(choice.get("finish_reason") or "stop", target)
     if thought := text_of(message.get("reasoning_content") or message.get("reasoning"), target):
         yield Reasoning(thought)
     yield from _content_events(message.get("content"), target)
@@ -296,7 +241,7 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
         # Whole calls have no index here; each is its own.
         calls.add([{**object_of(piece, target), "index": number} for number, piece in enumerate(list_of(made, target))])
     usage = reply.get("usage")
-    yield from _closing(calls, _usage(usage) if usage else None, finish)
+    yield from closing(calls, _usage(usage) if usage else None, finish)
 
 
 def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
@@ -317,37 +262,13 @@ def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
             raise wrong(target, "sent a part that is neither text nor thought")
 
 
-def _closing(calls: ToolCalls, usage: Usage | None, finish: str) -> list[Event]:
-    events: list[Event] = [*calls.finished(cut=finish == "length")]
-    if events and finish == "stop":
-        finish = "tool_calls"  # some services say `stop` after a call all the same
-    if usage is not None:
-        events.append(usage)
-    events.append(Finish(finish))
-    return events
-
-
-def _finish(reason: object, target: str) -> str:
-    if reason == "content_filter":
-        raise refused(target)
-    if reason in ("error", "abort", "insufficient_system_resource"):
-        raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)
-    if not isinstance(reason, str) or reason not in _FINISHES:
-        raise wrong(target, "ended the answer for a reason that this wire does not know")
-    return _FINISHES[reason]
-
-
 def _usage(said: object) -> Usage | None:
     if not isinstance(said, dict):
         return None
     cached, thought = said.get("prompt_tokens_details"), said.get("completion_tokens_details")
     return Usage(
-        input_tokens=_count(said.get("prompt_tokens")),
-        output_tokens=_count(said.get("completion_tokens")),
-        cached_input_tokens=_count(cached.get("cached_tokens")) if isinstance(cached, dict) else None,
-        reasoning_tokens=_count(thought.get("reasoning_tokens")) if isinstance(thought, dict) else None,
+        input_tokens=count_of(said.get("prompt_tokens")),
+        output_tokens=count_of(said.get("completion_tokens")),
+        cached_input_tokens=count_of(cached.get("cached_tokens")) if isinstance(cached, dict) else None,
+        reasoning_tokens=count_of(thought.get("reasoning_tokens")) if isinstance(thought, dict) else None,
     )
-
-
-def _count(value: object) -> int | None:
-    return value if type(value) is int and value >= 0 else None

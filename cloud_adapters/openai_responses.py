@@ -7,9 +7,10 @@ metadata, no user id, no tools of the service. Conversations are said whole each
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
+from cloud_adapters.ending import closing
 from cloud_adapters.failure import failure_in_answer, refused
 from cloud_adapters.json_schema import json_schema
 from cloud_adapters.json_stream import JsonStream
@@ -19,7 +20,7 @@ from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
 from hybridrt.errors import UnavailableError, UnsupportedError
-from hybridrt.event import Event, Finish, Reasoning, Text, Usage
+from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
@@ -128,7 +129,7 @@ class ResponseStream(JsonStream):
         self._heard: set[tuple[str, int]] = set()
         self._tail: list[Event] | None = None
 
-    def read(self, event: dict[str, Any]) -> Iterable[Event]:
+    def read(self, event: dict[str, Any]) -> Sequence[Event]:
         """Return what one event says.
 
         Raises:
@@ -151,21 +152,21 @@ class ResponseStream(JsonStream):
         """Return calls, usage and finish, once the service has said that the response is complete."""
         return self._tail
 
-    def _piece(self, item: str, event: dict[str, Any], kind: type[Text | Reasoning]) -> Iterable[Event]:
+    def _piece(self, item: str, event: dict[str, Any], kind: type[Text | Reasoning]) -> Sequence[Event]:
         words = text_of(event.get("delta"), self._target)
         if not words:
             return ()
         self._heard.add((item, _place(event.get("output_index"), self._target)))
         return (kind(words),)
 
-    def _item(self, item: dict[str, Any], index: object) -> Iterable[Event]:
+    def _item(self, item: dict[str, Any], index: object) -> Sequence[Event]:
         said = (text_of(item.get("type"), self._target), _place(index, self._target))
         is_new = said not in self._heard
         self._heard.add(said)
         events = list(_item_events(item, said[1], self._calls if is_new else ToolCalls(self._target), self._target))
         return events if is_new else ()
 
-    def _end_of(self, response: dict[str, Any]) -> Iterable[Event]:
+    def _end_of(self, response: dict[str, Any]) -> Sequence[Event]:
         if response.get("status") == "failed" or response.get("error"):
             self.fail(response.get("error"))
         # A service that says a kind of item only at the end has said it all the same; places there may differ.
@@ -218,14 +219,8 @@ def _place(index: object, target: str) -> int:
 
 
 def _closing(calls: ToolCalls, response: dict[str, Any], target: str) -> list[Event]:
-    finish = _finish(response, target)
-    events: list[Event] = [*calls.finished(cut=finish == "length")]
-    if events and finish == "stop":
-        finish = "tool_calls"
-    if isinstance(usage := response.get("usage"), dict):
-        events.append(_usage(usage))
-    events.append(Finish(finish))
-    return events
+    finish, usage = _finish(response, target), response.get("usage")
+    return closing(calls, _usage(usage) if isinstance(usage, dict) else None, finish)
 
 
 def _finish(response: dict[str, Any], target: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 from cloud_adapters.failure import failure
 from cloud_adapters.json_text import NotJsonError, parse
@@ -19,8 +19,8 @@ MAX_ERROR_BYTES = 64 * 1024
 # Thirty times the longest answer a model writes today.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
-# OpenAI and most others; Anthropic.
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id")
+# OpenAI and most others; Anthropic; AWS.
+_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -53,12 +53,20 @@ def wrong_media_type(head: ReplyHead, target: str) -> ProtocolError:
     return error
 
 
+class Explain(Protocol):
+    """Says what a reply that failed means, by its status and by the error in its body, where there is one."""
+
+    def __call__(self, head: ReplyHead, error: Mapping[str, Any] | None, *, target: str) -> TargetError:
+        """Return the error to raise."""
+
+
 class FailedReply:
     """Reads a reply whose status says that it is no answer, and raises what it means."""
 
-    __slots__ = ("_body", "_head", "_target")
+    __slots__ = ("_body", "_explain", "_head", "_target")
 
-    def __init__(self, call: Call, head: ReplyHead) -> None:
+    def __init__(self, call: Call, head: ReplyHead, explain: Explain = failure) -> None:
+        self._explain = explain
         self._head = head
         self._target = call.target.id
         self._body = bytearray()
@@ -75,7 +83,7 @@ class FailedReply:
         self._fail()
 
     def _fail(self) -> NoReturn:
-        error = failure(self._head, error_object(self._body[:MAX_ERROR_BYTES]), target=self._target)
+        error = self._explain(self._head, error_object(self._body[:MAX_ERROR_BYTES]), target=self._target)
         error.request_id = request_id(self._head)
         raise error
 

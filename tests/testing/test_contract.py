@@ -233,7 +233,7 @@ class Shared(OpenAIChat):
     def decoder(self, call, head):
         fresh = super().decoder(call, head)
         if isinstance(fresh, ChatStream):
-            if self.one is None or self.one._ended:
+            if self.one is None or self.one._has_ended:
                 self.one = fresh
             return self.one
         return fresh
