@@ -764,6 +764,13 @@ async def test_after_a_storm_of_cancellations_every_plain_request_succeeds(wire)
     assert_whole(records)
 
 
+@pytest.mark.soak
+async def test_after_a_storm_of_five_thousand_cancellations_two_hundred_plain_requests_succeed(wire):
+    _, calm, records = await storm(wire, 5000, 200)
+    assert [answer.target for answer in calm] == ["alpha"] * 200
+    assert_whole(records)
+
+
 def test_whatever_is_imported_on_some_system_is_a_dependency_there():
     root = Path(__file__).resolve().parents[1]
     project = tomllib.loads((root / "pyproject.toml").read_text("utf-8"))["project"]

@@ -352,3 +352,9 @@ def test_ten_thousand_damaged_replies_give_events_or_target_errors():
     kinds = fuzz(10_000, 7)
     assert {type(None), ProtocolError, BrokenStream} <= kinds.keys()
     assert kinds[type(None)] > 500
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100, 110))
+def test_a_million_damaged_replies_give_events_or_target_errors(seed):
+    assert sum(fuzz(100_000, seed).values()) == 100_000
