@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hybridrt import errors as errors
+    from hybridrt import sync as sync
+    from hybridrt import testing as testing
     from hybridrt.answer import Answer, Attempt, Receipt
     from hybridrt.backend import Backend, Call
     from hybridrt.decision import Decision
@@ -75,12 +78,15 @@ __all__ = [
 _MODULES = ("errors", "sync", "testing")
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"hybridrt.{name}")
-    if name in _HOME:
-        return getattr(import_module(f"hybridrt.{_HOME[name]}"), name)
-    raise AttributeError(f"module `hybridrt` has no attribute `{name}`")
+# Hidden from type checkers, which would take any misspelt name for something of any type.
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"hybridrt.{name}")
+        if name in _HOME:
+            return getattr(import_module(f"hybridrt.{_HOME[name]}"), name)
+        raise AttributeError(f"module `hybridrt` has no attribute `{name}`")
 
 
 def __dir__() -> list[str]:

@@ -112,7 +112,10 @@ class Equipment:
     def clock_fault(self) -> str:
         """Why the clock cannot be trusted, or nothing."""
         behind = self.last_seen - datetime.now(UTC)
-        return f"the clock was set back by {behind.total_seconds() / 3600:.1f} hours" if behind > CLOCK_SLACK else ""
+        if behind <= CLOCK_SLACK:
+            return ""
+        hours = behind.total_seconds() / 3600
+        return f"the clock was set back by {hours:.1f} hours: set it right, or begin a new ledger if its last line is from a wrong clock"
 
     def note_pace(self, answer: Answer) -> None:
         """Learn from an answer how long its target takes."""

@@ -122,7 +122,8 @@ def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], s
                 unknown.add(label)
     sensitivity = _stricter(declared.sensitivity, privacy.sensitivity, settles="sensitivity" in may_settle)
     sensitivity = _at_least(sensitivity, declared.labels or ())
-    if privacy.sensitivity == UNKNOWN and sensitivity != UNKNOWN:
+    if privacy.sensitivity == UNKNOWN and sensitivity not in (UNKNOWN, FIELDS["sensitivity"].values[-1]):
+        # To declare the top level raises; it settles nothing in anybody's favour.
         settled.append("sensitivity")
     device = signals.device
     facts = Facts(

@@ -186,7 +186,7 @@ class Walk:
             attempt=number,
             tools=request.tools,
             output=request.output,
-            max_output_tokens=request.max_output_tokens if target.place.is_device else output_bound(request, obligations),
+            max_output_tokens=self._output_limit(target),
             temperature=request.temperature,
             seed=request.seed,
             stop=request.stop,
@@ -194,6 +194,10 @@ class Walk:
             hidden=hidden,
             obligations=obligations,
         )
+
+    def _output_limit(self, target: Target) -> int | None:
+        """How many tokens this target may write: what the caller said, else what a limit of cost asks for."""
+        return self.request.max_output_tokens if target.place.is_device else output_bound(self.request, self.decision.obligations)
 
     async def _ask_person(self, target: Target) -> None:
         if target.place.is_device or not self.decision.obligations.get("confirm"):
@@ -209,7 +213,7 @@ class Walk:
         # Only a yes is a yes: text such as `no` would count as true.
         if agreed is not True:
             raise DeclinedError(f"the person did not agree to `{target.id}`", target=target.id)
-        self.deadline.check()
+        self._check_time()
 
     def _commit(self, target: Target, call: Call) -> None:
         """Hold a limit of cost over all attempts of the request, each at the most it can cost."""
@@ -260,8 +264,8 @@ class Walk:
         routing = self.decision.routing
         if answer.finish == "escalate":
             return True
-        if answer.finish == "length" and self.request.max_output_tokens is None and "truncated" in routing.escalate:
-            # Cut by the target. What the caller's own limit cut, a stronger target would cut at the same place.
+        if answer.finish == "length" and self._output_limit(target) is None and "truncated" in routing.escalate:
+            # Cut by the target. What the caller's limit cut, or a limit of cost, the next target would cut at the same place.
             return True
         return target.place.is_device and routing.unless_certified is not None and not answer.certified
 

@@ -74,6 +74,13 @@ async def test_e3_a_declaration_settles_only_what_the_policy_lets_it_and_never_w
         assert [t.id for t in (await router.decide(german, labels=[], sensitivity="public")).plan] == ["factory"]
 
 
+async def test_e3_to_declare_the_top_level_settles_nothing(open_router):
+    german = "Bitte fasse den folgenden Text in drei kurzen Absätzen für unsere Kundschaft zusammen."
+    async with open_router(backends={"factory": ScriptedBackend("x"), "alpha": ScriptedBackend("y")}) as router:
+        decision = await router.decide(german, sensitivity="special")
+    assert (decision.facts.sensitivity, decision.settled) == ("special", ())
+
+
 async def test_e3_a_declaration_never_lowers_a_finding(open_router):
     added = "declared: {settles_unknown: [sensitivity, labels]}\n"
     async with open_router(added=added, backends={"factory": ScriptedBackend("x"), "alpha": ScriptedBackend("y")}) as router:

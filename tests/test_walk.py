@@ -347,12 +347,22 @@ async def test_where_cost_is_limited_the_answer_is_limited_too(open_router):
 
 async def test_a_limit_of_cost_holds_over_all_attempts_of_a_request(open_router):
     added = "  - {id: cheap, effect: oblige, when: always, do: {max_cost_usd: 0.011}}\nrouting:\n  - {id: up, order: [cloud, device]}\n"
-    cut = ["half", Usage(10, 1000), Finish("length")]
-    backends = {"factory": ScriptedBackend(UnavailableError("down")), "alpha": ScriptedBackend(cut), "beta": ScriptedBackend("whole")}
+    backends = {
+        "factory": ScriptedBackend("here"),
+        "alpha": ScriptedBackend(BrokenStream("cut", delivered=0)),
+        "beta": ScriptedBackend("there"),
+    }
     async with open_router(added=added, price=Price(0.0, 10.0), backends=backends) as router:
         answer = await router.infer(ASK)
-    assert (answer.text, [attempt.outcome for attempt in answer.attempts]) == ("half", ["answered", "over_budget", "unavailable"])
-    assert answer.cost_usd == pytest.approx(0.01)
+    assert [attempt.outcome for attempt in answer.attempts] == ["broken_stream", "over_budget", "answered"]
+    assert not backends["beta"].calls, "what the first may have cost leaves no room for the second"
+
+
+async def test_what_a_limit_of_cost_cut_is_not_sent_on_to_be_cut_again(open_router):
+    added = "  - {id: cheap, effect: oblige, when: always, do: {max_cost_usd: 1}}\nrouting:\n  - {id: up, order: [cloud, device]}\n"
+    backends = {"factory": ScriptedBackend("x"), "alpha": ScriptedBackend(["half", Finish("length")]), "beta": ScriptedBackend("whole")}
+    async with open_router(added=added, price=Price(0.0, 10.0), backends=backends) as router:
+        assert (await router.infer(ASK)).text == "half"
     assert not backends["beta"].calls
 
 

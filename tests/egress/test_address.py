@@ -132,3 +132,8 @@ def test_a_path_below_the_endpoint_is_joined(path):
 def test_a_path_that_leaves_the_endpoint_is_refused(path):
     with pytest.raises(ProtocolError, match="stay below the endpoint"):
         Recipient.of(CLOUD).path(path)
+
+
+@pytest.mark.parametrize("path", ["chat", "chat/completions", "@evil.example", "evil.example/x"])
+def test_a_path_without_its_slash_is_joined_below_the_endpoint_and_names_no_host(path):
+    assert Recipient.of(CLOUD).path(path) == f"/v1/{path}"
