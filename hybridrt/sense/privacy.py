@@ -211,6 +211,8 @@ class Scan:
         level = 0
         for finding in self.findings:
             meaning = self.meanings[finding.label]
+            if not meaning.is_reason:
+                continue
             labels[meaning.data] = Presence.PRESENT
             level = max(level, LEVELS.index(meaning.level))
         # With one label unknown the request may be anything, unless the worst is certain already.
