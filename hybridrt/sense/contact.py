@@ -21,7 +21,7 @@ _SPOKEN_TOP = (
 )
 # Words that say that a number is a telephone number.
 _CALL_WORDS = wordset(
-    "call phone telephone tel mobile cell cellphone fax text sms whatsapp signal telegram dial ring reach contact hotline landline handy "
+    "call phone telephone tel mobile cell cellphone fax sms whatsapp signal telegram dial ring reach contact hotline landline handy "
     "ph mob answering beeper pager voicemail"
 )
 _HANDLE_WORDS = wordset(
@@ -74,9 +74,14 @@ def _emails(text: str) -> Iterator[Hit]:
         domain = _domain().match(text, at + 1, at + 255)
         if domain and domain[1].lower() not in _NOT_TOP_LEVEL:
             local = _local().search(text, max(0, at - 64), at)
-            if local and local[0].lower() not in _NOT_PEOPLE:
+            if local and local[0].lower() not in _NOT_PEOPLE and not _is_login(text, local.start()):
                 yield Hit(local.start(), domain.end(), "email", 1.0, "email")
         at = text.find("@", at + 1)
+
+
+def _is_login(text: str, at: int) -> bool:
+    """Is it the password and the host of an address for programs, such as amqp://name:password@host?"""
+    return at > 0 and text[at - 1] in ":/" and "://" in text[max(0, at - 60) : at].split()[-1]
 
 
 def _handles(passage: Passage) -> Iterator[Hit]:
@@ -100,26 +105,35 @@ def _phones(passage: Passage) -> Iterator[Hit]:
     for start, end in passage.numbers:
         for match in _formed_phone().finditer(text, max(0, start - 2), min(len(text), end + 9)):
             kind = match.lastgroup or ""
+            if kind != "plus" and _other_number().search(passage.folded, max(0, match.start() - _CONTEXT), match.start()):
+                continue
             if kind != "trunk" or _is_trunk_shape(match[0]):
                 told.append(match.span())
                 yield Hit(*match.span(), "phone", 0.9 if kind in ("plus", "us") else 0.7, f"phone-{kind}")
-    if _CALL_WORDS.isdisjoint(passage.vocabulary) and "number" not in passage.vocabulary:
+    if _CALL_WORDS.isdisjoint(passage.vocabulary) and passage.vocabulary.isdisjoint(("number", "text", "no", "nr")):
         return
     for start, end in passage.numbers:
         for match in _any_phone().finditer(text, max(0, start - 2), min(len(text), end + 9)):
             first, last = match.span()
             if any(first < stop and begin < last for begin, stop in told) or _date().match(match[0]):
                 continue
-            if _is_named(passage.folded, first, last):
+            if _is_callable(match[0]) and _is_named(passage.folded, first, last):
                 yield Hit(first, last, "phone", 0.7, "phone-named")
 
 
 def _is_named(folded: str, start: int, end: int) -> bool:
     """Does a word beside the number say that one can call it?"""
     before = folded[max(0, start - _CONTEXT) : start]
+    if _other_number().search(before):
+        return False
     if not _CALL_WORDS.isdisjoint(_words().findall(before)) or _own_number().search(before):
         return True
     return _said_after().match(folded, end) is not None
+
+
+def _is_callable(number: str) -> bool:
+    """Is it no round number, such as 1000000?"""
+    return not number.endswith("0000") and len(set(re.findall(r"\d", number))) > 2
 
 
 def _is_trunk_shape(number: str) -> bool:
@@ -127,12 +141,15 @@ def _is_trunk_shape(number: str) -> bool:
     groups = re.findall(r"\d+", number)
     if len(groups) == 2 and [len(group) for group in groups] == [2, 8]:
         return True
-    return 2 <= len(groups) <= 4 and 3 <= len(groups[0]) <= 5 and all(len(group) >= 3 for group in groups)
+    if not 3 <= len(groups[0]) <= 5:
+        return False
+    is_paired = len(groups) in (4, 5) and all(len(group) >= 2 for group in groups)
+    return is_paired or (2 <= len(groups) <= 4 and all(len(group) >= 3 for group in groups))
 
 
 @lru_cache(maxsize=1)
 def _local() -> re.Pattern[str]:
-    return re.compile(r"[^\W_](?:[\w.+%&'*/=?^{|}~!#$-]*[\w+-])?\Z")
+    return re.compile(r"[^\W_](?:[\w.+%'*^{|}~!#$-]*[\w+-])?\Z")
 
 
 @lru_cache(maxsize=1)
@@ -182,8 +199,17 @@ def _date() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
+def _other_number() -> re.Pattern[str]:
+    # The word directly before the number says that it is something else.
+    return re.compile(
+        r"\b(?:imei|imsi|iccid|serial|account|acct|order|ticket|case|ref|reference|invoice|tracking|ssn|passport|license|licence|card|iban|member|mrn|plan|policy"
+        r"|patient|employee|badge|routing|isbn|vin|tax|ein|part|model|sku|nhs|sin|tfn|aadhaar|pan|cpf|nif|dni|pesel|bsn|utr|abn|pps|ahv|cpr|rrn|siren|siret)\b(?:\s(?:number|no|num|id|code))?[\s.:#=(]{0,4}(?:is\s|was\s)?[#\"']?\Z"
+    )
+
+
+@lru_cache(maxsize=1)
 def _own_number() -> re.Pattern[str]:
-    return re.compile(r"\b(?:my|his|her|their|our)\s(?:(?:new|old|home|work|office|direct)\s)?(?:number|no|nr)\b")
+    return re.compile(r"\b(?:my|his|her|their|our)\s(?:(?:new|old|home|work|office|direct)\s)?(?:number|no|nr)\b|\btext\s(?:me|us|him|her|them|on|at|it\sto|to)\b")
 
 
 @lru_cache(maxsize=1)
@@ -194,7 +220,7 @@ def _handle() -> re.Pattern[str]:
     )
     name = r"(?:user\s?names?|screen\s?names?|gamer\s?tag|nicknames?|user\s?id|login\s(?:name|id)|handle|login(?=\s(?:is|was)\b|\s?:))"
     return re.compile(
-        rf"\b(?:(?:{site}|handle|username|user)\b[^\n@]{{0,24}}(?<![\w.])(?P<at>@[a-z0-9_](?:[\w.]{{0,30}}\w)?)(?![\w@]|\.\w)"
+        rf"\b(?:(?:{site}|handle|username|user)\b[^\n@]{{0,24}}(?<![\w.>/:])(?P<at>@[a-z0-9_](?:[\w.]{{0,30}}\w)?)(?![\w@]|\.\w)"
         rf"|(?:(?:my|his|her|their|our|the|is|as|has|by|with|whose|your)\s)?(?:(?:{site})\s)?{name}\b(?:\s(?:for|on|at|in)(?:\s[\w'-]{{1,20}}){{1,3}}?)?"
         rf"(?:\s(?:is|was)\s|\s?[:=]\s?|\s(?=@|[a-z]+[\d_]))[\"'`(]{{0,2}}(?P<said>@?[a-z0-9_](?:[\w.-]{{1,30}}\w))(?![\w@(\[]|\.\w)"
         rf")"

@@ -158,7 +158,7 @@ def _ssn() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _named() -> re.Pattern[str]:
-    number = r"(?:nummer|\s?(?:numbers?|no|num|nr|id|card|#|número|numéro|numero|n°))?"
+    number = r"(?:nummer|,?\s?(?:numbers?|no|num|nr|id|card|#|número|numéro|numero|n°))?"
     return re.compile(
         r"\b(?:(?P<p>(?:reise)?pass(?=nummer)|passports?|passeport|pasaporte|passaporto|paspoort|reisepass)"
         r"|(?P<d>(?:driver'?s?'?|driving)\s(?:licen[cs]e|permit)|licen[cs]e(?=\s(?:number|no\b|num\b|#))|dl(?=\s?(?:number|no\b|num\b|[:=#]))"

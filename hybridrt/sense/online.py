@@ -13,7 +13,7 @@ from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import wordset
 
 # Before four numbers with dots these say that they are a version or a section.
-_VERSION = 20
+_VERSION = 40
 _DEVICE_WORDS = wordset(
     "imei imsi iccid udid idfa idfv gaid aaid meid device serial advertising android hardware machine s/n esn deviceid handset"
 )
@@ -113,7 +113,7 @@ def _four() -> re.Pattern[str]:
 def _version() -> re.Pattern[str]:
     return re.compile(
         r"(?:\b(?:version|versions|ver|release|build|firmware|driver|chrome|safari|section|sections|chapter|clause|figure|table|rev|oid)\.?|§)"
-        r"[\s:=(v]{0,3}\Z|(?:chrome|firefox|safari|edg|version|opr|v)/?\Z"
+        r"[\s:=(v]{0,3}(?:\d[\w.]{0,20}\s(?:to|and|or|through|vs\.?|->)\s)?\Z|(?:chrome|firefox|safari|edg|version|opr|v)/?\Z"
     )
 
 

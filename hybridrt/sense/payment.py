@@ -45,13 +45,14 @@ class Payment:
         """Return the means of payment in a passage."""
         if passage.long:
             yield from wallets(passage)
+        accounts = tuple(_ibans(passage)) if passage.digits >= 8 else ()
+        yield from accounts
         if passage.digits >= 12:
-            yield from _cards(passage)
+            # Part of an IBAN may look like a card.
+            yield from (hit for hit in _cards(passage) if not any(iban.start <= hit.start < iban.end for iban in accounts))
             if "^" in passage.text or ";" in passage.text:
                 for match in _track().finditer(passage.text):
                     yield Hit(*match.span(), "card_track", 1.0, "card-track")
-        if passage.digits >= 8:
-            yield from _ibans(passage)
         if passage.digits >= 3 and not _CVV_WORDS.isdisjoint(passage.vocabulary):
             for match in _cvv().finditer(passage.folded):
                 yield Hit(*match.span(1), "card_cvv", 0.9, "cvv")

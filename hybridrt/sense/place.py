@@ -21,6 +21,7 @@ _KINDS = (
 )
 _SHORT = "St Ave Av Rd Ln Dr Blvd Ct Pl Ter Cres Cl Sq Pkwy Hwy Cir Trl Gdns Pde Aly"
 _KIND_WORDS = wordset(_KINDS + " " + _SHORT.lower() + " broadway")
+_PLAIN_KINDS = wordset("street avenue road lane drive boulevard court place terrace crescent way st ave rd")
 # Between a house number and "street" these say that no street is named: "20 houses on the street".
 _NO_NAME = wordset(
     "the a an of on in at down up along across to from by for and or is are was were per every each his her my your our their this that "
@@ -28,7 +29,7 @@ _NO_NAME = wordset(
     "more other new same different another times percent years year old different straight right left wide each only"
 )
 # Before a number these say that an address follows, so that one in small letters counts.
-_HERE = wordset("live lives living lived at address to home house located moved move staying stay resides residing deliver ship send mail visit is")
+_HERE = wordset("live lives living lived at address to home house located moved move staying stay resides residing deliver ship send mail")
 _ZIP_WORDS = wordset("zip zipcode postcode postal plz postleitzahl cap codigo postale cep eircode pincode pin")
 _GEO_WORDS = wordset("lat latitude lon lng long longitude gps coordinate coordinates coords geo location located position map maps pin at here am")
 _STATES = (
@@ -40,7 +41,7 @@ _STREET_WORDS = wordset(
     "vicolo rua travessa praça ul ulica aleja box"
 )
 _STREET_ENDS = re.compile(
-    r"(?:stra(?:ss|ß)e|str|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht|kade|singel|gatan|vägen|gata|veien|vej|gade|gaten|katu|tie)\.?\Z"
+    r"(?:stra(?:ss|ß)e|str|weg|platz|allee|gasse|damm|ufer|straat|laan|plein|gracht|kade|singel|gatan|vägen|gata|veien|vej|gade|gaten|katu)\.?\Z"
 )
 # What comes behind a street is read as far as this: unit, town, state, postcode, country.
 _REST = 90
@@ -81,14 +82,16 @@ class Place:
 
 def _is_street(passage: Passage, match: re.Match[str]) -> bool:
     name = match["name"]
-    words = name.lower().replace(",", " ").split()
+    words = name.replace(",", " ").split()
     if not words or not _NO_NAME.isdisjoint(words):
         return False
     # In small letters a street is only where an address is announced.
+    if "." in name and not name[0].isupper():
+        return False
     if name[0].isupper() or name[0].isdigit():
         return match["kind"][0].isupper() or match["kind"].islower()
     before = passage.folded[max(0, match.start() - 24) : match.start()].split()
-    return bool(before) and before[-1].strip(":,") in _HERE and len(words) <= 3
+    return bool(before) and before[-1].strip(":,") in _HERE and len(words) <= 3 and match["kind"] in _PLAIN_KINDS
 
 
 def _end(text: str, at: int) -> int:
@@ -139,8 +142,8 @@ def _european() -> re.Pattern[str]:
     return re.compile(
         rf"(?<![\w.])(?:(?P<po>[Pp]\.?\s?[Oo]\.?\s[Bb]ox\s\d{{1,7}}(?!\d))"
         # Unter den Linden is beyond it; Hauptstraße 5, Berliner Str. 12b, Keizersgracht 174 are not.
-        rf"|(?:{name}\s|{name}-)?[A-ZÀ-ÖØ-Þ][\w-]{{0,30}}?(?:stra(?:ss|ß)e|str\.|weg|platz|allee|gasse|ring|damm|ufer|straat|laan|plein|gracht|kade|singel|gatan|vägen"
-        rf"|gata|veien|vej|gade|gaten|katu|tie)\s\d{{1,4}}\s?[a-zA-Z]?(?!\w)"
+        rf"|(?:{name}\s|{name}-)?[A-ZÀ-ÖØ-Þ][\w-]{{0,30}}?(?:stra(?:ss|ß)e|str\.|weg|platz|allee|gasse|damm|ufer|straat|laan|plein|gracht|kade|singel|gatan|vägen"
+        rf"|gata|veien|vej|gade|gaten|katu)\s\d{{1,4}}\s?[a-zA-Z]?(?!\w)"
         rf"|{name}\s(?:Stra(?:ss|ß)e|Str\.|Weg|Platz|Allee|Gasse|Ring|Damm|Ufer)\s\d{{1,4}}\s?[a-zA-Z]?(?!\w)"
         rf"|\d{{1,4}}(?:\s?(?:bis|ter))?,?\s(?:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|route|cours|Rue|Avenue|Boulevard|Place)\s(?:{link})?{name}(?:[\s-](?:{link})?{name}){{0,3}}"
         rf"|(?:Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrer|Camino|Via|Viale|Piazza|Corso|Largo|Vicolo|Rua|Travessa|Praça|[uU]l\.|[uU]lica|Aleja|al\.)\s?(?:{link})?{name}"

@@ -51,7 +51,7 @@ def _named() -> re.Pattern[str]:
     # "patient 4 of 12" is a count and "patient id 4471" a number: most names need the word for a number behind them.
     mrn = (
         rf"(?:e?mrn(?:\s{number})?|(?:medical|hospital|health|patient(?:'s)?|clinical)\s(?:record|chart|file)s?(?:\s{number})?"
-        rf"|(?:patient|hospital|chart|case\shistory)(?:'s)?\s?{number}|chart\s?#|patientennummer)"
+        rf"|(?:patient|hospital|chart|case\shistory)(?:'s)?\s?{number}|(?:patient|chart)(?=\s?#)|patientennummer)"
     )
     plan = (
         rf"(?:(?:health|medical|dental|vision|insurance|kaiser|aetna|cigna|humana|anthem|blue\scross|bcbs|united\s?healthcare|plan|medicare|medicaid)"
@@ -60,7 +60,7 @@ def _named() -> re.Pattern[str]:
         rf"|insurance\s{number}|kvnr|(?:kranken)?versichertennummer)"
     )
     staff = (
-        rf"(?:(?:employee|staff|personnel|payroll|worker|associate|emp|badge|works)(?:'s)?\s?{number}|(?:employee|staff|badge)\s?#"
+        rf"(?:(?:employee|staff|personnel|payroll|worker|associate|emp|badge|works)(?:'s)?\s?{number}|(?:employee|staff|badge)(?=\s?#)"
         rf"|personalnummer|mitarbeiternummer|matricule)"
     )
     return re.compile(
