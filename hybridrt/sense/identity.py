@@ -23,6 +23,8 @@ _PACKS = Path(__file__).with_name("data") / "identity.json"
 _CONTEXT = 60
 _BEHIND = 25
 # Not within a longer number or word; and a decimal or a version has no such number behind its point.
+# No number with its digits scattered among letters is shorter, and little stands directly beside one.
+_MIXED = 16
 _APART = r"(?<!\w)(?<!\d[.\-])"
 
 
@@ -60,9 +62,11 @@ class Identity:
         said = self._words & passage.vocabulary
         near = tuple(scheme for scheme in self._named if not scheme.near.isdisjoint(said)) if said else ()
         for start, end in passage.numbers:
+            if end - start == 10 and _day().match(passage.text, start, end):
+                continue
             # Room for the letters that some numbers begin or end with.
             yield from self._numbers(passage, near, max(0, start - 4), min(len(passage.text), end + 4))
-        if passage.long:
+        if any(_MIXED <= len(token) <= _MIXED + 8 and not token.isalpha() for token in passage.long):
             for scheme in self._mixed:
                 for match in _form(scheme.form).finditer(passage.text):
                     yield from _checked(passage, scheme, *match.span(1))
@@ -168,6 +172,11 @@ def _named() -> re.Pattern[str]:
         rf"{number}{number}\b[.\s:=#(]{{0,4}}(?:(?:is|was|reads|says)[\s:]{{1,2}})?[#\"'(]{{0,2}}"
         r"(?P<value>(?=[a-z-]{0,6}\d)[a-z0-9][a-z0-9-]{2,19}(?:\s(?=[a-z]{0,2}\d)[a-z0-9]{1,9}(?![\w:])){0,4})(?!\w)"
     )
+
+
+@lru_cache(maxsize=1)
+def _day() -> re.Pattern[str]:
+    return re.compile(r"(?:19|20)\d\d-\d\d-\d\d\Z|\d\d[/.]\d\d[/.](?:19|20)\d\d\Z")
 
 
 @lru_cache(maxsize=1)

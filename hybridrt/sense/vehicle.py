@@ -31,7 +31,7 @@ class Vehicle:
         """Return the vehicles of a passage."""
         if passage.digits < 1:
             return
-        if passage.long and any(len(token) >= _VIN for token in passage.long):
+        if any(_VIN <= len(token) <= _VIN + 8 and not token.isalpha() for token in passage.long):
             is_named = not _VIN_WORDS.isdisjoint(passage.vocabulary)
             for match in _vin().finditer(passage.text):
                 value = match[0].upper()
