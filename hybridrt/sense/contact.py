@@ -59,13 +59,17 @@ class Contact:
         if "@" in passage.text:
             yield from _emails(passage.text)
         has_at = "at" in passage.vocabulary and any(bracket in passage.text for bracket in _BRACKETS)
-        if has_at or ("dot" in passage.folded and ("at" in passage.vocabulary or "@" in passage.text)):
+        if has_at or _bracketed(passage) or (" at " in passage.folded and "mail" in passage.folded) or ("dot" in passage.folded and ("at" in passage.vocabulary or "@" in passage.text)):
             for match in _spoken_email().finditer(passage.folded):
                 yield Hit(*match.span(), "email", 0.8, "email-spelled-out")
         if passage.numbers:
             yield from _phones(passage)
         if not _HANDLE_WORDS.isdisjoint(passage.vocabulary):
             yield from _handles(passage)
+
+
+def _bracketed(passage: Passage) -> bool:
+    return "[.]" in passage.text or "(.)" in passage.text
 
 
 def _emails(text: str) -> Iterator[Hit]:
@@ -160,14 +164,16 @@ def _domain() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _spoken_email() -> re.Pattern[str]:
     at = r"(?:\s?[\[({<]\s?at\s?[\])}>]\s?|\sat\s)"
-    dot = r"(?:\s?[\[({<]\s?dot\s?[\])}>]\s?|\sdot\s|\.)"
-    spoken_dot = r"(?:\s?[\[({<]\s?dot\s?[\])}>]\s?|\sdot\s)"
+    dot = r"(?:\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\sdot\s|\.)"
+    # Nobody but a mail service is at these.
+    mail = r"(?:gmail|googlemail|yahoo|hotmail|outlook|icloud|proton|protonmail|aol|gmx|web|live|msn|mail|fastmail|zoho)"
+    spoken_dot = r"(?:\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\sdot\s)"
     local = r"(?<![\w.])[a-z0-9][\w.+-]{0,63}(?:\sdot\s[\w+-]{1,63}){0,2}"
     domain = rf"(?!the\b|an?\b|this\b|that\b|my\b|your\b)[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"
     # An "at" in brackets, or a sign for one of the two, leaves no doubt about the other.
     sure = r"(?:\s?[\[({<]\s?at\s?[\])}>]\s?)"
     return re.compile(
-        rf"{local}(?:(?:{at}|@){domain}{spoken_dot}|{sure}{domain}\.)(?:{_SPOKEN_TOP})\b",
+        rf"{local}(?:(?:{at}|@){domain}{spoken_dot}|{sure}{domain}\.)(?:{_SPOKEN_TOP})\b|{local}\sat\s{mail}\.(?:{_SPOKEN_TOP})\b",
     )
 
 

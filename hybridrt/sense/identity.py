@@ -21,7 +21,7 @@ from hybridrt.sense.wordlist import wordset
 _PACKS = Path(__file__).with_name("data") / "identity.json"
 # A word counts when it stands this many characters before the number (about ten words), or this many behind ("... is my TFN").
 _CONTEXT = 60
-_BEHIND = 25
+_BEHIND = 40
 # Not within a longer number or word; and a decimal or a version has no such number behind its point.
 # No number with its digits scattered among letters is shorter, and little stands directly beside one.
 _MIXED = 16

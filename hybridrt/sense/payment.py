@@ -130,7 +130,7 @@ def _is_other_account(folded: str, at: int) -> bool:
 def _card() -> re.Pattern[str]:
     # Grouped as cards are printed, or without gaps, or every digit apart. The lookahead lets candidates overlap.
     # More than two dozen digits apart are a table.
-    gap = r"[ \-.]{1,2}"
+    gap = r"[ \-./_]{1,2}"
     return re.compile(
         rf"(?<!\w)(?<!\d[.\-])(?=("
         rf"(?P<groups>\d{{4}}{gap}\d{{4}}{gap}\d{{4}}{gap}\d{{4}}(?!\d)(?P<more>{gap}\d{{1,3}}(?!\d))?)"

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hybridrt.deadline import Deadline
-from hybridrt.sense.decode import base64_texts, unescaped
+from hybridrt.sense.decode import base64_texts, renumbered, unescaped
 from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
@@ -61,6 +61,8 @@ def views(passage: Passage) -> Iterator[tuple[Passage, Callable[[int, int], tupl
     """Yield what is written in another notation, and how a span in it leads back to the passage."""
     if plain := unescaped(passage.text):
         text, offsets = plain
+        yield prepare(text), offsets.original
+    for text, offsets in renumbered(passage):
         yield prepare(text), offsets.original
     for start, stop, text in base64_texts(passage):
         # The whole token is the finding: there is no way back into it.
