@@ -56,7 +56,8 @@ def main() -> None:
 
 
 def row(rule: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield "id", rule["id"]
+    # Names of rules are shown, so they are short identifiers.
+    yield "id", rule["id"].replace("1password", "onepassword")[:40]
     yield "keywords", sorted(rule["keywords"])
     pattern = bounded(portable(rule["regex"]).replace(_PREFIX, ""))
     # In a sentence other marks end a key than in a program; a word and a sign before it say as much as the end.

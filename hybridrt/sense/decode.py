@@ -160,7 +160,7 @@ def _spelled_word() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _spelled() -> re.Pattern[str]:
     digit = "|".join(_DIGITS)
-    any_word = "|".join((*_DIGITS, *_MARKS, *_TIMES, r"\d"))
+    any_word = "|".join((*_DIGITS, *_MARKS, *_TIMES, r"\d{1,6}"))
     return re.compile(rf"(?:{digit}|double|triple|plus|\d)(?:[\s,.\-]{{1,3}}(?:{any_word})){{5,60}}(?!\w)")
 
 

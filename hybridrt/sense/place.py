@@ -102,7 +102,10 @@ def _is_street(passage: Passage, at: int, name: list[str], kind: str) -> bool:
     """Do these words behind a house number name a street?"""
     if len(name) > 4 or not _NO_NAME.isdisjoint(name) or any(word[-1] in ".,;:!?" and len(word) > 4 for word in name):
         return False
-    if name[0][0].isupper() or name[0][0].isdigit():
+    if name[0][0].isdigit():
+        # 42nd Street is one; in "3, 27 Heron Close" the number of the house is the second.
+        return name[0][-2:] in ("st", "nd", "rd", "th")
+    if name[0][0].isupper():
         return True
     # In small letters a street is only where an address is announced.
     before = passage.folded[max(0, at - 24) : at].split()
@@ -118,9 +121,10 @@ def _end(text: str, at: int) -> int:
 def _postcodes(passage: Passage) -> Iterator[tuple[int, int, str]]:
     text = passage.text
     for match in _inward().finditer(text):
-        outward = _outward().search(text, max(0, match.start() - 6), match.start())
-        if outward and (outward.lastgroup == "ca") == match[0][2].isdigit():
-            yield outward.start(), match.end(), f"postcode-{outward.lastgroup}"
+        country = "ca" if match[0][2].isdigit() else "uk"
+        outward = _outward(country).search(text, max(0, match.start() - 6), match.start())
+        if outward:
+            yield outward.start(), match.end(), f"postcode-{country}"
     for match in _state_zip().finditer(text):
         if text[match.start() - 3 : match.start() - 1] in _STATES:
             yield *match.span(), "postcode-us"
@@ -190,7 +194,8 @@ def _name() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _rest() -> re.Pattern[str]:
     unit = r"(?:,?\s(?:[Aa]pt|[Aa]partment|[Ss]uite|[Ss]te|[Uu]nit|[Ff]lat|[Ff]loor|[Ff]l|[Rr]oom|[Rr]m)\.?\s?#?\w{1,6}|,?\s#\s?\w{1,6})?"
-    town = r"[A-ZÀ-ÖØ-Þ][\w'’.-]{1,24}(?:[\s-](?:[A-ZÀ-ÖØ-Þ][\w'’.-]{1,24}|am|an|der|sur|upon|on|la|le|de|del|do)){0,3}"
+    word = r"[A-ZÀ-ÖØ-Þ](?:[^\W\d_]|['.-]){1,24}(?!\w)"
+    town = rf"{word}(?:[\s-](?:{word}|am|an|der|sur|upon|on|la|le|de|del|do)){{0,3}}"
     states = "|".join(sorted(_STATES, key=len, reverse=True))
     code = r"(?:[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}|[A-Z]\d[A-Z]\s?\d[A-Z]\d|\d{5}(?:-\d{3,4})?|\d{4}(?:\s?[A-Z]{2})?|\d{2}-\d{3}|\d{3}\s\d{2})(?!\w)"
     return re.compile(
@@ -204,12 +209,11 @@ def _inward() -> re.Pattern[str]:
     return re.compile(r"\d(?:[ABD-HJLNP-UW-Z]{2}|[ABCEGHJ-NPRSTV-Z]\d)(?![\w-])")
 
 
-@lru_cache(maxsize=1)
-def _outward() -> re.Pattern[str]:
-    return re.compile(
-        r"(?<![\w-])(?:(?P<uk>(?:[A-PR-UWYZ]\d[\dA-HJKMNP-Z]?|[A-PR-UWYZ][A-HK-Y]\d[\dABEHMNPRV-Y]?|GIR)\s)"
-        r"|(?P<ca>[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z]\s?))\Z"
-    )
+@lru_cache(maxsize=2)
+def _outward(country: str) -> re.Pattern[str]:
+    if country == "ca":
+        return re.compile(r"(?<![\w-])[ABCEGHJ-NPRSTVXY]\d[ABCEGHJ-NPRSTV-Z]\s?\Z")
+    return re.compile(r"(?<![\w-])(?:[A-PR-UWYZ]\d[\dA-HJKMNP-Z]?|[A-PR-UWYZ][A-HK-Y]\d[\dABEHMNPRV-Y]?|GIR)\s\Z")
 
 
 @lru_cache(maxsize=1)
