@@ -41,7 +41,13 @@ def luhn(body: str) -> str:
 
 def card(rng: random.Random) -> str:
     start, size, groups = rng.choice(
-        [("4", 16, (4, 4, 4, 4)), (str(rng.randint(51, 55)), 16, (4, 4, 4, 4)), ("37", 15, (4, 6, 5)), ("6011", 16, (4, 4, 4, 4)), ("2221", 16, (4, 4, 4, 4))]
+        [
+            ("4", 16, (4, 4, 4, 4)),
+            (str(rng.randint(51, 55)), 16, (4, 4, 4, 4)),
+            ("37", 15, (4, 6, 5)),
+            ("6011", 16, (4, 4, 4, 4)),
+            ("2221", 16, (4, 4, 4, 4)),
+        ]
     )
     return grouped(luhn(digits(rng, size - 1, start)), groups, rng.choice(["", " ", "-", " ", ""]))
 
@@ -89,8 +95,12 @@ def ip(rng: random.Random) -> str:
 
 
 def email(rng: random.Random) -> str:
-    local = rng.choice(["kofi.asante", "m_lindqvist", "tatiana-r", "oyelaran99", "b.o.neill", "sales+eu", "qiu.wen", "j"]) + rng.choice(["", str(rng.randint(1, 99))])
-    host = rng.choice(["fernwood.example", "mail.kestrel.example", "gmail.com", "proton.me", "uni-halle.de", "nhs.net", "blåbær.example", "acme.co.uk"])
+    local = rng.choice(["kofi.asante", "m_lindqvist", "tatiana-r", "oyelaran99", "b.o.neill", "sales+eu", "qiu.wen", "j"]) + rng.choice(
+        ["", str(rng.randint(1, 99))]
+    )
+    host = rng.choice(
+        ["fernwood.example", "mail.kestrel.example", "gmail.com", "proton.me", "uni-halle.de", "nhs.net", "blåbær.example", "acme.co.uk"]
+    )
     return f"{local}@{host}"
 
 
@@ -117,7 +127,10 @@ def phone(rng: random.Random) -> str:
     )
 
 
-_WORDS = "tulip granite walrus sunset falcon pickle harbor velvet cobalt ember mango thistle otter raven juniper saddle".split()
+_WORDS = (
+    *("tulip", "granite", "walrus", "sunset", "falcon", "pickle", "harbor", "velvet"),
+    *("cobalt", "ember", "mango", "thistle", "otter", "raven", "juniper", "saddle"),
+)
 _SYMBOLS = "!@#$%&*?"
 
 
@@ -215,7 +228,12 @@ def wallet(rng: random.Random) -> str:
 
 def vin(rng: random.Random) -> str:
     values = dict(zip("ABCDEFGHJKLMNPRSTUVWXYZ", (1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 7, 9, 2, 3, 4, 5, 6, 7, 8, 9), strict=True))
-    body = rng.choice(["1HG", "WBA", "JTD", "5YJ", "VF1"]) + mixed(rng, 5, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789") + "0" + mixed(rng, 8, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789")
+    body = (
+        rng.choice(["1HG", "WBA", "JTD", "5YJ", "VF1"])
+        + mixed(rng, 5, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789")
+        + "0"
+        + mixed(rng, 8, "ABCDEFGHJKLMNPRSTUVWXYZ0123456789")
+    )
     weights = (8, 7, 6, 5, 4, 3, 2, 10, 0, 9, 8, 7, 6, 5, 4, 3, 2)
     total = sum((values[char] if char.isalpha() else int(char)) * weight for char, weight in zip(body, weights, strict=True))
     return f"{body[:8]}{'0123456789X'[total % 11]}{body[9:]}"
@@ -239,7 +257,11 @@ def imei(rng: random.Random) -> str:
 
 
 def mac(rng: random.Random) -> str:
-    return rng.choice(":-").join(f"{rng.randint(0, 255):02X}" for _ in range(6)) if rng.random() < 0.8 else ":".join(f"{rng.randint(0, 255):02x}" for _ in range(6))
+    return (
+        rng.choice(":-").join(f"{rng.randint(0, 255):02X}" for _ in range(6))
+        if rng.random() < 0.8
+        else ":".join(f"{rng.randint(0, 255):02x}" for _ in range(6))
+    )
 
 
 def coordinates(rng: random.Random) -> str:
@@ -247,7 +269,7 @@ def coordinates(rng: random.Random) -> str:
     return rng.choice([f"{lat:.5f}, {lon:.5f}", f"{lat:.4f},{-lon:.4f}", f"{abs(lat):.4f}° N, {lon:.4f}° E"])
 
 
-_MONTHS = "January February March April May June July August September October November December".split()
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
 
 
 def birth(rng: random.Random) -> str:
@@ -267,16 +289,19 @@ def birth(rng: random.Random) -> str:
 
 def address(rng: random.Random) -> str:
     number = rng.randint(1, 999)
+    kind = rng.choice(["Street", "Road", "Lane", "Ave", "Drive", "Blvd"])
+    german = rng.choice(["Lindenstraße", "Bergstrasse", "Kastanienallee", "Mühlenweg"])
+    dutch = rng.choice(["Prinsengracht", "Dorpsstraat"])
     return rng.choice(
         [
-            f"{number} {rng.choice(['Juniper', 'Old Mill', 'Cedar Ridge', 'Wharf'])} {rng.choice(['Street', 'Road', 'Lane', 'Ave', 'Drive', 'Blvd'])}",
+            f"{number} {rng.choice(['Juniper', 'Old Mill', 'Cedar Ridge', 'Wharf'])} {kind}",
             f"{number} N {rng.choice(['Kestrel', 'Lombard'])} St, Apt {rng.randint(1, 40)}, Tulsa, OK {digits(rng, 5, '7')}",
             f"{number} Heron Close, Leeds LS{rng.randint(1, 28)} {rng.randint(1, 9)}QT",
-            f"{rng.choice(['Lindenstraße', 'Bergstrasse', 'Kastanienallee', 'Mühlenweg'])} {rng.randint(1, 120)}, {digits(rng, 5, '1')} Berlin",
+            f"{german} {rng.randint(1, 120)}, {digits(rng, 5, '1')} Berlin",
             f"{rng.randint(1, 120)} rue {rng.choice(['Lafayette', 'du Moulin', 'de la Gare'])}, {digits(rng, 5, '7')} Paris",
             f"Calle {rng.choice(['Mayor', 'de Serrano', 'Luna'])} {rng.randint(1, 120)}",
             f"Via {rng.choice(['Garibaldi', 'Manzoni'])} {rng.randint(1, 120)}, {digits(rng, 5, '2')} Milano",
-            f"{rng.choice(['Prinsengracht', 'Dorpsstraat'])} {rng.randint(1, 400)}, 10{digits(rng, 2)} {mixed(rng, 2, 'ABCDEFGHJ')} Amsterdam",
+            f"{dutch} {rng.randint(1, 400)}, 10{digits(rng, 2)} {mixed(rng, 2, 'ABCDEFGHJ')} Amsterdam",
         ]
     )
 
@@ -291,13 +316,14 @@ def weighted(rng: random.Random, weights: tuple[int, ...], modulus: int, first: 
 def national_id(rng: random.Random) -> str:
     """Return a number with the words that name it in the sentence."""
     dni = digits(rng, 8)
+    nino = mixed(rng, 2, "ABCEH") + "".join(f" {digits(rng, 2)}" for _ in range(3)) + " " + mixed(rng, 1, "ABCD")
     return rng.choice(
         [
             f"NHS number is |{grouped(weighted(rng, (10, 9, 8, 7, 6, 5, 4, 3, 2, 1), 11, '4'), (3, 3, 4), ' ')}|",
             f"DNI is |{dni}{'TRWAGMYFPDXBNJZSQVHLCKE'[int(dni) % 23]}|",
             f"PESEL is |{weighted(rng, (1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1), 10, '8')}|",
             f"BSN is |{weighted(rng, (9, 8, 7, 6, 5, 4, 3, 2, -1), 11, '1')}|",
-            f"NI number is |{mixed(rng, 1, 'ABCEH')}{mixed(rng, 1, 'ABCEH')} {digits(rng, 2)} {digits(rng, 2)} {digits(rng, 2)} {mixed(rng, 1, 'ABCD')}|",
+            f"NI number is |{nino}|",
         ]
     )
 
@@ -331,33 +357,101 @@ VALUES: dict[str, Maker] = {
     "card_cvv": lambda rng: digits(rng, 3),
     "bank_account": lambda rng: digits(rng, rng.choice([8, 9, 10, 12])),
     "passport": lambda rng: rng.choice([digits(rng, 9), mixed(rng, 1, "ABCX") + digits(rng, 8), mixed(rng, 2, "ABCX") + digits(rng, 7)]),
-    "driver_license": lambda rng: rng.choice([mixed(rng, 1, "ADFW") + digits(rng, 7), digits(rng, 9), f"{mixed(rng, 1, 'ADFW')}{digits(rng, 3)}-{digits(rng, 4)}-{digits(rng, 4)}"]),
+    "driver_license": lambda rng: rng.choice(
+        [
+            mixed(rng, 1, "ADFW") + digits(rng, 7),
+            digits(rng, 9),
+            f"{mixed(rng, 1, 'ADFW')}{digits(rng, 3)}-{digits(rng, 4)}-{digits(rng, 4)}",
+        ]
+    ),
     "tax_id": lambda rng: f"{rng.choice([12, 34, 45, 81, 93])}-{digits(rng, 7)}",
-    "username": lambda rng: rng.choice([f"{rng.choice(_WORDS)}_{rng.choice(_WORDS)}", f"{rng.choice(_WORDS)}{rng.randint(1, 999)}", f"x{rng.choice(_WORDS)}x"]),
+    "username": lambda rng: rng.choice(
+        [f"{rng.choice(_WORDS)}_{rng.choice(_WORDS)}", f"{rng.choice(_WORDS)}{rng.randint(1, 999)}", f"x{rng.choice(_WORDS)}x"]
+    ),
     "medical_record_number": lambda rng: rng.choice([digits(rng, 7), digits(rng, 8), "H" + digits(rng, 6)]),
-    "health_plan_number": lambda rng: rng.choice([mixed(rng, 3, string.ascii_uppercase) + digits(rng, 9), digits(rng, 10), "W" + digits(rng, 8)]),
+    "health_plan_number": lambda rng: rng.choice(
+        [mixed(rng, 3, string.ascii_uppercase) + digits(rng, 9), digits(rng, 10), "W" + digits(rng, 8)]
+    ),
     "employee_id": lambda rng: rng.choice([digits(rng, 6), "E-" + digits(rng, 5), "K" + digits(rng, 6)]),
     "age": lambda rng: str(rng.randint(2, 98)),
-    "postcode": lambda rng: rng.choice([digits(rng, 5), f"{digits(rng, 5)}-{digits(rng, 4)}", f"M{rng.randint(1, 9)} {rng.randint(1, 9)}AB", f"K{rng.randint(1, 9)}A {rng.randint(1, 9)}B{rng.randint(1, 9)}"]),
+    "postcode": lambda rng: rng.choice(
+        [
+            digits(rng, 5),
+            f"{digits(rng, 5)}-{digits(rng, 4)}",
+            f"M{rng.randint(1, 9)} {rng.randint(1, 9)}AB",
+            f"K{rng.randint(1, 9)}A {rng.randint(1, 9)}B{rng.randint(1, 9)}",
+        ]
+    ),
 }
 
 # `{}` is the value. Several of each kind: a question, a note in a hurry, a line of a form, a message to hand on.
 PHRASES: dict[str, tuple[str, ...]] = {
-    "email": ("can u write a nice reply to {} pls", "cc {} and keep it short", "Contact: {}; ask about the invoice", "my new mail's {}, update the signature", "forward this to <{}> thx", "is {} a real address?"),
-    "phone": ("text me at {} when it's done", "my mobile is {} - put it in the signature", "Tel. {}", "ring the landlord on {} and ask about the boiler", "call back number {}.", "hey its me, new number: {}"),
-    "credit_card": ("charge it to {} ok?", "card no {} exp 11/28", "why was {} declined yesterday", "Visa {}, name as on the account", "refund to the card {}.", "i typed {} into a weird site, am i safe"),
-    "iban": ("pls send the deposit to {}", "IBAN: {}", "is {} a valid account?", "landlord's iban is {}, rent due friday", "transfer 40 euros to {} today"),
-    "us_ssn": ("my social is {} for the form", "SSN {}", "they asked for {} on the w-9", "fill in {} where it says social security number", "is it ok to email {} to hr?"),
-    "ip_address": ("who keeps hitting us from {}?", "ssh into {} and restart nginx", "the printer sits at {} now", "blocked {} in the firewall, why still traffic", "Client: {} - denied", "traceroute to {} stops after hop 3"),
+    "email": (
+        "can u write a nice reply to {} pls",
+        "cc {} and keep it short",
+        "Contact: {}; ask about the invoice",
+        "my new mail's {}, update the signature",
+        "forward this to <{}> thx",
+        "is {} a real address?",
+    ),
+    "phone": (
+        "text me at {} when it's done",
+        "my mobile is {} - put it in the signature",
+        "Tel. {}",
+        "ring the landlord on {} and ask about the boiler",
+        "call back number {}.",
+        "hey its me, new number: {}",
+    ),
+    "credit_card": (
+        "charge it to {} ok?",
+        "card no {} exp 11/28",
+        "why was {} declined yesterday",
+        "Visa {}, name as on the account",
+        "refund to the card {}.",
+        "i typed {} into a weird site, am i safe",
+    ),
+    "iban": (
+        "pls send the deposit to {}",
+        "IBAN: {}",
+        "is {} a valid account?",
+        "landlord's iban is {}, rent due friday",
+        "transfer 40 euros to {} today",
+    ),
+    "us_ssn": (
+        "my social is {} for the form",
+        "SSN {}",
+        "they asked for {} on the w-9",
+        "fill in {} where it says social security number",
+        "is it ok to email {} to hr?",
+    ),
+    "ip_address": (
+        "who keeps hitting us from {}?",
+        "ssh into {} and restart nginx",
+        "the printer sits at {} now",
+        "blocked {} in the firewall, why still traffic",
+        "Client: {} - denied",
+        "traceroute to {} stops after hop 3",
+    ),
     "url": ("sum up {} for me", "does {} load for you?", "source: {}.", "see {} (second paragraph)", "translate the page at {} please"),
     "mac_address": ("the tv shows up as {} on the router", "whitelist {} for guest wifi", "MAC: {}"),
     "crypto_wallet": ("send the btc to {} plz", "my wallet {} got drained", "is {} a scam address?"),
     "vin": ("run a history check on {}", "VIN: {}", "parts for my car, vin {} please"),
-    "license_plate": ("a car with plate {} hit mine", "my license plate is {}", "registration number {} parked on the pavement", "number plate: {}"),
+    "license_plate": (
+        "a car with plate {} hit mine",
+        "my license plate is {}",
+        "registration number {} parked on the pavement",
+        "number plate: {}",
+    ),
     "device_id": ("my phone was stolen, IMEI {}", "imei: {}", "the imei is {} if that helps"),
     "geo_coordinates": ("we're stuck at {} near the lake", "coordinates: {}", "drop a pin on {} for me"),
     "date_of_birth": ("my dob is {}", "she was born on {}", "Date of birth: {}", "i was born {} in a small town", "birthday: {}"),
-    "address": ("ship it to {} please", "i live at {}", "Address: {}", "how long to walk from {} to the station?", "we moved to {} last spring"),
+    "address": (
+        "ship it to {} please",
+        "i live at {}",
+        "Address: {}",
+        "how long to walk from {} to the station?",
+        "we moved to {} last spring",
+    ),
     "card_cvv": ("cvv {}", "cvc is {}", "the security code on the card is {}", "CVV: {}, thanks"),
     "bank_account": ("my account number is {}", "acct no. {}", "pay into account {} at the credit union", "bank account: {}"),
     "passport": ("passport number {}", "my passport no is {}", "Passport: {}", "renew my passport, number {}"),
@@ -382,14 +476,14 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "the password for the shared netflix is {}",
         "is {} a good password?",
         "use {} as the password for the zip",
-        "my email password is \"{}\" and someone knows it",
+        'my email password is "{}" and someone knows it',
         "DB_PASSWORD={}",
         "export PGPASSWORD='{}'",
         "mysql -u root -p{} shop",
         "sshpass -p {} ssh pi@printer",
         "curl -u admin:{} https://host.example/api",
-        "{{\"user\": \"svc\", \"password\": \"{}\"}}",
-        "password = \"{}\"",
+        '{{"user": "svc", "password": "{}"}}',
+        'password = "{}"',
         "spring.datasource.password={}",
         "the admin password was reset to {} yesterday",
         "my passphrase is {}",
@@ -407,13 +501,13 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "OPENAI_API_KEY={}",
         "my token is {}",
         "Authorization: Bearer {}",
-        "curl -H \"X-Api-Key: {}\" https://api.example/v1",
+        'curl -H "X-Api-Key: {}" https://api.example/v1',
         "i leaked {} on github what now",
-        "client = Client(key=\"{}\")",
+        'client = Client(key="{}")',
         "key: {}",
         "here: {}.",
         "--token {} --verbose",
-        "{{\"apiKey\":\"{}\"}}",
+        '{{"apiKey":"{}"}}',
     ),
     "bare_key": (
         "api key is {}",
@@ -421,7 +515,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
         "SECRET_KEY={}",
         "Authorization: Bearer {}",
         "x-api-key: {}",
-        "client_secret = \"{}\"",
+        'client_secret = "{}"',
         "access token {} stopped working",
         "the token for the weather service is {}",
         "use this api key {} for the maps",
@@ -431,7 +525,7 @@ PHRASES: dict[str, tuple[str, ...]] = {
     ),
     "jwt": ("decode {} for me", "Authorization: Bearer {}", "token={}"),
     "private_key": ("why is this refused\n{}", "{}\nis this pkcs8?"),
-    "connection_string": ("DATABASE_URL={}", "cannot connect with {}", "conn = \"{}\"", "the string is {} and it times out"),
+    "connection_string": ("DATABASE_URL={}", "cannot connect with {}", 'conn = "{}"', "the string is {} and it times out"),
 }
 
 # What these are reported as.
@@ -451,7 +545,7 @@ NEAR_MISSES: tuple[str, ...] = (
     "password=os.getenv('DB_PASS')",
     "PASSWORD=<password>",
     "api_key: YOUR_API_KEY",
-    "api_key = \"xxxxxxxxxxxxxxxxxxxx\"",
+    'api_key = "xxxxxxxxxxxxxxxxxxxx"',
     "token: ${{ secrets.GITHUB_TOKEN }}",
     "OPENAI_API_KEY=sk-...",
     "replace sk-xxxxxxxxxxxxxxxxxxxxxxxx with your own key",
@@ -525,7 +619,7 @@ NEAR_MISSES: tuple[str, ...] = (
     "Authorization: Bearer <token>",
     "set the header to Basic auth",
     "curl -u username:password https://api.example.com",
-    "input type=\"password\" name=\"pwd\"",
+    'input type="password" name="pwd"',
     "user: test, pass: test",
     "account numbers are usually 8 to 12 digits",
     "my account is 3 years old",

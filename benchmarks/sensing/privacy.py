@@ -94,7 +94,11 @@ def recall_and_precision(rows: Iterable[Sample], reader: Reader, labels: Sequenc
             elif not touching:
                 wrong[finding.label] += 1
     return {
-        label: {"recall": share(found[label], there[label]), "precision": share(right[label], right[label] + wrong[label]), "n": there[label]}
+        label: {
+            "recall": share(found[label], there[label]),
+            "precision": share(right[label], right[label] + wrong[label]),
+            "n": there[label],
+        }
         for label in labels
         if there[label]
     }

@@ -112,7 +112,7 @@ def _pattern(node: Node) -> str:
 
 
 def _hint(problem: str) -> str:
-    if "perl" in problem or "repetition" in problem and "?" in problem or "escape" in problem:
+    if "perl" in problem or ("repetition" in problem and "?" in problem) or "escape" in problem:
         return "RE2 has no look-around (`(?=`, `(?<!`) and no back-references (`\\1`): nothing may make a scan slow"
     if "large" in problem or "repeat" in problem or "repetition" in problem:
         return "count less: `{1,1000}` is the most, and counts within counts multiply"

@@ -99,7 +99,7 @@ class Policy:
     valid_until: date | None = None
     declared_settles: frozenset[str] = frozenset()
     # The organisation's own terms and patterns.
-    detection: Detection = Detection()
+    detection: Detection = field(default_factory=Detection)
     owner: str = ""
     approved_by: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()

@@ -24,8 +24,10 @@ _CALL_WORDS = wordset(
     "call phone telephone tel mobile cell cellphone fax sms whatsapp signal telegram dial ring reach contact hotline landline handy "
     "ph mob answering beeper pager voicemail"
 )
-_HANDLE_WORDS = wordset(
-    "username user handle screen gamertag nickname userid login twitter instagram insta ig tiktok snapchat snap discord telegram github "
+_NAME_WORDS = wordset("username usernames user handle screen gamertag gamer nickname nicknames userid login")
+# Where people have a name with an @ before it.
+_SITE_WORDS = wordset(
+    "twitter instagram insta ig tiktok snapchat snap discord telegram github "
     "gitlab reddit twitch mastodon threads bluesky bsky skype linkedin facebook fb wechat line kik steam psn xbox epic spotify slack venmo "
     "cashapp paypal"
 )
@@ -59,12 +61,18 @@ class Contact:
         if "@" in passage.text:
             yield from _emails(passage.text)
         has_at = "at" in passage.vocabulary and any(bracket in passage.text for bracket in _BRACKETS)
-        if has_at or _bracketed(passage) or (" at " in passage.folded and "mail" in passage.folded) or ("dot" in passage.folded and ("at" in passage.vocabulary or "@" in passage.text)):
+        if (
+            has_at
+            or _bracketed(passage)
+            or (" at " in passage.folded and "mail" in passage.folded)
+            or ("dot" in passage.folded and ("at" in passage.vocabulary or "@" in passage.text))
+        ):
             for match in _spoken_email().finditer(passage.folded):
                 yield Hit(*match.span(), "email", 0.8, "email-spelled-out")
         if passage.numbers:
             yield from _phones(passage)
-        if not _HANDLE_WORDS.isdisjoint(passage.vocabulary):
+        words = passage.vocabulary
+        if not _NAME_WORDS.isdisjoint(words) or ("@" in passage.text and not _SITE_WORDS.isdisjoint(words)):
             yield from _handles(passage)
 
 
@@ -85,7 +93,7 @@ def _emails(text: str) -> Iterator[Hit]:
 
 def _is_login(text: str, at: int) -> bool:
     """Is it the password and the host of an address for programs, such as amqp://name:password@host?"""
-    return at > 0 and text[at - 1] in ":/" and "://" in text[max(0, at - 60) : at].split()[-1]
+    return at > 0 and text[at - 1] in ":/" and "://" in text[max(0, at - 60) : at].rsplit(maxsplit=1)[-1]
 
 
 def _handles(passage: Passage) -> Iterator[Hit]:
@@ -208,26 +216,33 @@ def _date() -> re.Pattern[str]:
 def _other_number() -> re.Pattern[str]:
     # The word directly before the number says that it is something else.
     return re.compile(
-        r"\b(?:imei|imsi|iccid|serial|account|acct|order|ticket|case|ref|reference|invoice|tracking|ssn|passport|license|licence|card|iban|member|mrn|plan|policy"
-        r"|patient|employee|badge|routing|isbn|vin|tax|ein|part|model|sku|nhs|sin|tfn|aadhaar|pan|cpf|nif|dni|pesel|bsn|utr|abn|pps|ahv|cpr|rrn|siren|siret)\b(?:\s(?:number|no|num|id|code))?[\s.:#=(]{0,4}(?:is\s|was\s)?[#\"']?\Z"
+        r"\b(?:imei|imsi|iccid|serial|account|acct|order|ticket|case|ref|reference|invoice|tracking|ssn|passport|license|licence"
+        r"|card|iban|member|mrn|plan|policy"
+        r"|patient|employee|badge|routing|isbn|vin|tax|ein|part|model|sku|nhs|sin|tfn|aadhaar|pan|cpf|nif|dni|pesel|bsn|utr|abn"
+        r"|pps|ahv|cpr|rrn|siren|siret)\b(?:\s(?:number|no|num|id|code))?[\s.:#=(]{0,4}(?:is\s|was\s)?[#\"']?\Z"
     )
 
 
 @lru_cache(maxsize=1)
 def _own_number() -> re.Pattern[str]:
-    return re.compile(r"\b(?:my|his|her|their|our)\s(?:(?:new|old|home|work|office|direct)\s)?(?:number|no|nr)\b|\btext\s(?:me|us|him|her|them|on|at|it\sto|to)\b")
+    return re.compile(
+        r"\b(?:my|his|her|their|our)\s(?:(?:new|old|home|work|office|direct)\s)?(?:number|no|nr)\b|\btext\s(?:me|us|him|her|them"
+        r"|on|at|it\sto|to)\b"
+    )
 
 
 @lru_cache(maxsize=1)
 def _handle() -> re.Pattern[str]:
     site = (
-        r"twitter|instagram|insta|ig|tiktok|snapchat|snap|discord|telegram|github|gitlab|reddit|twitch|mastodon|threads|bluesky|bsky|skype|linkedin|facebook"
+        r"twitter|instagram|insta|ig|tiktok|snapchat|snap|discord|telegram|github|gitlab|reddit|twitch|mastodon|threads|bluesky"
+        r"|bsky|skype|linkedin|facebook"
         r"|fb|wechat|kik|steam|psn|xbox|epic|spotify|slack|venmo|cashapp|paypal"
     )
     name = r"(?:user\s?names?|screen\s?names?|gamer\s?tag|nicknames?|user\s?id|login\s(?:name|id)|handle|login(?=\s(?:is|was)\b|\s?:))"
     return re.compile(
         rf"\b(?:(?:{site}|handle|username|user)\b[^\n@]{{0,24}}(?<![\w.>/:])(?P<at>@[a-z0-9_](?:[\w.]{{0,30}}\w)?)(?![\w@]|\.\w)"
-        rf"|(?:(?:my|his|her|their|our|the|is|as|has|by|with|whose|your)\s)?(?:(?:{site})\s)?{name}\b(?:\s(?:for|on|at|in)(?:\s[\w'-]{{1,20}}){{1,3}}?)?"
+        rf"|(?:(?:my|his|her|their|our|the|is|as|has|by|with|whose|your)\s)?(?:(?:{site})\s)?{name}\b(?:\s(?:for|on|at|in)"
+        rf"(?:\s[\w'-]{{1,20}}){{1,3}}?)?"
         rf"(?:\s(?:is|was)\s|\s?[:=]\s?|\s(?=@|[a-z]+[\d_]))[\"'`(]{{0,2}}(?P<said>@?[a-z0-9_](?:[\w.-]{{1,30}}\w))(?![\w@(\[]|\.\w)"
         rf")"
     )

@@ -7,6 +7,7 @@ import re
 from base64 import b64decode
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.engine import Engine, installed_engine
@@ -39,7 +40,24 @@ _NAMES = (
 )
 _ASSIGNED = ("passw", "pwd", "passphrase", "passcode", "secret", "token", "key", "credential")
 _IN_STRINGS = ("password=", "pwd=", "accountkey=", "accesskey=", "accesssignature=", "password =")
-_LOGIN_WORDS = ("login", "username", "user", "credentials", "account", "admin", "root", "log", "sign", "logged", "signed", "creds", "id", "email")
+_LOGIN_WORDS = (
+    "login",
+    "username",
+    "user",
+    "credentials",
+    "account",
+    "admin",
+    "root",
+    "log",
+    "sign",
+    "logged",
+    "signed",
+    "creds",
+    "id",
+    "email",
+)
+# A password and the word for it stand in one sentence.
+_BESIDE = 100
 # In a value as long as this one digit is enough: keys of 40 random characters with a single one are issued.
 _LONG_SECRET = 20
 # What stands where a secret would, and is none.
@@ -59,7 +77,8 @@ _STATES = wordset(
     "known late like long longer lost made mandatory maybe missing more most much my necessary needed never new no none not now null of "
     "off ok okay old on one only optional or our out over plain private public really reset right same secret secure sensitive set shared "
     "short shorter simple so somehow something still stored strong stronger such than that the their then there these this three to too "
-    "test demo foo bar baz abc two under unique unknown up used valid very wait was weak weaker what when where whether which who why with within without working "
+    "test demo foo bar baz abc two under unique unknown up used valid very wait was weak weaker what when where whether which "
+    "who why with within without working "
     "wrong yes you your case-sensitive i've i'm it's that's"
 )
 
@@ -80,12 +99,16 @@ class Credential:
 
     def __init__(self, engine: Engine | None = None) -> None:
         """Use an engine; none takes the fastest that is installed. What is found is the same."""
-        self._keys = VendorKeys(engine or installed_engine())
+        self._engine = engine
+        self._keys: VendorKeys | None = None
 
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Return the secrets of a passage."""
         text, folded = passage.text, passage.folded
-        if passage.long:
+        # No key is shorter than a long token, and one of letters alone is a word.
+        if any(not token.strip(".,;:!?()\"'").isalpha() for token in passage.long):
+            # Read and made when a text first calls for it.
+            self._keys = self._keys or VendorKeys(self._engine or installed_engine())
             for start, end, rule in self._keys.find(passage):
                 yield Hit(start, end, "api_key", 1.0, rule, "entropy")
             if "eyJ" in text:
@@ -131,13 +154,12 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             for match in _login_pair().finditer(folded):
                 if _is_odd(text[slice(*_value_span(match))]):
                     yield Hit(*_value_span(match), "password", 0.8, "login-in-prose")
-        for match in _beside_password().finditer(folded):
-            group = match.lastgroup or ""
-            start, end = match.span(group)
+        for match in _around_password(folded):
+            start, end = match.span(match.lastgroup or 0)
             while end > start and folded[end - 1] in ".,;:)'\"":
                 end -= 1
             if _is_odd(text[start:end]) and folded[start:end] not in _NO_PASSWORDS:
-                yield Hit(start, end, "password", 0.7, f"password-{group}")
+                yield Hit(start, end, "password", 0.7, f"password-{match.lastgroup}")
     if " -p" in text:
         for match in _short_flag().finditer(folded):
             group = match.lastindex or 1
@@ -164,6 +186,16 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             yield Hit(*match.span(1), "password", 0.9, "seed-phrase")
 
 
+def _around_password(folded: str) -> Iterator[re.Match[str]]:
+    """Yield what is said beside each word for a password; far from one nothing is looked at."""
+    done = 0
+    for word in _password_word().finditer(folded):
+        first = max(done, word.start() - _BESIDE)
+        for match in _beside_password().finditer(folded, first, word.end() + _BESIDE):
+            done = match.end()
+            yield match
+
+
 def _value_span(match: re.Match[str]) -> tuple[int, int]:
     """Return where the value stands: between its quotes, or up to a blank and without the marks that end a sentence."""
     if match["quote"]:
@@ -186,7 +218,12 @@ def _is_assigned_secret(name: str, quote: str, value: str) -> bool:
         return " " not in value and _is_random(value)
     if quote:
         return len(value) >= 4 and value == value.strip() and not value.endswith(("=", ":", "+"))
-    return len(value) >= 5 and not value.endswith("=") and any(not char.isalpha() and char not in "_.-,;" for char in value) and "(" not in value
+    return (
+        len(value) >= 5
+        and not value.endswith("=")
+        and any(not char.isalpha() and char not in "_.-,;" for char in value)
+        and "(" not in value
+    )
 
 
 def _is_said_secret(value: str, *, quoted: bool) -> bool:
@@ -220,7 +257,7 @@ def _is_odd(value: str) -> bool:
         return False
     has_letters, has_digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))
     has_marks = any(char in "!@#$%^&*+~?" for char in value[:-1]) or (value[-1] in "!@#$%^&*" and has_digits)
-    has_capitals = any(one.islower() and other.isupper() for one, other in zip(value, value[1:], strict=False))
+    has_capitals = any(one.islower() and other.isupper() for one, other in pairwise(value))
     return (has_letters and has_digits) or (has_letters and (has_marks or has_capitals))
 
 
@@ -241,7 +278,9 @@ def _example() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _other_name() -> re.Pattern[str]:
     # Tokens and keys that open nothing.
-    return re.compile(r"(?:csrf|xsrf|public|pub|next|page|continuation|sync|foreign|primary|partition|sort|cache|idempotency|vault_?to_?store)[_\- ]?\Z")
+    return re.compile(
+        r"(?:csrf|xsrf|public|pub|next|page|continuation|sync|foreign|primary|partition|sort|cache|idempotency|vault_?to_?store)[_\- ]?\Z"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -292,7 +331,8 @@ def _said_password() -> re.Pattern[str]:
     )
     return re.compile(
         rf"\b(?:password|passcode|passphrase|passwd|pwd|pw|pass(?!\w|\sto\b))s?\b{of_what}"
-        rf"(?:\s(?:is|was|are|will\sbe|should\sbe|set\sto|is\sset\sto|is\snow)|'s|:|\s=|\s-|(?<=word)\sto(?=\s\S*[\d\"'`!@#$%^&*]))(?:{value})",
+        rf"(?:\s(?:is|was|are|will\sbe|should\sbe|set\sto|is\sset\sto|is\snow)|'s|:|\s=|\s-|(?<=word)\sto(?=\s\S*[\d\"'`!@#$%^&*]))"
+        rf"(?:{value})",
     )
 
 
@@ -306,30 +346,40 @@ def _login_pair() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
+def _password_word() -> re.Pattern[str]:
+    return re.compile(r"p(?:ass(?:word|wd|code|phrase)|wd|w(?!\w))")
+
+
+@lru_cache(maxsize=1)
 def _beside_password() -> re.Pattern[str]:
-    password = r"(?:password|passwd|passcode|passphrase|pwd|pw)"
+    named = r"(?:password|passwd|passcode|passphrase|pwd|pw)"
     value = r"[^\s\"'`]{5,80}"
     return re.compile(
         # Is hunter2 a good password? Use hunter2 as the password. hunter2 is my password. Password hunter2. Reset to hunter2. It's hunter2.
-        rf"\b(?:is|are|does|would|rate|about)\s[\"'`]?(?P<asked>{value})[\"'`]?\s(?:a\s|an\s|count\sas\sa\s|any\s|make\sa\s)?(?:[\w-]{{2,20}}\s(?:enough\s)?){{0,3}}?(?:as\s(?:a|my|the)\s)?{password}\b"
-        rf"|\b(?:use|set|put|enter|type|try|used|using|chose|picked|have|with)\s[\"'`]?(?P<used>{value})[\"'`]?\s(?:as|for|is)\s(?:(?:the|my|a|our|your|its)\s)?(?:[\w-]{{2,20}}\s){{0,2}}?{password}\b"
-        rf"|(?<!\S)[\"'`]?(?P<own>{value})[\"'`]?\s(?:is|was)\s(?:my|the|our|his|her|their)\s(?:[\w-]{{2,20}}\s){{0,2}}?{password}\b"
-        rf"|\b{password}\b[^\n.;]{{0,40}}?\s(?:reset|changed|set|updated|switched)\sto\s[\"'`]?(?P<changed>{value})"
-        rf"|\b{password}[,?]?\s(?:it's|it\sis|its|i\suse\sis|i\sset\sis|is\snow|goes)\s[\"'`]?(?P<told>{value})"
-        rf"|\b{password}\s[\"'`]?(?P<bare>{value})"
+        rf"\b(?:is|are|does|would|rate|about)\s[\"'`]?(?P<asked>{value})[\"'`]?\s(?:a\s|an\s|count\sas\sa\s|any\s|make\sa\s)?"
+        rf"(?:[\w-]{{2,20}}\s(?:enough\s)?){{0,3}}?(?:as\s(?:a|my|the)\s)?{named}\b"
+        rf"|\b(?:use|set|put|enter|type|try|used|using|chose|picked|have|with)\s[\"'`]?(?P<used>{value})[\"'`]?\s(?:as|for|is)\s(?:"
+        rf"(?:the|my|a|our|your|its)\s)?(?:[\w-]{{2,20}}\s){{0,2}}?{named}\b"
+        rf"|(?<!\S)[\"'`]?(?P<own>{value})[\"'`]?\s(?:is|was)\s(?:my|the|our|his|her|their)\s(?:[\w-]{{2,20}}\s){{0,2}}?{named}\b"
+        rf"|\b{named}\b[^\n.;]{{0,40}}?\s(?:reset|changed|set|updated|switched)\sto\s[\"'`]?(?P<changed>{value})"
+        rf"|\b{named}[,?]?\s(?:it's|it\sis|its|i\suse\sis|i\sset\sis|is\snow|goes)\s[\"'`]?(?P<told>{value})"
+        rf"|\b{named}\s[\"'`]?(?P<bare>{value})"
     )
 
 
 @lru_cache(maxsize=1)
 def _short_flag() -> re.Pattern[str]:
-    return re.compile(r"\b(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;]{0,80}?\s-p[\"']?([^\s\"']{4,80})|\bsshpass\s-p\s?[\"']?([^\s\"']{3,80})")
+    return re.compile(
+        r"\b(?:mysql(?:dump|admin)?|mariadb)\b[^\n|;]{0,80}?\s-p[\"']?([^\s\"']{4,80})|\bsshpass\s-p\s?[\"']?([^\s\"']{3,80})"
+    )
 
 
 @lru_cache(maxsize=1)
 def _pair() -> re.Pattern[str]:
     value = r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{3,120})[\"'`]|(?P<value>[^\s/\"'`]{4,80}))"
     return re.compile(
-        rf"\b(?:logins?|creds|credentials?)\b[^\n/:]{{0,40}}?(?:\s(?:is|are|with|as|for)|:)\s{{0,2}}[\"'`]?[\w.@+-]{{1,60}}[\"'`]?(?:\s?/\s?|:\s?|\s\|\s|\sand\s){value}"
+        rf"\b(?:logins?|creds|credentials?)\b[^\n/:]{{0,40}}?(?:\s(?:is|are|with|as|for)|:)\s{{0,2}}[\"'`]?[\w.@+-]{{1,60}}[\"'`]?"
+        rf"(?:\s?/\s?|:\s?|\s\|\s|\sand\s){value}"
     )
 
 
@@ -337,14 +387,18 @@ def _pair() -> re.Pattern[str]:
 def _connection() -> re.Pattern[str]:
     # Pairs with semicolons between them (ODBC, ADO, Azure), or the form of Java.
     pair = r"[A-Za-z][A-Za-z _]{1,30}=(?:\{[^{}\n]{1,80}\}|[^;\n\"'`{} ][^;\n\"'`{}]{0,200})"
-    return re.compile(rf"(?<![A-Za-z_])(?:jdbc:[A-Za-z0-9]{{2,20}}:[^\s\"'`<>]{{5,500}}|(?:{pair};\s?){{1,12}}(?:[A-Za-z][A-Za-z _]{{1,30}}=[^;\s\"'`{{}}]{{1,200}})?)")
+    return re.compile(
+        rf"(?<![A-Za-z_])(?:jdbc:[A-Za-z0-9]{{2,20}}:[^\s\"'`<>]{{5,500}}|(?:{pair};\s?){{1,12}}"
+        rf"(?:[A-Za-z][A-Za-z _]{{1,30}}=[^;\s\"'`{{}}]{{1,200}})?)"
+    )
 
 
 @lru_cache(maxsize=1)
 def _connection_place() -> re.Pattern[str]:
     # Whose password it is: without this a line of a program looks like it.
     return re.compile(
-        r"jdbc:|\b(?:server|data\s?source|host|address|addr|database|initial\scatalog|uid|user(?:\s?id|name)?|account\s?name|endpoint|driver|dsn|port)=",
+        r"jdbc:|\b(?:server|data\s?source|host|address|addr|database|initial\scatalog|uid|user(?:\s?id|name)?|account\s?name"
+        r"|endpoint|driver|dsn|port)=",
         re.IGNORECASE,
     )
 
@@ -359,7 +413,8 @@ def _said_code() -> re.Pattern[str]:
     return re.compile(
         r"\b(?:pin|otp|2fa|passcode|(?:verification|security|access|wi-?fi|door|alarm|gate|unlock|login|one-time|entry)\scode)(?:\s(?:code"
         r"|number|no))?"
-        r"(?:\s(?:for|to|of|on)(?:\s[\w.'-]{1,30}){1,5}?)?(?:\s(?:is|was|to|=)|'s|:|\s?=)?\s{0,2}[\"'`#]?(?<![\w.])(\d{4,8})(?![\d:/-]|\.\d)"
+        r"(?:\s(?:for|to|of|on)(?:\s[\w.'-]{1,30}){1,5}?)?(?:\s(?:is|was|to|=)|'s|:|\s?=)?\s{0,2}[\"'`#]?(?<![\w.])(\d{4,8})"
+        r"(?![\d:/-]|\.\d)"
     )
 
 
@@ -375,7 +430,8 @@ def _said_key() -> re.Pattern[str]:
 def _authorization() -> re.Pattern[str]:
     return re.compile(
         r"\b(?:bearer|basic)\s{1,3}([a-z0-9_\-.+/=~]{12,4000})"
-        r"|\b(?:authorization|x-(?:[a-z]{1,20}-)?(?:key|token|secret)|x-api-key|api-key|private-token)[\"']?\s?[:=]\s{0,3}[\"']?(?:(?:token|apikey|api-key|key|digest)\s{1,2})?"
+        r"|\b(?:authorization|x-(?:[a-z]{1,20}-)?(?:key|token|secret)|x-api-key|api-key|private-token)[\"']?\s?[:=]\s{0,3}[\"']?"
+        r"(?:(?:token|apikey|api-key|key|digest)\s{1,2})?"
         r"(?!(?:bearer|basic)\b)([a-z0-9_\-.+/=~@]{12,4000})"
     )
 

@@ -26,7 +26,9 @@ def finding_label(label: str) -> str:
 
 def own_meanings(detection: Detection) -> Mapping[str, Meaning]:
     """Return the table with the labels of a policy's own terms; an organisation's own labels are internal at least."""
-    own = {finding_label(label): Meaning(label, LEAST_SENSITIVITY.get(label, "internal"), f"[{label.upper()}]") for label in detection.labels}
+    own = {
+        finding_label(label): Meaning(label, LEAST_SENSITIVITY.get(label, "internal"), f"[{label.upper()}]") for label in detection.labels
+    }
     return MappingProxyType({**MEANINGS, **own})
 
 
@@ -42,7 +44,9 @@ class Custom:
 
     def __init__(self, detection: Detection) -> None:
         self.covers = detection.labels
-        self._patterns = tuple((finding_label(label), compile_pattern(text)) for label, texts in detection.patterns.items() for text in texts)
+        self._patterns = tuple(
+            (finding_label(label), compile_pattern(text)) for label, texts in detection.patterns.items() for text in texts
+        )
         # By the first word of each: a text without that word needs no closer look.
         self._terms: dict[str, list[tuple[str, str]]] = {}
         self._unbroken: list[tuple[str, str]] = []
@@ -76,8 +80,9 @@ class Custom:
                 for count, match in enumerate(pattern.finditer(text)):
                     if count >= _MOST_MATCHES:
                         raise ValueError("a pattern that matches everywhere")
-                    if match.end() > match.start():
-                        yield Hit(*match.span(), label, 1.0, "policy-pattern")
+                    start, end = match.span()
+                    if start < end:
+                        yield Hit(start, end, label, 1.0, "policy-pattern")
 
 
 @lru_cache(maxsize=4096)  # the terms of a few policies

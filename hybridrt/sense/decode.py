@@ -17,7 +17,19 @@ from hybridrt.sense.wordlist import wordset
 
 _NAMED = {"&commat;": "@", "&period;": ".", "&amp;": "&", "&quot;": '"', "&lt;": "<", "&gt;": ">", "&nbsp;": " "}
 _JSON = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
-_DIGITS = {"zero": "0", "oh": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6", "seven": "7", "eight": "8", "nine": "9"}
+_DIGITS = {
+    "zero": "0",
+    "oh": "0",
+    "one": "1",
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "seven": "7",
+    "eight": "8",
+    "nine": "9",
+}
 _MARKS = {"dash": "-", "hyphen": "-", "dot": ".", "point": ".", "plus": "+", "slash": "/"}
 _TIMES = {"double": 2, "triple": 3}
 _DIGIT_WORDS = wordset(" ".join(_DIGITS))

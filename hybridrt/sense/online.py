@@ -120,7 +120,8 @@ def _four() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _version() -> re.Pattern[str]:
     return re.compile(
-        r"(?:\b(?:version|versions|ver|release|build|firmware|driver|chrome|safari|section|sections|chapter|clause|figure|table|rev|oid)\.?|§)"
+        r"(?:\b(?:version|versions|ver|release|build|firmware|driver|chrome|safari|section|sections|chapter|clause|figure|table"
+        r"|rev|oid)\.?|§)"
         r"[\s:=(v]{0,3}(?:\d[\w.]{0,20}\s(?:to|and|or|through|vs\.?|->)\s)?\Z|(?:chrome|firefox|safari|edg|version|opr|v)/?\Z"
     )
 
@@ -128,7 +129,8 @@ def _version() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _colons() -> re.Pattern[str]:
     return re.compile(
-        r"(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])"
+        r"(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?:(?<=:)\d{1,3}"
+        r"(?:\.\d{1,3}){3})?(?![\w:])"
     )
 
 
@@ -150,7 +152,8 @@ def _imei() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _device() -> re.Pattern[str]:
     name = (
-        r"(?:udid|idfa|idfv|gaid|aaid|device\s?(?:id(?:entifier)?|number|token)|serial(?:\s(?:number|no|num|nr|#))?|s/n|advertising\sid(?:entifier)?"
+        r"(?:udid|idfa|idfv|gaid|aaid|device\s?(?:id(?:entifier)?|number|token)|serial(?:\s(?:number|no|num|nr|#))?|s/n"
+        r"|advertising\sid(?:entifier)?"
         r"|android\sid|hardware\sid|machine\sid|handset\sid)"
     )
     return re.compile(

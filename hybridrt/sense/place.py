@@ -25,22 +25,28 @@ _PLAIN_KINDS = wordset("street avenue road lane drive boulevard court place terr
 # Between a house number and "street" these say that no street is named: "20 houses on the street".
 _NO_NAME = wordset(
     "the a an of on in at down up along across to from by for and or is are was were per every each his her my your our their this that "
-    "into miles mile km kilometers kilometres feet meters metres blocks block minutes hours people cars houses long one-way two-way way lane "
+    "into miles mile km kilometers kilometres feet meters metres blocks block minutes hours people cars houses long one-way "
+    "two-way way lane "
     "more other new same different another times percent years year old different straight right left wide each only"
 )
 # Before a number these say that an address follows, so that one in small letters counts.
 _HERE = wordset("live lives living lived at address to home house located moved move staying stay resides residing deliver ship send mail")
 _ZIP_WORDS = wordset("zip zipcode postcode postal plz postleitzahl cap codigo postale cep eircode pincode pin")
-_GEO_WORDS = wordset("lat latitude lon lng long longitude gps coordinate coordinates coords geo location located position map maps pin at here am")
+_GEO_WORDS = wordset(
+    "lat latitude lon lng long longitude gps coordinate coordinates coords geo location located position map maps pin at here am"
+)
 _STATES = wordset(
     "AL AK AZ AR CA CO CT DE FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY NC ND OH OK OR PA RI SC"
     " SD TN TX UT VT VA WA WV WI WY DC PR NSW VIC QLD SA TAS ACT NT ON QC BC AB MB SK NS NB NL PE"
 )
 _STREET_WORDS = wordset(
-    "rue avenue boulevard place chemin allée allee impasse quai route cours calle avenida plaza paseo carrer camino via viale piazza corso largo "
+    "rue avenue boulevard place chemin allée allee impasse quai route cours calle avenida plaza paseo carrer camino via viale "
+    "piazza corso largo "
     "vicolo rua travessa praça ul ulica aleja box"
 )
-_STREET_ENDS = wordset("straße strasse str. weg platz allee gasse damm ufer straat laan plein gracht kade singel gatan vägen gata veien vej gade gaten katu")
+_STREET_ENDS = wordset(
+    "straße strasse str. weg platz allee gasse damm ufer straat laan plein gracht kade singel gatan vägen gata veien vej gade gaten katu"
+)
 # What comes behind a street is read as far as this: unit, town, state, postcode, country.
 _REST = 90
 
@@ -77,7 +83,7 @@ class Place:
             for start, end, rule in _postcodes(passage):
                 if not any(first <= start < stop for first, stop in done):
                     yield Hit(start, end, "postcode", 0.7, rule)
-        if passage.digits >= 6 and ("°" in text or passage.raw.count(b".") >= 2):
+        if passage.digits >= 6 and ("°" in text or (passage.raw.count(b".") >= 2 and _fine().search(text))):
             for match in _geo().finditer(text):
                 if _is_geo(passage, match):
                     yield Hit(*match.span(), "geo_coordinates", 0.9, "coordinates")
@@ -149,7 +155,9 @@ def _is_geo(passage: Passage, match: re.Match[str]) -> bool:
 def _house() -> re.Pattern[str]:
     # It begins with a digit, which is quickly looked for; the words behind it may be the house number of the next.
     word = r"[A-Za-z0-9À-ÖØ-öø-ÿ][\w'.-]{0,20}"
-    return re.compile(rf"\d(?<![\w.$€£#/-]\d)\d{{0,5}}(?:[A-Za-z](?!\w)|[-/]\d{{1,4}}[A-Za-z]?)?,?\s(?=(?P<words>{word}(?:\s{word}){{1,4}}))")
+    return re.compile(
+        rf"\d(?<![\w.$€£#/-]\d)\d{{0,5}}(?:[A-Za-z](?!\w)|[-/]\d{{1,4}}[A-Za-z]?)?,?\s(?=(?P<words>{word}(?:\s{word}){{1,4}}))"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -173,8 +181,10 @@ def _street_first() -> re.Pattern[str]:
     link = r"(?:de\s(?:la\s|las\s|los\s|l')?|du\s|des\s|d'|l'|del\s|della\s|delle\s|dei\s|do\s|da\s|dos\s|das\s|la\s)"
     return re.compile(
         rf"(?:[Pp]\.?\s?[Oo]\.?\s[Bb]ox\s\d{{1,7}}(?!\d)"
-        rf"|\d{{1,4}}(?:\s?(?:bis|ter))?,?\s(?:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|route|cours|Rue|Avenue|Boulevard|Place)\s(?:{link})?{name}(?:[\s-](?:{link})?{name}){{0,3}}"
-        rf"|(?:Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrer|Camino|Via|Viale|Piazza|Corso|Largo|Vicolo|Rua|Travessa|Praça|[uU]l\.|[uU]lica|Aleja|al\.)\s?(?:{link})?{name}"
+        rf"|\d{{1,4}}(?:\s?(?:bis|ter))?,?\s(?:rue|avenue|av\.|boulevard|bd|place|chemin|allée|impasse|quai|route|cours|Rue|Avenue"
+        rf"|Boulevard|Place)\s(?:{link})?{name}(?:[\s-](?:{link})?{name}){{0,3}}"
+        rf"|(?:Calle|C/|Avenida|Avda\.?|Av\.|Plaza|Paseo|Carrer|Camino|Via|Viale|Piazza|Corso|Largo|Vicolo|Rua|Travessa|Praça"
+        rf"|[uU]l\.|[uU]lica|Aleja|al\.)\s?(?:{link})?{name}"
         rf"(?:\s(?:{link})?{name}){{0,3}}?,?\s(?:n[º°o.]{{0,2}}\s?|nº\s?)?\d{{1,4}}(?:[a-zA-Z](?!\w)|/\d{{1,4}})?(?![\d:]))"
     )
 
@@ -197,9 +207,13 @@ def _rest() -> re.Pattern[str]:
     word = r"[A-ZÀ-ÖØ-Þ](?:[^\W\d_]|['.-]){1,24}(?!\w)"
     town = rf"{word}(?:[\s-](?:{word}|am|an|der|sur|upon|on|la|le|de|del|do)){{0,3}}"
     states = "|".join(sorted(_STATES, key=len, reverse=True))
-    code = r"(?:[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}|[A-Z]\d[A-Z]\s?\d[A-Z]\d|\d{5}(?:-\d{3,4})?|\d{4}(?:\s?[A-Z]{2})?|\d{2}-\d{3}|\d{3}\s\d{2})(?!\w)"
+    code = (
+        r"(?:[A-Z]{1,2}\d[A-Z\d]?\s\d[A-Z]{2}|[A-Z]\d[A-Z]\s?\d[A-Z]\d"
+        r"|\d{5}(?:-\d{3,4})?|\d{4}(?:\s?[A-Z]{2})?|\d{2}-\d{3}|\d{3}\s\d{2})(?!\w)"
+    )
     return re.compile(
-        rf"{unit}(?:,?[\s](?:D-|A-|CH-|F-)?{code}(?:,?\s{town})?|(?:,\s?|\n){town}(?:,\s?{town})?(?:,?\s(?:{states})(?!\w))?(?:,?\s{code})?|,?\s(?:in\s)?{town},?\s(?:{states})(?!\w)(?:,?\s{code})?)?"
+        rf"{unit}(?:,?[\s](?:D-|A-|CH-|F-)?{code}(?:,?\s{town})?|(?:,\s?|\n){town}(?:,\s?{town})?(?:,?\s(?:{states})(?!\w))?"
+        rf"(?:,?\s{code})?|,?\s(?:in\s)?{town},?\s(?:{states})(?!\w)(?:,?\s{code})?)?"
     )
 
 
@@ -224,17 +238,26 @@ def _state_zip() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _named_zip() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:zip(?:\s?code)?|post\s?code|postal\s?code|plz|postleitzahl|c(?:ó|o)digo\spostal|code\spostal|cap|cep|eircode|pin\s?code)(?:\s(?:number|no))?"
+        r"\b(?:zip(?:\s?code)?|post\s?code|postal\s?code|plz|postleitzahl|c(?:ó|o)digo\spostal|code\spostal|cap|cep|eircode"
+        r"|pin\s?code)(?:\s(?:number|no))?"
         r"[\s:=#(]{1,3}(?:(?:is|was|of|for\s\w{1,20}\sis)[\s:]{1,2})?[\"']?"
-        r"((?=[a-z]{0,2}\d|[a-z]\d)(?:\d{3,6}(?:-\d{3,4})?(?:\s?[a-z]{2}(?!\w))?|[a-z]{1,2}\d[a-z\d]?\s?\d[a-z]{2}|[a-z]\d[a-z\d]\s?[a-z\d]{3,4}))(?!\w)"
+        r"((?=[a-z]{0,2}\d|[a-z]\d)(?:\d{3,6}(?:-\d{3,4})?(?:\s?[a-z]{2}(?!\w))?|[a-z]{1,2}\d[a-z\d]?\s?\d[a-z]{2}"
+        r"|[a-z]\d[a-z\d]\s?[a-z\d]{3,4}))(?!\w)"
     )
+
+
+@lru_cache(maxsize=1)
+def _fine() -> re.Pattern[str]:
+    # Coarser coordinates name a town and nobody in it.
+    return re.compile(r"\.\d{3}")
 
 
 @lru_cache(maxsize=1)
 def _geo() -> re.Pattern[str]:
     number = r"[-+]?\d{1,3}\.\d{3,15}"
-    sixty = r"\d{1,3}°\s?\d{1,2}['′]\s?(?:\d{1,2}(?:\.\d{1,6})?(?:\"|''|″)\s?)?"
+    sixty = r"\d{1,3}°\s?\d{1,2}'\s?(?:\d{1,2}(?:\.\d{1,6})?(?:\"|'')\s?)?"
     return re.compile(
         rf"(?:{sixty}[NS][\s,]{{0,3}}{sixty}[EWO](?!\w))|(?:\d{{1,2}}\.\d{{2,10}}°?\s?[NS],?\s{{0,2}}\d{{1,3}}\.\d{{2,10}}°?\s?[EWO](?!\w))"
-        rf"|(?<![\w.])(?<!\d,\s)(?<!\d,)(?P<lat>{number})(?:\s?,\s?|\s{{1,2}}|[,;]?\s{{0,2}}[\"']?(?:and\s)?(?:lon|lng|long|longitude)[\"']?\s?[:=]?\s?(?:is\s)?)(?P<lon>{number})(?![\w.]|,\s?-?\d)"
+        rf"|(?<![\w.])(?<!\d,\s)(?<!\d,)(?P<lat>{number})(?:\s?,\s?|\s{{1,2}}|[,;]?\s{{0,2}}[\"']?(?:and\s)?(?:lon|lng|long"
+        rf"|longitude)[\"']?\s?[:=]?\s?(?:is\s)?)(?P<lon>{number})(?![\w.]|,\s?-?\d)"
     )

@@ -20,7 +20,24 @@ FOLDER = Path(vendor.__file__).with_name("data")
 RULES = {row["id"]: row for name in ("keys.json", "gitleaks.json") for row in json.loads((FOLDER / name).read_text("utf-8"))["rules"]}
 PLAIN, RE2 = Credential(PlainEngine()), Credential(Re2Engine())
 KEYWORDS = sorted({word for row in RULES.values() for word in row["keywords"]})
-MARKS = ("=", ": ", " := ", '"', "'", " ", "\n", "-", "_", ".", "é", "\ud800", "\x00", "a1b2c3d4e5f6a7b8", "0123456789abcdef" * 2, "Zx9Yw8Vu7Ts6Rq5" * 3)
+MARKS = (
+    "=",
+    ": ",
+    " := ",
+    '"',
+    "'",
+    " ",
+    "\n",
+    "-",
+    "_",
+    ".",
+    "é",
+    "\ud800",
+    "\x00",
+    "a1b2c3d4e5f6a7b8",
+    "0123456789abcdef" * 2,
+    "Zx9Yw8Vu7Ts6Rq5" * 3,
+)
 
 
 def both(text):
@@ -54,8 +71,17 @@ def test_every_rule_has_a_short_name_and_words_that_call_for_it_and_compiles_on_
 def hostile(row):
     """Texts made to hold a rule up: its words, and what may stand behind them, over and over."""
     for word in row["keywords"]:
-        for unit in (word, word.upper(), f"{word}=", f"{word} = ", f"{word}-a", f"{word}.a_", f"{word} a.", word + "a1" * 20, f"{word}:{'b' * 30} "):
-            yield unit
+        yield from (
+            word,
+            word.upper(),
+            f"{word}=",
+            f"{word} = ",
+            f"{word}-a",
+            f"{word}.a_",
+            f"{word} a.",
+            word + "a1" * 20,
+            f"{word}:{'b' * 30} ",
+        )
     yield from ("a", "A1", "0", "a-", "=", "_.-")
 
 

@@ -13,7 +13,7 @@ from hybridrt.sense.passage import prepare
 from tests.sense.kit import wide
 
 SENSES = Senses()
-WORDS = "zero one two three four five six seven eight nine".split()
+WORDS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
 
 
 def spell(digits, gap=" "):

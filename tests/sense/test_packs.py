@@ -107,7 +107,11 @@ def test_most_other_numbers_of_the_form_fail_the_check(rule):
     number, word = SPECIMENS[rule]
     # One digit after the other takes every other value: a check that works refuses nearly all of them.
     others = [
-        f"{number[:at]}{digit}{number[at + 1 :]}" for at, char in enumerate(number) if char.isdigit() for digit in "0123456789" if digit != char
+        f"{number[:at]}{digit}{number[at + 1 :]}"
+        for at, char in enumerate(number)
+        if char.isdigit()
+        for digit in "0123456789"
+        if digit != char
     ]
     passed = sum(any(words == other for _, words in found(f"{word} {other}", "identity")) for other in others)
     assert passed < len(others) * 0.2

@@ -56,7 +56,15 @@ async def test_the_highest_level_of_all_findings_counts():
 async def test_another_language_leaves_what_is_said_in_words_unknown(prompt):
     found = await privacy(prompt)
     assert found.sensitivity == "unknown"
-    assert {name for name, presence in found.labels.items() if presence == "unknown"} >= {"health", "credential", "address", "location", "dates", "mrn", "employee"}
+    assert {name for name, presence in found.labels.items() if presence == "unknown"} >= {
+        "health",
+        "credential",
+        "address",
+        "location",
+        "dates",
+        "mrn",
+        "employee",
+    }
 
 
 async def test_another_language_does_not_hide_a_number():
