@@ -42,6 +42,9 @@ _MOST_LINES = 2
 # Shorter than this base64 holds no identifier; longer than this it is a file.
 _MOST_BASE64 = 8_000
 
+# Where something stands that is written another way, and what it is.
+Change = tuple[int, int, str]
+
 
 def unescaped(text: str) -> tuple[str, Offsets] | None:
     """Return the text with its escapes read, and the way back; nothing where there are none."""
@@ -72,18 +75,25 @@ def renumbered(passage: Passage) -> Iterator[tuple[str, Offsets]]:
     if len(_DIGIT_WORDS & passage.vocabulary) >= 2 and sum(word in _DIGIT_WORDS for word in passage.words) >= _FEWEST:
         for match in _spelled().finditer(passage.folded):
             yield _respelled(passage.text, match)
+    # What lies close together is read as one stretch, so that a table costs no more than its length.
+    first, last, breaks = 0, 0, list[Change]()
     for start, end in passage.numbers:
-        lines = passage.text.count("\n", start, end)
-        if 0 < lines <= _MOST_LINES and end - start <= _MOST:
-            first, last = max(0, start - _BEFORE), end + _BEHIND
-            # Between groups a blank takes the place of the break; a row of digits goes on without one.
-            blank = " " if " " in passage.text[start:end] else ""
-            breaks = [(match.start(), match.end(), match[1] or blank) for match in _broken().finditer(passage.text, start, end)]
+        if not 0 < passage.text.count("\n", start, end) <= _MOST_LINES or end - start > _MOST:
+            continue
+        if breaks and start - _BEFORE > last:
             yield _rewritten(passage.text, first, last, breaks)
+            breaks = []
+        first = first if breaks else max(0, start - _BEFORE)
+        last = end + _BEHIND
+        # Between groups a blank takes the place of the break; a row of digits goes on without one.
+        blank = " " if " " in passage.text[start:end] else ""
+        breaks += [(match.start(), match.end(), match[1] or blank) for match in _broken().finditer(passage.text, start, end)]
+    if breaks:
+        yield _rewritten(passage.text, first, last, breaks)
 
 
 def _respelled(text: str, match: re.Match[str]) -> tuple[str, Offsets]:
-    changes: list[tuple[int, int, str]] = []
+    changes: list[Change] = []
     times, begin = 1, match.start()
     for word in _spelled_word().finditer(match.string, *match.span()):
         said = word[0]
@@ -98,7 +108,7 @@ def _respelled(text: str, match: re.Match[str]) -> tuple[str, Offsets]:
     return _rewritten(text, max(0, match.start() - _BEFORE), match.end() + _BEHIND, joined)
 
 
-def _rewritten(text: str, first: int, last: int, changes: list[tuple[int, int, str]]) -> tuple[str, Offsets]:
+def _rewritten(text: str, first: int, last: int, changes: list[Change]) -> tuple[str, Offsets]:
     """Return a stretch of a text with some changes, and the way back into the whole text."""
     last = min(last, len(text))
     pieces: list[str] = []
