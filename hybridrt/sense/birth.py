@@ -12,9 +12,9 @@ from hybridrt.sense.wordlist import wordset
 
 _BIRTH_WORDS = wordset(
     "born dob birth birthdate birthday bday geboren geburtsdatum geburtstag née né naissance nacido nacida nacimiento nato nata nascita "
-    "geboortedatum nascimento nasceu bday d"
+    "geboortedatum nascimento nasceu b"
 )
-_AGE_WORDS = wordset("old aged age ages yo y yr yrs year years")
+_AGE_WORDS = wordset("old aged age ages yo y yr yrs year years im i'm turned turns turning")
 _MONTHS = (
     "jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|février|mar(?:ch|s|zo|ço)?|märz|apr(?:il)?|avril|abril|aprile|may|mai|mayo|maggio|june?|juni|juin"
     "|junio|giugno|july?|juli|juillet|julio|luglio|aug(?:ust)?|août|agosto|sept?(?:ember|embre)?|septiembre|settembre|oct(?:ober|obre)?|okt(?:ober)?"
@@ -41,9 +41,9 @@ class Birth:
                 year = _year().search(match["date"])
                 if year is None or int(year[0]) >= _EARLIEST:
                     yield Hit(*match.span("date"), "date_of_birth", 0.9, "birth-named")
-        if not _AGE_WORDS.isdisjoint(words):
+        if not _AGE_WORDS.isdisjoint(words) or "yo" in passage.folded:
             for match in _age().finditer(passage.folded):
-                group = "old" if match["old"] else "aged"
+                group = match.lastgroup or "old"
                 number = re.search(r"\d+", match[group])
                 if number and int(number[0]) <= 120:
                     yield Hit(*match.span(group), "age", 0.8, "age")
@@ -60,7 +60,7 @@ def _birth() -> re.Pattern[str]:
         rf"(?:{_MONTHS})\.?\s{day}(?:,?\s{{1,2}}'?(?:{year}|\d\d(?!\d)))?(?!\w))"
     )
     said = (
-        r"(?:born|d\.?o\.?b\b\.?|date\sof\sbirth|birth\s?date|birth\s?day|bday|geboren|geb\.|geburtsdatum|geburtstag|née?"
+        r"(?:born|b\.(?=\s?\d)|d\.?o\.?b\b\.?|date\sof\sbirth|birth\s?date|birth\s?day|bday|geboren|geb\.|geburtsdatum|geburtstag|née?"
         r"|naissance|nacid[oa]|nacimiento|nat[oa]"
         r"|nascita|geboortedatum|nascimento|nasceu)"
     )
@@ -73,6 +73,7 @@ def _birth() -> re.Pattern[str]:
 def _age() -> re.Pattern[str]:
     return re.compile(
         r"(?<![\w.$€£-])(?P<old>\d{1,3}(?:\.5)?(?:\s|-)?(?:(?:years?|yrs?|months?)(?:\s|-)old|y/?o\b|yr\s?old|y\.o\.))"
+        r"|\bi'?m\s(?P<im>\d{2})(?=\s?[,.;!]|\s(?:and|m|f|male|female)\b|\Z)"
         r"|\b(?:aged?|age\sof|age\sis|turn(?:s|ed|ing))[\s:=]{1,2}(?:is\s|of\s)?(?P<aged>\d{1,3})(?![\w%-]|\.\d|\sto\b|\s(?:hours"
         r"|minutes|days|percent|degrees))"
     )

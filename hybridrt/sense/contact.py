@@ -72,7 +72,7 @@ class Contact:
         if passage.numbers:
             yield from _phones(passage)
         words = passage.vocabulary
-        if not _NAME_WORDS.isdisjoint(words) or ("@" in passage.text and not _SITE_WORDS.isdisjoint(words)):
+        if not _NAME_WORDS.isdisjoint(words) or (not _SITE_WORDS.isdisjoint(words) and not {"@", "#", "/"}.isdisjoint(passage.text)):
             yield from _handles(passage)
 
 
@@ -101,6 +101,9 @@ def _handles(passage: Passage) -> Iterator[Hit]:
         group = "at" if match["at"] else "said"
         if match["at"] or _is_handle(match["said"]):
             yield Hit(*match.span(group), "username", 0.8, f"username-{group}")
+    if not passage.vocabulary.isdisjoint(("reddit", "discord")):
+        for match in _site_handle().finditer(passage.folded):
+            yield Hit(*match.span(), "username", 0.8, "username-site")
 
 
 def _is_handle(value: str) -> bool:
@@ -246,6 +249,11 @@ def _handle() -> re.Pattern[str]:
         rf"(?:\s(?:is|was)\s|\s?[:=]\s?|\s(?=@|[a-z]+[\d_]))[\"'`(]{{0,2}}(?P<said>@?[a-z0-9_](?:[\w.-]{{1,30}}\w))(?![\w@(\[]|\.\w)"
         rf")"
     )
+
+
+@lru_cache(maxsize=1)
+def _site_handle() -> re.Pattern[str]:
+    return re.compile(r"(?<![\w/])u/[\w-]{3,20}(?!\w)|(?<![\w#])[a-z][\w.]{1,30}#\d{4}(?!\w)")
 
 
 @lru_cache(maxsize=1)

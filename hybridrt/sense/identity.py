@@ -165,7 +165,7 @@ def _named() -> re.Pattern[str]:
     number = r"(?:nummer|,?\s?(?:numbers?|no|num|nr|id|card|#|número|numéro|numero|n°))?"
     return re.compile(
         r"\b(?:(?P<p>(?:reise)?pass(?=nummer)|passports?|passeport|pasaporte|passaporto|paspoort|reisepass)"
-        r"|(?P<d>(?:driver'?s?'?|driving)\s(?:licen[cs]e|permit)|licen[cs]e(?=\s(?:number|no\b|num\b|#))|dl(?=\s?(?:number|no\b"
+        r"|(?P<d>(?:driver'?s?'?|driving)\s(?:licen[cs]e|permit)|licen[cs]e(?=\s(?:number|no\b|num\b|is\b|#))|dl(?=\s?(?:number|no\b"
         r"|num\b|[:=#]))"
         r"|führerschein|permis\sde\sconduire|carnet\sde\sconducir|permiso\sde\sconducir|patente(?:\sdi\sguida)?|rijbewijs)"
         r"|(?P<t>tax(?:payer)?\s(?:id(?:entification)?|file)(?:\snumber)?|tin(?=\s?(?:number|no\b|nr|[:=#])))"

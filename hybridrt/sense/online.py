@@ -41,7 +41,7 @@ class Online:
                 for match in _mac().finditer(text):
                     if len(set(match[0].lower())) > 3:
                         yield Hit(*match.span(), "mac_address", 1.0, "mac")
-            if not _DEVICE_WORDS.isdisjoint(passage.vocabulary):
+            if not _DEVICE_WORDS.isdisjoint(passage.vocabulary) or "s/n" in passage.folded:
                 yield from _devices(passage)
         if b"." in raw or b"://" in raw:
             yield from _links(passage)

@@ -32,7 +32,7 @@ _ACCOUNT_WORDS = wordset(
     "account accounts acct routing aba bsb sort kontonummer konto compte cuenta conto rekening rekeningnummer transit clabe "
     "checking savings"
 )
-_CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security")
+_CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security digit digits")
 
 
 class Payment:
@@ -160,7 +160,7 @@ def _iban_body(size: int) -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _cvv() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:cvv2?|cvc2?|csc|cid|(?:card\s)?security\s(?:code|number)|(?:last\s)?(?:three|3|four|4)\s(?:digits"
+        r"\b(?:cvv2?|cvc2?|csc|cid|(?:three|3|four|4)[\s-]digit\s(?:security\s)?(?:code|number)(?:\son\s(?:the\s)?(?:back|card))?|(?:card\s)?security\s(?:code|number)|(?:last\s)?(?:three|3|four|4)\s(?:digits"
         r"|numbers)\son\sthe\sback)\b(?:\s(?:number|code|no))?"
         r"(?:\s(?:of|for|on)(?:\s[\w'-]{1,20}){1,4}?)?[\s:=#(]{0,4}(?:(?:is|was|are|reads)[\s:]{1,2}|'s\s)?[\s\"']{0,2}(\d{3,4})"
         r"(?![\d:/-]|\.\d|[,]\d)"

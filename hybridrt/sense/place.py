@@ -106,7 +106,7 @@ def _streets(passage: Passage) -> Iterator[tuple[int, int]]:
 
 def _is_street(passage: Passage, at: int, name: list[str], kind: str) -> bool:
     """Do these words behind a house number name a street?"""
-    if len(name) > 4 or not _NO_NAME.isdisjoint(name) or any(word[-1] in ".,;:!?" and len(word) > 4 for word in name):
+    if len(name) > 4 or not _NO_NAME.isdisjoint(name) or any(word[-1] in ".,;:!?" and len(word) > 3 for word in name):
         return False
     if name[0][0].isdigit():
         # 42nd Street is one; in "3, 27 Heron Close" the number of the house is the second.
@@ -114,6 +114,9 @@ def _is_street(passage: Passage, at: int, name: list[str], kind: str) -> bool:
     if name[0][0].isupper():
         return True
     # In small letters a street is only where an address is announced.
+    if any(word[0].isdigit() for word in name):
+        # 77 west 4th street.
+        return kind in _PLAIN_KINDS
     before = passage.folded[max(0, at - 24) : at].split()
     return bool(before) and before[-1].strip(":,") in _HERE and len(name) <= 3 and kind in _PLAIN_KINDS
 

@@ -14,7 +14,7 @@ from hybridrt.sense.wordlist import wordset
 _VIN_WORDS = wordset("vin vins chassis fahrgestellnummer fin châssis bastidor telaio")
 _PLATE_WORDS = wordset(
     "plate plates registration reg rego registered licence license kennzeichen nummernschild immatriculation matrícula matricula targa "
-    "kenteken immatriculée nummerplade tag"
+    "kenteken immatriculée nummerplade tag tags"
 )
 # A VIN is as long as this and has no I, O or Q.
 _VIN = 17
@@ -44,7 +44,7 @@ class Vehicle:
                 # A word and a number with a blank between them are a plate only in capitals: not "plates with 12".
                 if " " in value and value == passage.text[slice(*match.span("value"))]:
                     continue
-                if any(map(str.isdigit, value)) and 3 <= sum(map(str.isalnum, value)) <= 9 and not _is_no_plate(value):
+                if any(map(str.isdigit, value)) and 3 <= sum(map(str.isalnum, value)) <= 10 and not _is_no_plate(value):
                     yield Hit(*match.span("value"), "license_plate", 0.8, "plate-named")
 
 
@@ -61,7 +61,7 @@ def _vin() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _plate() -> re.Pattern[str]:
     name = (
-        r"(?:(?:licen[cs]e|number|registration|car|vehicle|dealer|temp(?:orary)?)\s(?:plates?|tag)(?!\s(?:is|are|was)\s(?:a|the)\b)|plates?"
+        r"(?:(?:licen[cs]e|number|registration|car|vehicle|dealer|temp(?:orary)?)\s(?:plates?|tag)(?!\s(?:is|are|was)\s(?:a|the)\b)|plates?|tags(?=\sare\b)"
         r"|(?:vehicle|car|van|truck|bike|motorbike|uk)\s?(?:registration|reg|rego)|(?:registration|reg|rego)(?=\s?(?:number|no\b"
         r"|mark|plate|is\b|[:#]))"
         r"|(?:amtliche[sn]?\s)?kennzeichen|nummernschild|(?:plaque|numéro)\sd'immatriculation|immatriculation|matr[ií]cula|targa"
