@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 _BIRTH_WORDS = wordset(
@@ -15,6 +15,7 @@ _BIRTH_WORDS = wordset(
     "geboortedatum nascimento nasceu b"
 )
 _AGE_WORDS = wordset("old aged age ages yo y yr yrs year years im i'm turned turns turning")
+_AGE_MARKS = ("old", "age", "turn", "yo", "y/o", "y.o", "i'm ", "im ")
 _MONTHS = (
     "jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|février|mar(?:ch|s|zo|ço)?|märz|apr(?:il)?|avril|abril|aprile|may|mai|mayo|maggio|june?|juni|juin"
     "|junio|giugno|july?|juli|juillet|julio|luglio|aug(?:ust)?|août|agosto|sept?(?:ember|embre)?|septiembre|settembre|oct(?:ober|obre)?|okt(?:ober)?"
@@ -37,12 +38,14 @@ class Birth:
             return
         words = passage.vocabulary
         if not _BIRTH_WORDS.isdisjoint(words):
-            for match in _birth().finditer(passage.folded):
+            # "d.o.b." and "b." are letters with dots between them.
+            said = [word for word in _BIRTH_WORDS & words if len(word) > 1] + ["d.o", "b."]
+            for match in nearby(passage, _birth(), said, (12, 120)):
                 year = _year().search(match["date"])
                 if year is None or int(year[0]) >= _EARLIEST:
                     yield Hit(*match.span("date"), "date_of_birth", 0.9, "birth-named")
         if not _AGE_WORDS.isdisjoint(words) or "yo" in passage.folded:
-            for match in _age().finditer(passage.folded):
+            for match in nearby(passage, _age(), _AGE_MARKS, (16, 30)):
                 group = match.lastgroup or "old"
                 number = re.search(r"\d+", match[group])
                 if number and int(number[0]) <= 120:

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.engine import Engine, installed_engine
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.vendor import VendorKeys
 from hybridrt.sense.wordlist import wordset
 
@@ -51,6 +51,9 @@ _FOREIGN = "passwort|kennwort|contraseña|contrasena|clave|mot\\sde\\spasse|senh
 _FOREIGN_WORDS = wordset("kennwort contraseña contrasena clave senha parola wachtwoord hasło haslo lösenord adgangskode")
 _ASSIGNED = ("pass", "pwd", "passphrase", "passcode", "secret", "token", "key", "credential")
 _IN_STRINGS = ("password=", "pwd=", "accountkey=", "accesskey=", "accesssignature=", "password =")
+_CODES = ("pin", "otp", "2fa", "code")
+_KEYS = ("token", "key", "secret", "creds")
+_HEADERS = ("bearer", "basic", "authorization", "x-", "api-key", "private-token", "cookie")
 _LOGIN_WORDS = (
     "login",
     "username",
@@ -149,25 +152,26 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             if secret and _connection_place().search(match[0]) and not _PLACEHOLDER.match(secret[1]):
                 yield Hit(*match.span(), "connection_string", 1.0, "key-value-string")
     if ("=" in text or ":" in text) and any(name in folded for name in _ASSIGNED):
-        for match in _assignment().finditer(folded):
+        for match in nearby(passage, _assignment(), _ASSIGNED, (14, 340)):
             start, end = _value_span(match)
             is_other = _other_name().search(folded, max(0, match.start() - 20), match.start())
             if not is_other and _is_assigned_secret(match["name"], match["quote"] or "", text[start:end]):
                 yield Hit(start, end, "api_key" if _is_key_name(match["name"]) else "password", 0.9, "assignment")
     if "--" in text or " -u " in text:
-        for match in _flag().finditer(folded):
+        for match in nearby(passage, _flag(), ("--", " -u"), (2, 300)):
             if not _PLACEHOLDER.match(match[match.lastindex or 0]):
                 yield Hit(*match.span(match.lastindex or 0), "password", 0.9, "command-line")
     if "pass" in folded or "pwd" in words or "pw" in words or not words.isdisjoint(_FOREIGN_WORDS):
-        for match in _said_password().finditer(folded):
+        named = ["pass", "pw", *(_FOREIGN_WORDS & words)]
+        for match in nearby(passage, _said_password(), named, (2, 320)):
             start, end = _value_span(match)
             if _is_said_secret(folded[start:end], quoted=bool(match["quote"])) and (match["arrow"] is None or _is_odd(text[start:end])):
                 yield Hit(start, end, "password", 0.8, "password-in-prose")
         if not words.isdisjoint(_LOGIN_WORDS):
-            for match in _login_pair().finditer(folded):
+            for match in nearby(passage, _login_pair(), named, (90, 130)):
                 if _is_odd(text[slice(*_value_span(match))]):
                     yield Hit(*_value_span(match), "password", 0.8, "login-in-prose")
-        for match in _striking().finditer(folded):
+        for match in nearby(passage, _striking(), named, (140, 140)):
             if _is_near_password(folded, *match.span()) and _is_odd(match[0]):
                 yield Hit(*match.span(), "password", 0.6, "password-striking")
         for match in _around_password(folded):
@@ -195,24 +199,24 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             if _is_odd(text[slice(*_value_span(match))]):
                 yield Hit(*_value_span(match), "password", 0.8, "login-in-prose")
     if passage.digits >= 4 and not words.isdisjoint(("pin", "pin's", "otp", "passcode", "code", "2fa")):
-        for match in _said_code().finditer(folded):
+        for match in nearby(passage, _said_code(), _CODES, (24, 190)):
             yield Hit(*match.span(1), "password", 0.8, "code-in-prose")
-        for match in _coded().finditer(folded):
+        for match in nearby(passage, _coded(), _CODES, (70, 20)):
             yield Hit(*match.span(1), "password", 0.8, "code-in-prose")
     if passage.digits >= 2 and not words.isdisjoint(("token", "key", "secret", "apikey", "creds")):
-        for match in _told_key().finditer(folded):
+        for match in nearby(passage, _told_key(), _KEYS, (2, 260)):
             if len(match[1]) >= _LONG_KEY and _is_random(match[1]) and not _is_uuid(match[1]):
                 yield Hit(*match.span(1), "api_key", 0.7, "key-told")
-        for match in _said_key().finditer(folded):
+        for match in nearby(passage, _said_key(), _KEYS, (4, 350)):
             if _is_random(match[1]):
                 yield Hit(*match.span(1), "api_key", 0.8, "key-in-prose")
     if not words.isdisjoint(("bearer", "basic", "authorization")) or "x-" in folded or "cookie" in words:
-        for match in _authorization().finditer(folded):
+        for match in nearby(passage, _authorization(), _HEADERS, (4, 300)):
             group = match.lastindex or 1
             if _is_random(match[group]) or _is_basic(match[0], text[slice(*match.span(group))]):
                 yield Hit(*match.span(group), "api_key", 0.9, "authorization-header")
     if not words.isdisjoint(("phrase", "mnemonic", "seed")):
-        for match in _seed_phrase().finditer(folded):
+        for match in nearby(passage, _seed_phrase(), ("seed", "recovery", "mnemonic", "secret"), (2, 400)):
             yield Hit(*match.span(1), "password", 0.9, "seed-phrase")
 
 

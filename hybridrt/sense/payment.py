@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_luhn, is_mod97
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wallet import wallets
 from hybridrt.sense.wordlist import wordset
 
@@ -54,11 +54,11 @@ class Payment:
             if "^" in passage.text or ";" in passage.text:
                 for match in _track().finditer(passage.text):
                     yield Hit(*match.span(), "card_track", 1.0, "card-track")
-        if passage.digits >= 3 and not _CVV_WORDS.isdisjoint(passage.vocabulary):
-            for match in _cvv().finditer(passage.folded):
+        if passage.digits >= 3 and (said := _CVV_WORDS & passage.vocabulary):
+            for match in nearby(passage, _cvv(), said, (24, 130)):
                 yield Hit(*match.span(1), "card_cvv", 0.9, "cvv")
-        if passage.digits >= 5 and not _ACCOUNT_WORDS.isdisjoint(passage.vocabulary):
-            for match in _account().finditer(passage.folded):
+        if passage.digits >= 5 and (said := _ACCOUNT_WORDS & passage.vocabulary):
+            for match in nearby(passage, _account(), said, (12, 140)):
                 if not _is_other_account(passage.folded, match.start()):
                     yield Hit(*match.span(1), "bank_account", 0.8, "account-number")
 

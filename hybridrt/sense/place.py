@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 # Kinds of streets in full and as they are shortened; the short ones count only in capitals.
@@ -68,8 +68,8 @@ class Place:
             for start, end in _streets(passage):
                 done.append((start, _end(text, end)))
                 yield Hit(*done[-1], "address", 0.9, "street")
-        if not _STREET_WORDS.isdisjoint(words):
-            for match in _street_first().finditer(text):
+        if said := _STREET_WORDS & words:
+            for match in nearby(passage, _street_first(), said, (14, 130), in_text=True):
                 if match.start() == 0 or not (text[match.start() - 1].isalnum() or text[match.start() - 1] == "."):
                     done.append((match.start(), _end(text, match.end())))
                     yield Hit(*done[-1], "address", 0.9, "street-abroad")
@@ -137,8 +137,8 @@ def _postcodes(passage: Passage) -> Iterator[tuple[int, int, str]]:
     for match in _state_zip().finditer(text):
         if text[match.start() - 3 : match.start() - 1] in _STATES:
             yield *match.span(), "postcode-us"
-    if not _ZIP_WORDS.isdisjoint(passage.vocabulary):
-        for match in _named_zip().finditer(passage.folded):
+    if said := _ZIP_WORDS & passage.vocabulary:
+        for match in nearby(passage, _named_zip(), said, (12, 60)):
             yield *match.span(1), "postcode-named"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 _WORDS = wordset(
@@ -28,9 +28,10 @@ class Record:
 
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Return the record numbers of a passage."""
-        if passage.digits < 3 or _WORDS.isdisjoint(passage.vocabulary):
+        words = _WORDS & passage.vocabulary
+        if passage.digits < 3 or not words:
             return
-        for match in _named().finditer(passage.folded):
+        for match in nearby(passage, _named(), words, (40, 130)):
             value = match["value"]
             if sum(map(str.isdigit, value)) >= 3 and not _is_date(value):
                 kind = next(kind for kind in _LABELS if match[kind])

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_vin
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 _VIN_WORDS = wordset("vin vins chassis fahrgestellnummer fin châssis bastidor telaio")
@@ -38,8 +38,8 @@ class Vehicle:
                 letters = sum(map(str.isalpha, value))
                 if 2 <= letters <= 15 and (is_named or (match[0] == value and is_vin(value))):
                     yield Hit(*match.span(), "vin", 1.0 if is_vin(value) else 0.8, "vin", "check-digit" if is_vin(value) else "")
-        if not _PLATE_WORDS.isdisjoint(passage.vocabulary):
-            for match in _plate().finditer(passage.folded):
+        if said := _PLATE_WORDS & passage.vocabulary:
+            for match in nearby(passage, _plate(), said, (30, 130)):
                 value = match["value"]
                 # A word and a number with a blank between them are a plate only in capitals: not "plates with 12".
                 if " " in value and value == passage.text[slice(*match.span("value"))]:
