@@ -57,6 +57,7 @@ class Application:
     models: tuple[LocalModel, ...] = ()
     bindings: tuple[Binding, ...] = ()
     ledger: Path | None = None
+    calibration: Path | None = None
     queue: int = DEFAULT_QUEUE
     # Where each binding stands in the file, for messages about it.
     places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -86,7 +87,7 @@ def read_application(path: str | PathLike[str]) -> Application:
 
 
 def _application(root: Node, folder: Path) -> Application:
-    keys = root.mapping("the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine"))
+    keys = root.mapping("the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine", "complexity"))
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
     if keys["hybridrt"].whole("`hybridrt`") != 1:
@@ -105,6 +106,7 @@ def _application(root: Node, folder: Path) -> Application:
         models=tuple(models),
         bindings=tuple(bindings),
         ledger=folder / keys["ledger"].text("`ledger`") if "ledger" in keys else None,
+        calibration=_calibration(keys["complexity"], folder) if "complexity" in keys else None,
         queue=_engine(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
         places=MappingProxyType(places),
     )
@@ -177,6 +179,12 @@ def _key_source(node: Node, folder: Path) -> str:
     if source.startswith("file:") and not source.startswith("file:~"):
         return f"file:{folder / source.removeprefix('file:')}"
     return source
+
+
+def _calibration(node: Node, folder: Path) -> Path | None:
+    """The file that `hybridrt calibrate complexity` wrote for the pair of models at hand."""
+    keys = node.mapping("`complexity`", ("calibration",))
+    return folder / keys["calibration"].text("`calibration`") if "calibration" in keys else None
 
 
 def _engine(node: Node) -> int:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hybridrt.policy import Deciding
     from hybridrt.policy.recipient import Recipient
     from hybridrt.sense import Detector, Senses
+    from hybridrt.sense.calibration import Calibration
     from hybridrt.walk import Confirm
 
 
@@ -149,7 +150,7 @@ def equip(
     app = _application(application, problems)
     policy = _policy(app.policies if policies is None else _listed(policies), problems)
     ledger = ledger or _ledger(app.ledger, problems)
-    senses = Senses(_detectors(problems))
+    senses = Senses(_detectors(problems), calibration=_calibration(app.calibration, problems))
     # Some 25 ms, paid here and not by the first request.
     senses.warm()
     gate = Gate(ledger)
@@ -227,6 +228,17 @@ def _ledger(path: Path | None, problems: list[str]) -> LedgerPort:
     except LedgerError as error:
         problems.append(_told(error))
         return _NoLedger(error)
+
+
+def _calibration(path: Path | None, problems: list[str]) -> Calibration | None:
+    """What the application's pair of models was labelled with. One that cannot be used would route by other scores than was meant."""
+    from hybridrt.sense.calibration import read_calibration
+
+    try:
+        return None if path is None else read_calibration(path)
+    except FileError as error:
+        problems.append(_told(error))
+        return None
 
 
 class _NoLedger:

@@ -14,6 +14,7 @@ from hybridrt.errors import HybridrtError
 
 _COMMANDS = {
     "ask": "answer a request",
+    "calibrate": "fit what the device expects to the models at hand",
     "decide": "say where a request would be answered, and why; sends nothing",
     "demo": "show the router at work, with no key and no network",
     "doctor": "say what is installed, loaded and reachable, and what to do about the rest",

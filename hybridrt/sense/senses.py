@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from hybridrt.deadline import Deadline
 from hybridrt.mask import mask_growth_bytes
 from hybridrt.request import Image, Request, Text
+from hybridrt.sense.calibration import Calibration
 from hybridrt.sense.complexity import excerpt, score
 from hybridrt.sense.contact import Contact
 from hybridrt.sense.credential import Credential
@@ -61,6 +62,7 @@ class Senses:
         *,
         meanings: Mapping[str, Meaning] = MEANINGS,
         device: DeviceProbe | None = None,
+        calibration: Calibration | None = None,
         slice_chars: int = SLICE,
     ) -> None:
         self.detectors = tuple(shipped_detectors() if detectors is None else detectors)
@@ -68,6 +70,7 @@ class Senses:
             check_detector(detector, meanings)
         self.meanings = meanings
         self._device = device or DeviceProbe()
+        self._calibration = calibration
         self._slice_chars = slice_chars
 
     def covered_labels(self) -> frozenset[str]:
@@ -81,7 +84,7 @@ class Senses:
             with contextlib.suppress(Exception):  # a detector that fails here fails again in a scan, and is named there
                 list(detector.scan(reading.passage))
         list(views(reading.passage))
-        score(reading.passage, reading.language)
+        score(reading.passage, reading.language, self._calibration)
         has_known_form(reading.passage)
         self._device.state()
 
@@ -98,7 +101,7 @@ class Senses:
         await scan.run(sensed, {} if ask is None or asked is None else {ask: asked})
         verdict = scan.verdict(has_images=modality != "text")
         return Signals(
-            complexity=Complexity() if asked is None else score(asked.passage, asked.language),
+            complexity=Complexity() if asked is None else score(asked.passage, asked.language, self._calibration),
             privacy=verdict.privacy,
             tokens=upper_bound(
                 request, mask_growth_bytes(sensed, verdict.privacy.findings, self.meanings) if verdict.privacy.findings else 0
