@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hybridrt.sense.language import WORDLESS
 from hybridrt.sense.passage import Passage, prepare
-from hybridrt.sense.surface import asks_for, surface
+from hybridrt.sense.surface import SMALL_THING, asks_for, surface
 from hybridrt.sense.weights import Gram, Weights, shipped_weights
 from hybridrt.signals import Complexity
 
@@ -39,12 +39,16 @@ _ASK_AMONG = 2
 _LONGEST_ASK = 300
 # What is asked says more about the work than what it is asked of.
 _ASKED_SHARE = 0.75
+# At the end it may have been appended by somebody else.
+_ASKED_LAST_SHARE = 0.5
 # In more words than this an ending that somebody appends has no weight to move a request across two bands.
 _SHORT = 60
 # An ending may be twice as long as the request itself; one of these cuts lies close behind the request.
 _BEGINNINGS = (1 / 3, 1 / 2, 2 / 3)
+# Two words ("show that", "how would") say nothing yet.
+_FEWEST_BEGINNING = 3
 # A beginning that is cut within a phrase says a little less than the whole request would.
-_LEAN = 0.05
+_LEAN = 0.02
 # The last step of a score of four digits.
 _JUST_BELOW = 0.0001
 # A part of the sum that moves the score by less than about one hundredth is not named.
@@ -67,25 +71,36 @@ def score(passage: Passage, language: str, calibration: Calibration | None = Non
         return Complexity(reasons=("illegible",))
     known = weights or shipped_weights()
     value, named, scale = _rate(passage, calibration, known)
-    if (asked := ask_of(passage)) is not None:
+    if len(passage.words) <= _SHORT:
+        if (bound := _bound_of_beginnings(value, passage, calibration, known)) is not None:
+            return Complexity(round(bound, 4), band_of(bound), ("the beginning says otherwise",))
+    elif (ask := ask_of(passage)) is not None:
+        asked, share = ask
         asked_value, named, scale = _rate(asked, calibration, known)
-        value = _ASKED_SHARE * asked_value + (1 - _ASKED_SHARE) * value
-    if len(passage.words) <= _SHORT and (bound := _bound_of_beginnings(value, passage, calibration, known)) is not None:
-        return Complexity(round(bound, 4), band_of(bound), ("the beginning says otherwise",))
+        value = _within_a_band(share * asked_value + (1 - share) * value, value)
+    elif value >= HARD_AT and not asks_for(passage.folded) & ~SMALL_THING and "?" not in passage.text:
+        return Complexity(HARD_AT - _JUST_BELOW, "medium", ("nothing hard is asked",))
     return Complexity(round(value, 4), band_of(value), _reasons(named, scale))
 
 
-def ask_of(passage: Passage) -> Passage | None:
-    """Return the paragraph that asks, where it stands above or below a longer text that was pasted."""
+def ask_of(passage: Passage) -> tuple[Passage, float] | None:
+    """Return the paragraph that asks, where it stands above or below a longer text that was pasted, and its share of the score."""
     text = passage.text
     if "\n\n" not in text:
         return None
     paragraphs = text.split("\n\n")
-    for paragraph in (*paragraphs[:_ASK_AMONG], paragraphs[-1]):
+    for paragraph, share in (*((each, _ASKED_SHARE) for each in paragraphs[:_ASK_AMONG]), (paragraphs[-1], _ASKED_LAST_SHARE)):
         is_part = len(paragraph) * 2 < len(text) and len(paragraph) <= _LONGEST_ASK
         if is_part and " " in paragraph.strip() and asks_for(paragraph.lower()):
-            return prepare(paragraph)
+            return prepare(paragraph), share
     return None
+
+
+def _within_a_band(value: float, other: float) -> float:
+    """Return the value, or what lies between where it is two bands away from the other."""
+    if {band_of(value), band_of(other)} != {"easy", "hard"}:
+        return value
+    return MEDIUM_AT if value < other else HARD_AT - _JUST_BELOW
 
 
 def _rate(passage: Passage, calibration: Calibration | None, known: Weights) -> tuple[float, dict[str, float], float]:
@@ -118,8 +133,8 @@ def _bound_of_beginnings(value: float, passage: Passage, calibration: Calibratio
     opposite, bound, lean = ("hard", MEDIUM_AT, _LEAN) if band == "easy" else ("easy", HARD_AT - _JUST_BELOW, -_LEAN)
     for share in _BEGINNINGS:
         part = passage.text[: int(len(passage.text) * share) + 1]
-        beginning = prepare(part.rpartition(" ")[0] or part)
-        if band_of(_rate(beginning, calibration, known)[0] + lean) == opposite:
+        beginning = prepare(part.rpartition(" ")[0])
+        if len(beginning.words) >= _FEWEST_BEGINNING and band_of(_rate(beginning, calibration, known)[0] + lean) == opposite:
             return bound
     return None
 

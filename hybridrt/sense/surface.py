@@ -100,7 +100,7 @@ def surface(passage: Passage) -> tuple[float, ...]:
         float(options),
         float(bool(asked & _PROOF)),
         float(bool(asked & _WORK)),
-        float(bool(asked & _SMALL)),
+        float(bool(asked & SMALL_THING)),
         float(bool(asked & _REASON)),
         float(bool(asked & _FACT)),
         float(words[:1] == ("which",) or "which of" in passage.folded),
@@ -154,7 +154,7 @@ _NO_CAPITALS = _all_but("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _NO_MATHS = _all_but("\\^_$=+")
 _NO_CODE = _all_but("{}();[]<>")
 _ASKS = ("asks-proof", "asks-work", "asks-small", "asks-reason", "asks-fact")
-_PROOF, _WORK, _SMALL, _REASON, _FACT = 1, 2, 4, 8, 16
+_PROOF, _WORK, SMALL_THING, _REASON, _FACT = 1, 2, 4, 8, 16
 
 
 @lru_cache(maxsize=1)

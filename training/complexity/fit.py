@@ -18,15 +18,14 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridrt.sense.complexity import EXCERPT_CHARS, HARD_AT, MOST_SPREADS, excerpt, general, score
+from hybridrt.sense.complexity import EXCERPT_CHARS, HARD_AT, MOST_SPREADS, excerpt, general
 from hybridrt.sense.passage import prepare
-from hybridrt.sense.privacy import read
 from hybridrt.sense.surface import NAMES, surface
 from hybridrt.sense.weights import Weights, read_weights, write_weights
 from training.complexity.boost import RATE, grow
 from training.complexity.metric import apgr
 from training.complexity.ridge import Sparse, solve
-from training.complexity.rows import Row, other_rows, pasted_rows, scored_rows
+from training.complexity.rows import Row, other_rows, scored_rows
 
 # A word or pair of fewer rows is noise, or a name.
 FEWEST_ROWS = 5
@@ -84,7 +83,7 @@ class Table:
         self.line = np.array([row.line for row in rows])
         self.weak = np.array([row.weak for row in rows])
         self.strong = np.array([row.strong for row in rows])
-        self.is_scored = ~np.isin(self.family, ["commands", "arena", "examples"])
+        self.is_scored = ~np.isin(self.family, ["commands", "arena", "examples", "pasted"])
         self.length = np.array([len(row.text) for row in rows], float)
 
     def predict(self, weights: Weights, at) -> np.ndarray:
@@ -254,12 +253,6 @@ def main(data: Path, out: Path) -> None:
     scale = 2 * float(np.log(HARD_AT / (1 - HARD_AT))) / (high - low)
     weights = fit(table, np.arange(len(table.rows)), (low + high) / 2, scale)
     out.write_bytes(weights)
-    fitted = read_weights(weights)
-    bands = Counter()
-    for row in pasted_rows():
-        reading = read(excerpt(row.text))
-        bands[row.tier, score(reading.passage, reading.language, weights=fitted).band] += 1
-    print("over pasted texts:", {f"{tier} as {band}": count for (tier, band), count in sorted(bands.items())})
     print(len(read_weights(weights).order), "words and pairs,", len(weights), "bytes")
 
 

@@ -11,6 +11,7 @@ HERE = Path(__file__).parent
 GAIN = {"easy": 0.0, "medium": 0.25, "hard": 0.6}
 # One written example counts as much as this many questions: there are few, and they are what people really ask.
 EXAMPLE_WEIGHT = 8.0
+PASTED_WEIGHT = 2.8
 # Commands to an assistant are many and alike; hard requests of the arena are not all equally hard.
 COMMANDS = 2500
 COMMAND_WEIGHT = 0.6
@@ -54,7 +55,7 @@ def other_rows(data: Path) -> list[Row]:
     ]
     found = [Row(text, GAIN["easy"], COMMAND_WEIGHT, "commands", "commands") for text in random.Random(7).sample(commands, COMMANDS)]
     found += [Row(text, ARENA_GAIN, ARENA_WEIGHT, "arena", "arena") for text in arena]
-    return found + example_rows()
+    return found + example_rows() + pasted_rows()
 
 
 def example_rows() -> list[Row]:
@@ -69,7 +70,7 @@ def example_rows() -> list[Row]:
 
 
 def pasted_rows() -> list[Row]:
-    """Return requests over pasted texts. They are not fitted: what is asked is told from what it is asked of by its place."""
+    """Return requests over pasted texts. The bounds of the bands are not laid by them: what is asked is rated alone, too."""
     slots = _slots()
     passages = [passage.replace("\\n", "\n") for passage in lines("passages.txt")]
     found = []
@@ -79,7 +80,7 @@ def pasted_rows() -> list[Row]:
             ask = filled[number % len(filled)]
             # People ask above and below what they paste.
             whole = f"{passage}\n\n{ask}" if (number + at) % 3 == 2 else f"{ask}{':' * (number % 2)}\n\n{passage}"
-            found.append(Row(whole, GAIN[tier], 0.0, "pasted", "pasted", tier))
+            found.append(Row(whole, GAIN[tier], PASTED_WEIGHT, "pasted", "pasted"))
     return found
 
 
