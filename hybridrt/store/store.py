@@ -287,6 +287,16 @@ class Store:
             sync_folder(self._blobs)
             return self._propose(replace(manifest, mtime_ns=before.st_mtime_ns))
 
+    def readopt(self, manifest: Manifest) -> Record:
+        """Make a blob that is here already the candidate of a name.
+
+        Raises:
+            MissingModelError: it was removed a moment ago.
+        """
+        with self._locked():
+            self.path_of(manifest)
+            return self._propose(manifest)
+
     def verify(self, manifest: Manifest, told: Told | None = None) -> None:
         """Read a file again and compare.
 
