@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from os import PathLike
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from hybridrt.policy import Deciding
     from hybridrt.policy.recipient import Recipient
     from hybridrt.sense import Detector, Senses
+    from hybridrt.store import Loan
     from hybridrt.walk import Confirm
 
 
@@ -84,6 +85,7 @@ class Equipment:
     pace: Pace
     # The latest moment anything was recorded.
     last_seen: datetime
+    loans: list[Loan]
 
     def world(self, closed: str) -> World:
         """What is so at the moment, for a plan."""
@@ -128,6 +130,8 @@ class Equipment:
                 await _closed(backend.close())
             await _closed(self.transport.close())
         finally:
+            for loan in self.loans:
+                loan.close()
             self.ledger.close()
 
 
@@ -179,6 +183,7 @@ def equip(
         ),
         pace=Pace(),
         last_seen=ledger.latest() or datetime.now(UTC),
+        loans=bench.loans,
     )
 
 
@@ -292,6 +297,7 @@ class _Bench:
         self.targets: list[Target] = []
         self.backends: dict[str, Backend] = {}
         self.missing: dict[str, HybridrtError] = {}
+        self.loans: list[Loan] = []
         self.strangers: list[TargetStatus] = []
 
     def place_models(self, policy: Deciding) -> None:
@@ -320,6 +326,8 @@ class _Bench:
         """Make what answers with a model file; the file itself is read when it is first asked."""
         from hybridrt.plugins import load_plugin
 
+        if model.store:
+            return self._stored_backend(model)
         if not model.path.is_file():
             hint = f"put the file there, or change `path` of model `{model.id}`"
             raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
@@ -332,6 +340,17 @@ class _Bench:
             check_beginning(model.path)
         backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads)
         return backend
+
+    def _stored_backend(self, model: LocalModel) -> Backend:
+        """The version of the store that serves, held there while this router is open."""
+        from hybridrt.store import Store
+        from hybridrt.store.proving import ProvingBackend
+
+        store = Store.open(self._app.store)
+        loan = store.lend(model.store)
+        self.loans.append(loan)
+        backend = self._local_backend(replace(model, path=loan.path, store="", window=model.window or loan.manifest.window))
+        return backend if loan.is_proven else ProvingBackend(backend, store, loan)
 
     def place_bindings(self, policy: Deciding) -> None:
         """Lay out the recipients that the application binds; one that the policy does not list cannot be reached."""

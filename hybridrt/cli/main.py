@@ -17,6 +17,7 @@ _COMMANDS = {
     "decide": "say where a request would be answered, and why; sends nothing",
     "demo": "show the router at work, with no key and no network",
     "doctor": "say what is installed, loaded and reachable, and what to do about the rest",
+    "models": "fetch, try, switch, measure and remove the models of this device",
     "plugins": "list adapters, backends and sensors",
     "policy": "check, prove, compare and explain policy files",
 }

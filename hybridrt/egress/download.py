@@ -67,7 +67,9 @@ class Fetcher:
         self._attempts = 0
 
     @asynccontextmanager
-    async def get(self, url: str, headers: tuple[tuple[str, str], ...] = (), *, statuses: frozenset[int] = frozenset({200})) -> AsyncIterator[Reply]:
+    async def get(
+        self, url: str, headers: tuple[tuple[str, str], ...] = (), *, statuses: frozenset[int] = frozenset({200})
+    ) -> AsyncIterator[Reply]:
         """Open a file: the reply has one of `statuses`, and its body is read inside the block.
 
         Raises:
@@ -124,7 +126,9 @@ class Fetcher:
         except ValueError:
             raise UnavailableError("the address of the file is no URL", hint="write https://HOST/PATH") from None
         if not host or not self._source.allows(host, port):
-            raise DownloadRefused(f"no source lists `{_shown(host)}`; nothing was sent to it", host=host, hint=self._source.remedy(_shown(host)))
+            raise DownloadRefused(
+                f"no source lists `{_shown(host)}`; nothing was sent to it", host=host, hint=self._source.remedy(_shown(host))
+            )
         endpoint = f"{parts.scheme}://{parts.netloc}"
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         return Target(host, self._source.place, "", endpoint=endpoint), path

@@ -150,9 +150,7 @@ class Transport:
     the next host is another attempt with a permit of its own.
     """
 
-    def __init__(
-        self, gate: Gate, *, limits: Limits | None = None, detour: Detour | None = None, shows_redirects: bool = False
-    ) -> None:
+    def __init__(self, gate: Gate, *, limits: Limits | None = None, detour: Detour | None = None, shows_redirects: bool = False) -> None:
         self._shows_redirects = shows_redirects
         self._gate = gate
         self._limits = limits or Limits()

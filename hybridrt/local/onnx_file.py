@@ -45,7 +45,15 @@ _INSIDE: Mapping[str, Mapping[int, tuple[tuple[int, ...], str]]] = {
     "opset": {1: ((_BYTES,), ""), 2: ((_VARINT,), "")},
     "pair": {1: ((_BYTES,), ""), 2: ((_BYTES,), "")},
     "training": {1: ((_BYTES,), "graph"), 2: ((_BYTES,), "graph"), 3: ((_BYTES,), "pair"), 4: ((_BYTES,), "pair")},
-    "function": {1: ((_BYTES,), ""), 4: ((_BYTES,), ""), 5: ((_BYTES,), ""), 7: ((_BYTES,), "node"), 9: ((_BYTES,), "opset"), 11: ((_BYTES,), "attribute"), 12: ((_BYTES,), "value")},
+    "function": {
+        1: ((_BYTES,), ""),
+        4: ((_BYTES,), ""),
+        5: ((_BYTES,), ""),
+        7: ((_BYTES,), "node"),
+        9: ((_BYTES,), "opset"),
+        11: ((_BYTES,), "attribute"),
+        12: ((_BYTES,), "value"),
+    },
     "graph": {
         1: ((_BYTES,), "node"),
         2: ((_BYTES,), ""),
@@ -56,7 +64,14 @@ _INSIDE: Mapping[str, Mapping[int, tuple[tuple[int, ...], str]]] = {
         15: ((_BYTES,), "sparse"),
         16: ((_BYTES,), "pair"),
     },
-    "node": {1: ((_BYTES,), ""), 2: ((_BYTES,), ""), 3: ((_BYTES,), ""), 4: ((_BYTES,), ""), 5: ((_BYTES,), "attribute"), 7: ((_BYTES,), "")},
+    "node": {
+        1: ((_BYTES,), ""),
+        2: ((_BYTES,), ""),
+        3: ((_BYTES,), ""),
+        4: ((_BYTES,), ""),
+        5: ((_BYTES,), "attribute"),
+        7: ((_BYTES,), ""),
+    },
     "attribute": {
         1: ((_BYTES,), ""),
         2: ((_FIXED32,), ""),
@@ -92,7 +107,13 @@ _INSIDE: Mapping[str, Mapping[int, tuple[tuple[int, ...], str]]] = {
     },
     "sparse": {1: ((_BYTES,), "tensor"), 2: ((_BYTES,), "tensor"), 3: ((_VARINT, _BYTES), "")},
     "value": {1: ((_BYTES,), ""), 2: ((_BYTES,), "type")},
-    "type": {1: ((_BYTES,), "tensor_type"), 4: ((_BYTES,), "list_type"), 5: ((_BYTES,), "map_type"), 8: ((_BYTES,), "tensor_type"), 9: ((_BYTES,), "list_type")},
+    "type": {
+        1: ((_BYTES,), "tensor_type"),
+        4: ((_BYTES,), "list_type"),
+        5: ((_BYTES,), "map_type"),
+        8: ((_BYTES,), "tensor_type"),
+        9: ((_BYTES,), "list_type"),
+    },
     "tensor_type": {1: ((_VARINT,), ""), 2: ((_BYTES,), "shape")},
     "list_type": {1: ((_BYTES,), "type")},
     "map_type": {1: ((_VARINT,), ""), 2: ((_BYTES,), "type")},
@@ -102,9 +123,10 @@ _INSIDE: Mapping[str, Mapping[int, tuple[tuple[int, ...], str]]] = {
 
 # Element type -> bits of one element; 8 is text.
 _BITS = {
-    **{1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16},
-    **{17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2},
-}
+    kind: bits
+    for bits, kinds in {2: (25, 26), 4: (21, 22, 23), 8: (2, 3, 9, 17, 18, 19, 20, 24), 16: (4, 5, 10, 16), 32: (1, 6, 12)}.items()
+    for kind in kinds
+} | {7: 64, 11: 64, 13: 64, 14: 64, 15: 128}
 _TEXT = 8
 # Field of a tensor -> (element types whose numbers may stand in it, bytes of one where it is fixed, numbers an element takes).
 _TYPED = {
@@ -149,7 +171,7 @@ class OnnxFacts:
         if self.external:
             raise ModelFileError(
                 f"the weights of the model lie beside it, in `{self.external[0].path}`",
-                hint="the store keeps models of one file: save it again with the weights inside (onnx.save_model(..., save_as_external_data=False))",
+                hint="the store keeps models of one file: save it again with the weights inside, `onnx.save_model(model, path)`",
             )
 
 
@@ -181,7 +203,9 @@ def _check_first_bytes(path: Path, head: bytes, size: int) -> None:
     if size == 0:
         raise wrong("it is empty", "download it again")
     if head.startswith(b"version https://git-lfs"):
-        raise wrong("it is a Git LFS pointer, a note of where the model lies", "run `git lfs pull` where it came from, or download the file itself")
+        raise wrong(
+            "it is a Git LFS pointer, a note of where the model lies", "run `git lfs pull` where it came from, or download the file itself"
+        )
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html", b"<?xml")):
         raise wrong("it is a web page", "the address led to a page and not to the file; download the file itself")
     if head.startswith(b"GGUF"):
@@ -350,10 +374,10 @@ class _Walker:
                 location = value
         if is_part:
             self._fail("it holds a tensor in segments, which nobody reads")
-        self._check_tensor(kind, sides, raw, counts, texts, location, pairs)
+        self._check_tensor(kind, sides, raw=raw, counts=counts, texts=texts, location=location, pairs=pairs)
 
     def _check_tensor(
-        self, kind: int, sides: list[int], raw: int | None, counts: dict[int, int], texts: int, location: int, pairs: dict[str, str]
+        self, kind: int, sides: list[int], *, raw: int | None, counts: dict[int, int], texts: int, location: int, pairs: dict[str, str]
     ) -> None:
         if kind != _TEXT and kind not in _BITS:
             self._fail(f"it holds a tensor of unknown type {kind}", "update onnxruntime, or save the model in another precision")
@@ -445,9 +469,14 @@ class _Walker:
 
     def _size_of(self, name: str) -> int:
         pure = PurePosixPath(name)
-        is_below = bool(name) and name.isprintable() and not pure.is_absolute() and ".." not in pure.parts and "\\" not in name and ":" not in name
+        is_below = (
+            bool(name) and name.isprintable() and not pure.is_absolute() and ".." not in pure.parts and "\\" not in name and ":" not in name
+        )
         if not is_below:
-            self._fail("its weights lie outside of its folder", "take the model from somewhere else: a file that reaches for others is not to be trusted")
+            self._fail(
+                "its weights lie outside of its folder",
+                "take the model from somewhere else: a file that reaches for others is not to be trusted",
+            )
         folder = self._path.resolve().parent
         file = folder.joinpath(*pure.parts)
         try:

@@ -86,7 +86,9 @@ class FileLock:
         while not self.try_acquire():
             if time.monotonic() >= until:
                 raise StoreBusyError(
-                    f"another process has been at work on the store for {wait_s:g} s", waited_s=wait_s, hint="wait for it, or end it; then try again"
+                    f"another process has been at work on the store for {wait_s:g} s",
+                    waited_s=wait_s,
+                    hint="wait for it, or end it; then try again",
                 )
             time.sleep(_POLL_S)
 

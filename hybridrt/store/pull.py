@@ -113,13 +113,14 @@ async def find(fetcher: Fetcher, source: Source, reference: Reference) -> Wanted
         if error.status != 404:
             raise
         raise MissingModelError(
-            f"`{source.id}` has no `{reference.repo}` at `{reference.revision}`", model=reference.repo, hint="check the spelling, letter case included"
+            f"`{source.id}` has no `{reference.repo}` at `{reference.revision}`",
+            model=reference.repo,
+            hint="check the spelling, letter case included",
         ) from None
     except CredentialsError as error:
         # A hub says 401 also of what does not exist, so that nobody learns what is private.
-        error.hint = (
-            f"is the name right? If its owner asks for it: accept the terms on the hub's page, then name a key: `sources: {{{source.id}: {{key: env:NAME}}}}`"
-        )
+        setting = f"`sources: {{{source.id}: {{key: env:NAME}}}}`"
+        error.hint = f"is the name right? If its owner asks for it: accept the terms on the hub's page, then name a key, {setting}"
         raise
     file = choose(files, reference)
     return Wanted(
@@ -132,9 +133,7 @@ async def find(fetcher: Fetcher, source: Source, reference: Reference) -> Wanted
     )
 
 
-async def pull(
-    store: Store, fetcher: Fetcher, wanted: Wanted, facts: Manifest, told: Told, *, patience: Patience | None = None
-) -> Record:
+async def pull(store: Store, fetcher: Fetcher, wanted: Wanted, facts: Manifest, told: Told, *, patience: Patience | None = None) -> Record:
     """Fetch a file, verify and check it, and take it in as the candidate of its name.
 
     Cancel it at any moment: what came stays and the next call goes on from there.
@@ -157,7 +156,7 @@ async def pull(
         raise StoreBusyError("another process fetches this file", waited_s=0.0, model=facts.name, hint="let it finish; hybridrt models ps")
     try:
         part = _Part(store.partial / key)
-        digest = await _Download(store, fetcher, wanted, part, told, patience or Patience()).run()
+        digest = await _Download(store, fetcher, wanted, part, told=told, patience=patience or Patience()).run()
         manifest = replace(facts, digest=digest, size=part.size)
         await asyncio.to_thread(preflight, part.path, wanted.kind)
         record = await asyncio.to_thread(store.take, part.path, manifest)
@@ -228,7 +227,7 @@ class _ChangedError(Exception):
 class _Download:
     """One file from its mirrors, until it is whole and verified."""
 
-    def __init__(self, store: Store, fetcher: Fetcher, wanted: Wanted, part: _Part, told: Told, patience: Patience) -> None:
+    def __init__(self, store: Store, fetcher: Fetcher, wanted: Wanted, part: _Part, *, told: Told, patience: Patience) -> None:
         self._store = store
         self._fetcher = fetcher
         self._wanted = wanted
@@ -239,11 +238,12 @@ class _Download:
     async def run(self) -> str:
         """Return the digest of the whole file."""
         is_fresh = self._part.size == 0
+        expected = self._wanted.digest or ""
         for _ in range(2):
             await self._from_any()
             self._told(Notice("checking", "comparing the digest"))
             digest = await asyncio.to_thread(digest_of, self._part.path)
-            if self._wanted.digest in (None, digest):
+            if expected in ("", digest):
                 return digest
             size = self._part.size
             self._part.restart()
@@ -253,8 +253,8 @@ class _Download:
             is_fresh = True
             self._told(Notice("restarted", "what lay here was damaged"))
         raise DigestError(
-            f"what came is not the file that was asked for: {size} bytes with the SHA-256 {digest[:12]}... and not {self._wanted.digest[:12] if self._wanted.digest else ''}...",
-            expected=self._wanted.digest or "",
+            f"what came is not the file that was asked for: {size} bytes with the SHA-256 {digest[:12]}... and not {expected[:12]}...",
+            expected=expected,
             found=digest,
             hint="it was thrown away; the source may be damaged or may not be who it says, so ask elsewhere",
         )
@@ -301,7 +301,7 @@ class _Download:
         asked_s = error.retry_after_s if isinstance(error, UnavailableError | Busy) else None
         if asked_s is not None and asked_s > self._patience.most_wait_s:
             return None
-        own_s = min(self._patience.most_wait_s, self._patience.back_off_s * 2 ** max(0, failed - 1))
+        own_s: float = min(self._patience.most_wait_s, self._patience.back_off_s * 2 ** max(0, failed - 1))
         return max(asked_s or 0.0, own_s * random.uniform(0.5, 1.0))  # noqa: S311  no secret
 
     async def _once(self, url: str) -> None:
@@ -347,7 +347,9 @@ class _Download:
             if have:
                 raise _ChangedError("the file has another size now")
             raise ProtocolError(
-                f"the server has a file of {total} bytes and one of {self._wanted.size} was asked for", sent=True, hint="is it behind a sign-in page?"
+                f"the server has a file of {total} bytes and one of {self._wanted.size} was asked for",
+                sent=True,
+                hint="is it behind a sign-in page?",
             )
         if head.headers.get("content-type", "").lower().startswith("text/html"):
             raise ProtocolError("the server answered with a web page", sent=True, hint="give the address of the file itself")
@@ -375,7 +377,9 @@ class _Download:
                     self._told(Progress(done, total, rate.note(len(piece))))
         except OSError as error:
             self._store.check_space((total or done) - done, self._wanted.file)
-            raise StoreError(f"the file cannot be written: {(error.strerror or type(error).__name__).lower()}", hint="check the disk") from None
+            raise StoreError(
+                f"the file cannot be written: {(error.strerror or type(error).__name__).lower()}", hint="check the disk"
+            ) from None
         if most is not None and done < most:
             raise BrokenStream(f"the server ended after {done} of {most} bytes", delivered=0)
 

@@ -138,9 +138,7 @@ class Slots:
 
     def refuse(self, digest: str) -> Slots:
         """Take a version out of service, for whatever slot it was in; the one before it serves again."""
-        slots = replace(
-            self, attempts=_without(self.attempts, digest), refused=self.refused | {digest}, proven=self.proven - {digest}
-        )
+        slots = replace(self, attempts=_without(self.attempts, digest), refused=self.refused | {digest}, proven=self.proven - {digest})
         if digest == slots.candidate:
             slots = replace(slots, candidate=None)
         if digest == slots.previous:
@@ -203,7 +201,9 @@ class Record:
         """
         if digest == self.slots.factory:
             raise FactoryModelError(
-                f"`{self.name}` {digest[:12]} ships with the package and stays", model=self.name, hint="it is what remains when all else fails"
+                f"`{self.name}` {digest[:12]} ships with the package and stays",
+                model=self.name,
+                hint="it is what remains when all else fails",
             )
         slots = self.slots.refuse(digest)
         return self.with_slots(replace(slots, refused=slots.refused - {digest}))
@@ -244,21 +244,23 @@ def read_record(path: Path, factory: Manifest | None) -> Record:
         if told["schema"] != _SCHEMA or told["name"] != name:
             raise ValueError
         manifests = {digest: Manifest.of(name, each) for digest, each in told["versions"].items()}
+        # What shipped with an earlier release of the package may still be named by a slot, and is gone.
+        known = {*manifests, *([factory.digest] if factory is not None else [])}
+        current, previous, candidate = (digest if digest in known else None for digest in map(told["slots"].get, SLOTS[:3]))
         slots = Slots(
-            **{slot: told["slots"].get(slot) for slot in SLOTS[:3]},
+            current=current,
+            previous=previous,
+            candidate=candidate,
             attempts=MappingProxyType({str(digest): int(count) for digest, count in told["attempts"].items()}),
             proven=frozenset(told["proven"]),
             refused=frozenset(told["refused"]),
         )
-        shipped = {factory.digest} if factory is not None else set()
-        # What shipped with an earlier release of the package may still be named by a slot.
-        for slot in SLOTS[:3]:
-            if getattr(slots, slot) not in {*manifests, *shipped, None}:
-                slots = replace(slots, **{slot: None})
         return _with_factory(Record(name, slots, MappingProxyType(manifests)), factory)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise StoreError(
-            f"the record of `{name}` is damaged", model=name, hint=f"remove {path} and add or pull the model again; blobs stay where they are"
+            f"the record of `{name}` is damaged",
+            model=name,
+            hint=f"remove {path} and add or pull the model again; blobs stay where they are",
         ) from None
 
 

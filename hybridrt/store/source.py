@@ -16,8 +16,6 @@ from hybridrt.target import Place
 # OWNER/REPO, then `:` and a part of the file's name, then `@` and a revision.
 _REFERENCE = re.compile(r"(?P<repo>[\w.-]{1,96}/[\w.-]{1,96})(?::(?P<file>[^@]{1,200}))?(?:@(?P<revision>[\w./-]{1,100}))?\Z", re.ASCII)
 _PART = re.compile(r"-\d{5}-of-\d{5}\.gguf\Z")
-# A host of the list, or with `*.` in front all below it.
-HOST = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)*(?::\d{1,5})?\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +157,9 @@ def read_revision(body: bytes) -> tuple[str, str]:
         ProtocolError: this is not what a hub says.
     """
     told = _json(body)
-    commit = told.get("sha") if isinstance(told, dict) else None
+    if not isinstance(told, dict):
+        raise ProtocolError("the hub named no commit", sent=True)
+    commit = told.get("sha")
     if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40,64}", commit):
         raise ProtocolError("the hub named no commit", sent=True)
     tags = told.get("tags")

@@ -1,9 +1,9 @@
 """The store: a folder of blobs named by their digest, and a record for each name. One lock, and one file replaced per change.
 
-    blobs/sha256-...     the files themselves, never changed
-    models/NAME.json     the slots of a name and its versions
-    partial/             downloads that go on where they stopped
-    uses/                who holds which version at the moment
+blobs/sha256-...     the files themselves, never changed
+models/NAME.json     the slots of a name and its versions
+partial/             downloads that go on where they stopped
+uses/                who holds which version at the moment
 """
 
 from __future__ import annotations
@@ -145,7 +145,9 @@ class Store:
             raise MissingModelError(
                 f"no version of `{name}` is in use", model=name, hint=f"try and activate one: hybridrt models use {name}"
             )
-        loan = lend(self._uses, manifest, manifest.place or self.blob(manifest.digest), self._clock(), is_proven=self._is_proven(record, manifest))
+        loan = lend(
+            self._uses, manifest, manifest.place or self.blob(manifest.digest), self._clock(), is_proven=self._is_proven(record, manifest)
+        )
         try:
             # After the note is written: what is lent is not collected, so what is there now stays.
             self.path_of(manifest)
@@ -181,7 +183,9 @@ class Store:
             slots = record.slots
             if slots.current is None or not (slots.previous or slots.factory):
                 raise StoreError(
-                    f"`{name}` has no version before this one", model=name, hint="pull or add another version, or remove it: hybridrt models rm"
+                    f"`{name}` has no version before this one",
+                    model=name,
+                    hint="pull or add another version, or remove it: hybridrt models rm",
                 )
             return self._write(record.with_slots(slots.roll_back()), record)
 
@@ -195,7 +199,7 @@ class Store:
         with self._locked():
             record = self.record(name)
             chosen = [record.find(version)] if version else [m for m in record.manifests.values() if m.digest != record.slots.factory]
-            for manifest in chosen or [m for m in record.manifests.values()]:
+            for manifest in chosen or list(record.manifests.values()):
                 holders = tuple(use.pid for use in self.uses() if use.digest == manifest.digest)
                 if holders:
                     raise InUseError(
@@ -230,9 +234,7 @@ class Store:
             move_whole(part, blob)
             return self._propose(manifest)
 
-    def add(
-        self, path: Path, facts: Manifest, *, how: str = "link", expected: str | None = None, told: Told | None = None
-    ) -> Record:
+    def add(self, path: Path, facts: Manifest, *, how: str = "link", expected: str | None = None, told: Told | None = None) -> Record:
         """Take in a file that is here already: by `link` where the disk allows it, by `copy`, or where it lies (`reference`).
 
         Raises:
@@ -255,7 +257,9 @@ class Store:
         manifest = replace(facts, digest=digest, size=before.st_size)
         if how == "reference":
             if (before.st_size, before.st_mtime_ns) != (_stat(path).st_size, _stat(path).st_mtime_ns):
-                raise StoreError(f"{path.name} was changed while it was read", model=facts.name, hint="wait until it is whole, then add it again")
+                raise StoreError(
+                    f"{path.name} was changed while it was read", model=facts.name, hint="wait until it is whole, then add it again"
+                )
             with self._locked():
                 return self._propose(replace(manifest, place=path, mtime_ns=before.st_mtime_ns))
         if self.blob(digest).is_file():
@@ -274,7 +278,9 @@ class Store:
                     shutil.copyfileobj(source, target, _PIECE)
             if digest_of(part) != digest:
                 part.unlink()
-                raise StoreError(f"{path.name} was changed while it was copied", model=facts.name, hint="wait until it is whole, then add it again")
+                raise StoreError(
+                    f"{path.name} was changed while it was copied", model=facts.name, hint="wait until it is whole, then add it again"
+                )
             return self.take(part, manifest)
 
     def _linked(self, path: Path, manifest: Manifest, before: os.stat_result) -> Record | None:
@@ -326,7 +332,7 @@ class Store:
         free = shutil.disk_usage(self.root).free
         if free < needed + MARGIN_BYTES:
             raise SpaceError(
-                f"`{name}` needs {needed / 1e9:.2f} GB and {MARGIN_BYTES / 1e9:.2f} GB to spare, and {free / 1e9:.2f} GB are free at {self.root}",
+                f"`{name}` needs {needed / 1e9:.2f} GB, {MARGIN_BYTES / 1e9:.2f} GB to spare, and {free / 1e9:.2f} GB are free at {self.root}",
                 needed_bytes=needed + MARGIN_BYTES,
                 free_bytes=free,
                 model=name,
@@ -348,7 +354,9 @@ class Store:
                 write_whole(self._models / f"{record.name}.json", record.encode())
             except OSError as error:
                 reason = (error.strerror or type(error).__name__).lower()
-                raise StoreError(f"the store cannot be written: {reason}", model=record.name, hint="check the space and the permissions") from None
+                raise StoreError(
+                    f"the store cannot be written: {reason}", model=record.name, hint="check the space and the permissions"
+                ) from None
         return record
 
     def _propose(self, manifest: Manifest) -> Record:
@@ -425,7 +433,9 @@ def digest_of(path: Path, told: Told | None = None) -> str:
                 if told is not None:
                     told(done, size)
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {(error.strerror or type(error).__name__).lower()}", hint="check its permissions") from None
+        raise ModelFileError(
+            f"{path} cannot be read: {(error.strerror or type(error).__name__).lower()}", hint="check its permissions"
+        ) from None
     return digest.hexdigest()
 
 

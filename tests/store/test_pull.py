@@ -92,7 +92,10 @@ async def test_the_key_of_a_hub_does_not_go_to_its_storage(provider, store):
     assert "hf_secret" not in repr(keyed)
 
 
-@pytest.mark.parametrize("place", ["https://evil.example/x", "http://cdn.example", "https://cdn.example:8443", "https://cdn.example.evil.example", "https://127.0.0.1/"])
+@pytest.mark.parametrize(
+    "place",
+    ["https://evil.example/x", "http://cdn.example", "https://cdn.example:8443", "https://cdn.example.evil.example", "https://127.0.0.1/"],
+)
 async def test_a_redirect_to_a_host_that_is_not_listed_gets_nothing(place, detour, hub, store):
     hub.redirect = place
     with pytest.raises((DownloadRefused, UnavailableError)) as caught:
