@@ -129,11 +129,11 @@ def read_facts(path: Path) -> GgufFacts:
         ModelFileError: it is not a GGUF language model, or not a whole one.
     """
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
-            _check_first_bytes(path, file.read(64), size)
+            # An empty file cannot be mapped.
+            _check_first_bytes(path, file.read(64), path.stat().st_size)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _Reader(path, data, size).facts()
+                return facts_of(path, data)
     except FileNotFoundError:
         raise MissingModelError(
             f"there is no model file `{path}`", model=str(path), hint="check the path, or leave it out to use the model that ships"
@@ -142,6 +142,16 @@ def read_facts(path: Path) -> GgufFacts:
         raise ModelFileError(f"`{path}` is a folder", hint="name the `.gguf` file in it") from None
     except (OSError, ValueError) as error:  # a name with a zero byte is a `ValueError`
         raise ModelFileError(f"`{path}` cannot be read: {type(error).__name__}", hint="check its permissions") from None
+
+
+def facts_of(path: Path, data: mmap.mmap | bytes) -> GgufFacts:
+    """Check the frame of what a file holds; `path` is for messages alone.
+
+    Raises:
+        ModelFileError: it is not a GGUF language model, or not a whole one.
+    """
+    _check_first_bytes(path, data[:64], len(data))
+    return _Reader(path, data, len(data)).facts()
 
 
 def _check_first_bytes(path: Path, head: bytes, size: int) -> None:
@@ -166,7 +176,7 @@ def _check_first_bytes(path: Path, head: bytes, size: int) -> None:
 class _Reader:
     """Walks the file once, from the first byte to the last tensor's end."""
 
-    def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
+    def __init__(self, path: Path, data: mmap.mmap | bytes, size: int) -> None:
         self._path, self._data, self._size, self._at = path, data, size, 4
         self._kept_bytes = self._texts = 0
 

@@ -20,8 +20,8 @@ from hybridrt.errors import MissingModelError, ModelFileError
 
 # Protobuf's own limit; larger models keep their weights beside the file.
 MAX_BYTES = (1 << 31) - 1
-# The largest public graphs have some 100,000 nodes of a dozen fields; a walk of four million takes some seconds and no more.
-MAX_FIELDS = 4_000_000
+# The largest public graphs have some 10,000 nodes of two dozen fields, nested ones counted; a walk of two million takes a second or two.
+MAX_FIELDS = 2_000_000
 # Protobuf readers refuse 100; graphs inside of attributes are nested two or three deep in practice, three messages a level.
 MAX_DEPTH = 60
 MAX_RANK = 64
@@ -183,17 +183,27 @@ def read_onnx_facts(path: Path) -> OnnxFacts:
         ModelFileError: it is not an ONNX model, or not a whole one.
     """
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
-            _check_first_bytes(path, file.read(64), size)
+            # An empty file cannot be mapped.
+            _check_first_bytes(path, file.read(64), path.stat().st_size)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _Walker(path, data, min(size, len(data))).facts()
+                return onnx_facts_of(path, data)
     except FileNotFoundError:
         raise MissingModelError(f"there is no model file `{path}`", model=str(path), hint="check the path") from None
     except IsADirectoryError:
         raise ModelFileError(f"`{path}` is a folder", hint="name the `.onnx` file in it") from None
     except (OSError, ValueError) as error:  # a name with a zero byte is a `ValueError`
         raise ModelFileError(f"`{path}` cannot be read: {type(error).__name__}", hint="check its permissions") from None
+
+
+def onnx_facts_of(path: Path, data: mmap.mmap | bytes) -> OnnxFacts:
+    """Check the frame of what a file holds; `path` says whose folder weights beside it lie in.
+
+    Raises:
+        ModelFileError: it is not an ONNX model, or not a whole one.
+    """
+    _check_first_bytes(path, data[:64], len(data))
+    return _Walker(path, data, len(data)).facts()
 
 
 def _check_first_bytes(path: Path, head: bytes, size: int) -> None:
@@ -217,7 +227,7 @@ def _check_first_bytes(path: Path, head: bytes, size: int) -> None:
 class _Walker:
     """Walks the file once; a length is believed only where it fits into what is around it."""
 
-    def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
+    def __init__(self, path: Path, data: mmap.mmap | bytes, size: int) -> None:
         self._path, self._data, self._size = path, data, size
         self._left = MAX_FIELDS
         self._ir_version = 0

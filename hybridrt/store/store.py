@@ -332,7 +332,7 @@ class Store:
         free = shutil.disk_usage(self.root).free
         if free < needed + MARGIN_BYTES:
             raise SpaceError(
-                f"`{name}` needs {needed / 1e9:.2f} GB, {MARGIN_BYTES / 1e9:.2f} GB to spare, and {free / 1e9:.2f} GB are free at {self.root}",
+                f"`{name}` needs {needed / 1e9:.2f} GB, {MARGIN_BYTES / 1e9:.2f} GB to spare, and {free / 1e9:.2f} GB are free",
                 needed_bytes=needed + MARGIN_BYTES,
                 free_bytes=free,
                 model=name,
