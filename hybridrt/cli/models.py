@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -441,14 +442,14 @@ def _settle(store: Store, record: Record, said: _Said, *, no_use: bool) -> None:
 
 
 def _activate(store: Store, name: str, said: _Said, *, untried: bool, threads: int | None) -> None:
-    from hybridrt.store.trial import activate, activate_untried
+    from hybridrt.store.trial import activate, activate_untried, examine
 
     if untried:
         _serving(activate_untried(store, name), said, None)
         return
     said.event("trial", name=name)
     said.line(f"trying {name} in a process of its own")
-    record, report = activate(store, name, threads=threads)
+    record, report = activate(store, name, partial(examine, threads=threads))
     _serving(record, said, report)
 
 

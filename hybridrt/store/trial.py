@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -55,8 +55,8 @@ class Report:
         return self.passed / self.cases if self.cases else None
 
 
-def activate(store: Store, name: str, *, threads: int | None = None, patience_s: float = PATIENCE_S) -> tuple[Record, Report]:
-    """Try the candidate of a name and let it serve.
+def activate(store: Store, name: str, look: Callable[[Loan], Report] | None = None) -> tuple[Record, Report]:
+    """Try the candidate of a name and let it serve. `look` is how it is seen; by default `examine`.
 
     Raises:
         TrialError: it crashed, or is over a limit; what served before still serves.
@@ -74,7 +74,7 @@ def activate(store: Store, name: str, *, threads: int | None = None, patience_s:
         # Before the first native byte, on the disk.
         store.change(name, lambda slots: slots.count(digest))
         try:
-            report = examine(loan, threads=threads, patience_s=patience_s)
+            report = (look or examine)(loan)
             judge(loan.manifest, report)
         except TrialError:
             store.change(name, lambda slots: slots.refuse(digest))

@@ -309,5 +309,4 @@ def test_what_passes_with_a_bit_flipped_or_its_end_cut_off_harms_no_process_but_
     assert told <= {"loaded", "refused", "crashed"}
     assert "loaded" in told
     # The pre-flight is there so that this is rare; the process apart is there because it is not never.
-    print(len(passed), told, [e for e in ends.items() if e[1].startswith("crashed")])
     assert sum(end.startswith("crashed") for end in ends.values()) <= len(passed) // 50, ends
