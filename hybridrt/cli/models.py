@@ -54,14 +54,24 @@ def models() -> None:
 def list_models(*, app: str | None, folder: Path | None, as_json: bool) -> None:
     """List every version of every model, and which one serves."""
     store = _store(app, folder)
-    rows = [_row(record, manifest) for name in store.names() for record in [store.record(name)] for manifest in _ordered(record)]
+    rows: list[dict[str, Any]] = []
+    damaged: list[StoreError] = []
+    for name in store.names():
+        try:
+            record = store.record(name)
+        except StoreError as error:
+            damaged.append(error)
+        else:
+            rows += [_row(record, manifest) for manifest in _ordered(record)]
     if as_json:
-        print(json.dumps({"store": str(store.root), "models": rows}))
+        print(json.dumps({"store": str(store.root), "models": rows, "damaged": [error.model for error in damaged]}))
         return
     _table(
         ("name", "slot", "kind", "size", "digest", "licence", "from"),
         [(r["name"], _slot_words(r), r["kind"], _size(r["size"]), r["digest"][:12], r["licence"], r["source"]) for r in rows],
     )
+    for error in damaged:
+        click.echo(f"{error}\n  {error.hint}", err=True)
 
 
 @models.command()

@@ -80,8 +80,9 @@ class Store:
     # ---- looking
 
     def names(self) -> list[str]:
-        """Every name, those that ship included."""
-        return sorted({*self.factory, *(path.stem for path in self._models.glob("*.json") if NAME.match(path.stem))})
+        """Every name that has a version, or a record that cannot be read; those that ship included."""
+        known = (path.stem for path in self._models.glob("*.json") if NAME.match(path.stem))
+        return sorted({*self.factory, *(name for name in known if not self._is_empty(name))})
 
     def record(self, name: str) -> Record:
         """Return what is known of a name.
@@ -91,6 +92,12 @@ class Store:
             StoreError: its record cannot be read.
         """
         record = self._read(name)
+        if not record.manifests and record.slots.refused:
+            raise MissingModelError(
+                f"no version of `{name}` is left: the last one crashed or failed its trial",
+                model=name,
+                hint="pull or add another conversion of it",
+            )
         if not record.manifests:
             raise MissingModelError(
                 f"the store has no model `{name}`", model=name, hint=f"fetch it: hybridrt models pull OWNER/REPO --name {_shown(name)}"
@@ -347,6 +354,12 @@ class Store:
     def _read(self, name: str) -> Record:
         check_name(name)
         return read_record(self._models / f"{name}.json", self.factory.get(name))
+
+    def _is_empty(self, name: str) -> bool:
+        try:
+            return not self._read(name).manifests
+        except StoreError:
+            return False
 
     def _write(self, record: Record, before: Record) -> Record:
         if record != before:
