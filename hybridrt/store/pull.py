@@ -108,7 +108,7 @@ async def find(fetcher: Fetcher, source: Source, reference: Reference) -> Wanted
                 break
             async with fetcher.get(page) as reply:
                 files += read_tree(await read_body(reply, MAX_LISTING_BYTES))
-                page = next_page(reply.head.headers)
+                page = next_page(page, reply.head.headers)
     except RejectedError as error:
         if error.status != 404:
             raise

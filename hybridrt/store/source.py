@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urljoin, urlsplit
 
 from hybridrt.errors import DownloadRefused, MissingModelError, ProtocolError, StoreError
 from hybridrt.store.record import KINDS
@@ -191,10 +191,10 @@ def read_tree(body: bytes) -> list[Listed]:
     return found
 
 
-def next_page(headers: Mapping[str, str]) -> str | None:
-    """The address of the next page, where there is one."""
+def next_page(page: str, headers: Mapping[str, str]) -> str | None:
+    """The address of the page after this one, where there is one."""
     found = re.search(r'<([^>]{1,2000})>;\s*rel="next"', headers.get("link", ""))
-    return found[1] if found else None
+    return urljoin(page, found[1]) if found else None
 
 
 def choose(files_: list[Listed], reference: Reference) -> Listed:
@@ -242,7 +242,8 @@ def _place(url: str) -> tuple[str, int]:
 
 def _matches(listed: str, host: str, port: int) -> bool:
     name, _, wanted = listed.lower().partition(":")
-    if port != int(wanted or 443):
+    # Plain http is for the local network alone, which the transport sees to.
+    if port not in ((int(wanted),) if wanted else (443, 80)):
         return False
     # `*.` stands for one or more names in front, and never for none.
     return host.endswith(name[1:]) and len(host) > len(name) - 1 if name.startswith("*.") else host == name

@@ -36,6 +36,7 @@ class Hub:
     etag: str = '"one"'
     path: str = "tiny-Q8_0.gguf"
     others: tuple[str, ...] = ("README.md", "mmproj-tiny.gguf")
+    host: str = "hub.example"
     redirect: str = "https://cdn.example"
     faults: list[Callable[[Reply, Received], Reply]] = field(default_factory=list)
     ranges: list[str] = field(default_factory=list)
@@ -45,7 +46,7 @@ class Hub:
     def __call__(self, received: Received) -> Reply:
         host = received.headers["host"].partition(":")[0]
         self.asked.append(f"{host}{received.path.partition('?')[0]}")
-        if host == "hub.example":
+        if host == self.host:
             return self._hub(received)
         fault = self.faults.pop(0) if self.faults else None
         reply = self._file(received)
@@ -59,7 +60,7 @@ class Hub:
         if "/tree/" in received.path:
             if "cursor=2" not in received.path and self.others:
                 page = told([{"type": "file", "path": each, "size": 3, "oid": "0" * 40} for each in self.others])
-                link = ("link", f'<https://hub.example/api/models/o/r/tree/{COMMIT}?recursive=true&cursor=2>; rel="next"')
+                link = ("link", f'</api/models/o/r/tree/{COMMIT}?recursive=true&cursor=2>; rel="next"')
                 return replace(page, headers=(*page.headers, link))
             lfs = {"oid": self.digest, "size": len(self.data)} if self.digest else {}
             return told([{"type": "directory", "path": "x"}, {"type": "file", "path": self.path, "size": len(self.data), "lfs": lfs}])
