@@ -349,7 +349,8 @@ class _Bench:
         store = Store.open(self._app.store)
         loan = store.lend(model.store)
         self.loans.append(loan)
-        backend = self._local_backend(replace(model, path=loan.path, store="", window=model.window or loan.manifest.window))
+        reader = "onnx" if loan.manifest.kind == "onnx" else model.backend
+        backend = self._local_backend(replace(model, path=loan.path, backend=reader, store=""))
         return backend if loan.is_proven else ProvingBackend(backend, store, loan)
 
     def place_bindings(self, policy: Deciding) -> None:

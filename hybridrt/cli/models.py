@@ -64,14 +64,14 @@ def list_models(*, app: str | None, folder: Path | None, as_json: bool) -> None:
         else:
             rows += [_row(record, manifest) for manifest in _ordered(record)]
     if as_json:
-        print(json.dumps({"store": str(store.root), "models": rows, "damaged": [error.model for error in damaged]}))
+        print(json.dumps({"store": str(store.root), "models": rows, "damaged": [fault.model for fault in damaged]}))
         return
     _table(
         ("name", "slot", "kind", "size", "digest", "licence", "from"),
         [(r["name"], _slot_words(r), r["kind"], _size(r["size"]), r["digest"][:12], r["licence"], r["source"]) for r in rows],
     )
-    for error in damaged:
-        click.echo(f"{error}\n  {error.hint}", err=True)
+    for fault in damaged:
+        click.echo(f"{fault}\n  {fault.hint}", err=True)
 
 
 @models.command()
@@ -167,6 +167,8 @@ def add(
     kind = kind_of(file.name)
     window = preflight(file, kind)
     facts = Manifest(name or _name_of(file.stem), "0" * 64, 0, kind, file=file.name, source="a file of this device", window=window)
+    if manifest is None and kind == "onnx" and file.with_suffix(".json").is_file():
+        manifest = file.with_suffix(".json")
     if manifest is not None:
         facts = read_manifest(manifest, facts)
     record = store.add(file, facts, how=how or "link", expected=_digest(sha256))

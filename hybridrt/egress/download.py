@@ -131,7 +131,9 @@ class Fetcher:
             )
         if parts.scheme != "https" and self._source.place is not Place.NEAR_EDGE:
             raise DownloadRefused(
-                f"`{_shown(host)}` was to be asked without encryption; nothing was sent to it", host=host, hint="only `place: near_edge` may be plain http"
+                f"`{_shown(host)}` was to be asked without encryption; nothing was sent to it",
+                host=host,
+                hint="only `place: near_edge` may be plain http",
             )
         endpoint = f"{parts.scheme}://{parts.netloc}"
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")

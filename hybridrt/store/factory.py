@@ -16,19 +16,21 @@ def factory_manifests() -> Iterator[Manifest]:
     folder = Path(str(files("hybridrt.local.factory")))
     for path in sorted(folder.glob("*.json")):
         told = json.loads(path.read_bytes())
-        if not isinstance(told, dict) or "file" not in told or "sha256" not in told:
+        if not isinstance(told, dict) or "sha256" not in told:
             continue
-        file = folder / told["file"]
+        # A net lies beside its manifest, under the same name.
+        file = folder / told.get("file", f"{path.stem}.onnx")
         kind = file.suffix.removeprefix(".")
         if kind in KINDS and file.is_file():
             yield Manifest(
                 name=told["name"],
                 digest=told["sha256"],
-                size=int(told["size"]),
+                size=file.stat().st_size,
                 kind=kind,
-                file=told["file"],
+                file=file.name,
                 source="ships with hybridrt",
                 licence=str(told.get("licence", "")),
+                labels=tuple(told.get("labels", ())),
                 tasks=tuple(told.get("tasks", ())),
                 about=MappingProxyType({"what": told["what"]} if "what" in told else {}),
                 place=file,

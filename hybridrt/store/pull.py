@@ -145,9 +145,9 @@ async def pull(store: Store, fetcher: Fetcher, wanted: Wanted, facts: Manifest, 
         TargetError, EgressError: it cannot be fetched; the last address's reason.
     """
     check_name(facts.name)
-    if wanted.digest is not None and store.blob(wanted.digest).is_file():
+    if wanted.digest is not None and store.blob(wanted.digest, wanted.kind).is_file():
         told(Notice("found", "the store has this file already"))
-        manifest = replace(facts, digest=wanted.digest, size=store.blob(wanted.digest).stat().st_size)
+        manifest = replace(facts, digest=wanted.digest, size=store.blob(wanted.digest, wanted.kind).stat().st_size)
         await asyncio.to_thread(store.verify, manifest)
         return await asyncio.to_thread(store.readopt, manifest)
     key = hashlib.sha256((wanted.digest or wanted.urls[0]).encode()).hexdigest()[:32]
@@ -157,8 +157,8 @@ async def pull(store: Store, fetcher: Fetcher, wanted: Wanted, facts: Manifest, 
     try:
         part = _Part(store.partial / key)
         digest = await _Download(store, fetcher, wanted, part, told=told, patience=patience or Patience()).run()
-        manifest = replace(facts, digest=digest, size=part.size)
-        await asyncio.to_thread(preflight, part.path, wanted.kind)
+        window = await asyncio.to_thread(preflight, part.path, wanted.kind)
+        manifest = replace(facts, digest=digest, size=part.size, window=facts.window or window)
         record = await asyncio.to_thread(store.take, part.path, manifest)
         part.forget()
         return record

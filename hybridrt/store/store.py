@@ -1,6 +1,6 @@
 """The store: a folder of blobs named by their digest, and a record for each name. One lock, and one file replaced per change.
 
-blobs/sha256-...     the files themselves, never changed
+blobs/sha256-...     the files themselves, never changed; beside a net what its author says of it
 models/NAME.json     the slots of a name and its versions
 partial/             downloads that go on where they stopped
 uses/                who holds which version at the moment
@@ -9,6 +9,7 @@ uses/                who holds which version at the moment
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 import time
@@ -111,7 +112,7 @@ class Store:
             MissingModelError: the file is gone.
             DigestError: it is another file by now.
         """
-        path = manifest.place or self.blob(manifest.digest)
+        path = self.place_of(manifest)
         name = manifest.name
         try:
             found = path.stat()
@@ -130,9 +131,13 @@ class Store:
             )
         return path
 
-    def blob(self, digest: str) -> Path:
+    def blob(self, digest: str, kind: str = "gguf") -> Path:
         """The place of a blob, whether it is there or not."""
-        return self._blobs / f"sha256-{digest}"
+        return self._blobs / f"sha256-{digest}.{kind}"
+
+    def place_of(self, manifest: Manifest) -> Path:
+        """Where a version lies, whether it is there or not."""
+        return manifest.place or self.blob(manifest.digest, manifest.kind)
 
     def uses(self) -> list[Use]:
         """The versions that living processes hold."""
@@ -152,9 +157,7 @@ class Store:
             raise MissingModelError(
                 f"no version of `{name}` is in use", model=name, hint=f"try and activate one: hybridrt models use {name}"
             )
-        loan = lend(
-            self._uses, manifest, manifest.place or self.blob(manifest.digest), self._clock(), is_proven=self._is_proven(record, manifest)
-        )
+        loan = lend(self._uses, manifest, self.place_of(manifest), self._clock(), is_proven=self._is_proven(record, manifest))
         try:
             # After the note is written: what is lent is not collected, so what is there now stays.
             self.path_of(manifest)
@@ -237,7 +240,7 @@ class Store:
         """
         check_name(manifest.name)
         with self._locked():
-            blob = self.blob(manifest.digest)
+            blob = self.place_of(manifest)
             move_whole(part, blob)
             return self._propose(manifest)
 
@@ -269,9 +272,9 @@ class Store:
                 )
             with self._locked():
                 return self._propose(replace(manifest, place=path, mtime_ns=before.st_mtime_ns))
-        if self.blob(digest).is_file():
+        if self.place_of(manifest).is_file():
             with self._locked():
-                if self.blob(digest).is_file():
+                if self.place_of(manifest).is_file():
                     return self._propose(manifest)
         part = self.partial / f"{digest}-{os.getpid()}{TEMPORARY}"
         # Its lock tells a collection that whoever writes it is alive.
@@ -294,7 +297,7 @@ class Store:
         """Give the file a second name; by the first it may still be changed, so its time is kept and looked at."""
         with self._locked():
             try:
-                os.link(path, self.blob(manifest.digest))
+                os.link(path, self.place_of(manifest))
             except OSError:
                 return None
             sync_folder(self._blobs)
@@ -317,7 +320,7 @@ class Store:
             DigestError: it is not what was taken in.
             MissingModelError: it is gone.
         """
-        path = manifest.place or self.blob(manifest.digest)
+        path = self.place_of(manifest)
         if not path.is_file():
             self.path_of(manifest)
         found = digest_of(path, told)
@@ -376,6 +379,9 @@ class Store:
         record = self._read(manifest.name)
         if manifest.digest == record.slots.factory:
             return record
+        if "hybridrt_net" in manifest.about and manifest.place is None:
+            # Whoever loads a net looks for its manifest beside it.
+            write_whole(self.place_of(manifest).with_suffix(".json"), json.dumps(dict(manifest.about)).encode())
         known = record.with_version(manifest)
         return self._write(known.with_slots(known.slots.propose(manifest.digest)), record)
 
@@ -395,7 +401,7 @@ class Store:
             # A record that cannot be read may name any blob.
             return Collected(0, 0)
         named |= {use.digest for use in self.uses()}
-        doomed = [path for path in self._blobs.iterdir() if path.name.removeprefix("sha256-") not in named]
+        doomed = [path for path in self._blobs.iterdir() if path.stem.removeprefix("sha256-") not in named]
         doomed += list(self._models.glob(f"*{TEMPORARY}"))
         now = self._clock()
         for path in self.partial.iterdir():

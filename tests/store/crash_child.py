@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 from hybridrt.egress.download import Fetcher
@@ -132,7 +133,7 @@ def look(root: Path, before: str | None) -> tuple[str | None, list[str]]:
     store.collect()
     left = [path.name for path in root.rglob(f"*{TEMPORARY}")]
     named = set(store.record(NAME).manifests) if NAME in store.names() else set()
-    blobs = {path.name.removeprefix("sha256-") for path in (root / "blobs").iterdir()}
+    blobs = {path.stem.removeprefix("sha256-") for path in (root / "blobs").iterdir()}
     if left or blobs != named:
         wrong.append(f"left over: {left or blobs ^ named}")
     if store.uses():
@@ -152,12 +153,12 @@ def main() -> None:
     for number in range(rounds):
         step = number % 3
         if number % 4 == 3:
-            pid = in_fork(lambda: work(root / "live", detour, step))
+            pid = in_fork(partial(work, root / "live", detour, step))
             time.sleep(rng.uniform(0, 0.15))
             os.kill(pid, signal.SIGKILL)
         else:
             line = rng.randrange(1, lines)
-            pid = in_fork(lambda: killed_at(line, lambda: work(root / "live", detour, step)))
+            pid = in_fork(partial(killed_at, line, partial(work, root / "live", detour, step)))
         _, status = os.waitpid(pid, 0)
         told["rounds"] += 1
         told["killed"] += os.WIFSIGNALED(status)
@@ -166,7 +167,7 @@ def main() -> None:
         told["switches"] += now != serving
         told["wrong"] += [f"round {number}: {each}" for each in wrong]
         serving = now
-    print(json.dumps(told))
+    sys.stdout.write(json.dumps(told))
 
 
 if __name__ == "__main__":

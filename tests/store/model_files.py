@@ -67,14 +67,20 @@ def onnx(inner: bytes | None = None, *, opset: int = 17) -> bytes:
 
 def gguf(*, tensors: int = 2, offsets: tuple[int, ...] | None = None, weights: bytes | None = None) -> bytes:
     """A frame with three tokens: sound for the reader, and small enough to be broken a hundred thousand times."""
-    text = [("general.architecture", "llama"), ("general.name", "tiny"), ("tokenizer.ggml.model", "gpt2"), ("tokenizer.chat_template", "{{ x }}")]
+    text = [
+        ("general.architecture", "llama"),
+        ("general.name", "tiny"),
+        ("tokenizer.ggml.model", "gpt2"),
+        ("tokenizer.chat_template", "{{ x }}"),
+    ]
     whole = [("llama.context_length", 64), ("llama.block_count", 1), ("llama.embedding_length", 32), ("llama.attention.head_count", 4)]
     entries = [_text(key) + struct.pack("<I", 8) + _text(said) for key, said in text]
     entries += [_text(key) + struct.pack("<II", 4, said) for key, said in whole]
     entries += [_text("tokenizer.ggml.tokens") + struct.pack("<IIQ", 9, 8, 3) + b"".join(map(_text, ("a", "b", "c")))]
     entries += [_text("tokenizer.ggml.scores") + struct.pack("<IIQ3f", 9, 6, 3, 0, 1, 2)]
     infos = [
-        _text(f"blk.{index}.weight") + struct.pack("<IQQIQ", 2, 32, 2, 0, (offsets or range(0, 256 * tensors, 256))[index]) for index in range(tensors)
+        _text(f"blk.{index}.weight") + struct.pack("<IQQIQ", 2, 32, 2, 0, (offsets or range(0, 256 * tensors, 256))[index])
+        for index in range(tensors)
     ]
     head = b"GGUF" + struct.pack("<IQQ", 3, tensors, len(entries)) + b"".join(entries) + b"".join(infos)
     return head + bytes(-len(head) % 32) + (bytes(256 * tensors) if weights is None else weights)
@@ -86,7 +92,30 @@ def _text(said: str) -> bytes:
 
 # ---- breaking them
 
-EDGES = (0, 1, 2, 7, 8, 31, 63, 64, 127, 128, 255, 256, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1 << 40, 1 << 62, (1 << 63) - 1, 1 << 63, (1 << 64) - 1)
+EDGES = (
+    0,
+    1,
+    2,
+    7,
+    8,
+    31,
+    63,
+    64,
+    127,
+    128,
+    255,
+    256,
+    0x7FFF,
+    0xFFFF,
+    0x7FFFFFFF,
+    0x80000000,
+    0xFFFFFFFF,
+    1 << 40,
+    1 << 62,
+    (1 << 63) - 1,
+    1 << 63,
+    (1 << 64) - 1,
+)
 
 
 def broken(rng: random.Random, bases: tuple[bytes, ...]) -> Iterator[bytes]:

@@ -48,7 +48,8 @@ def main() -> None:
             end = "loaded"
         except HybridrtError as error:
             end = f"refused: {error.code}"
-        print(json.dumps({"file": file, "end": end}), flush=True)
+        sys.stdout.write(json.dumps({"file": file, "end": end}) + "\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

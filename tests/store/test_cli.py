@@ -52,7 +52,13 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "HOME": str(folder), "XDG_DATA_HOME": str(folder / "data"), "XDG_STATE_HOME": str(folder / "state")}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "HOME": str(folder),
+        "XDG_DATA_HOME": str(folder / "data"),
+        "XDG_STATE_HOME": str(folder / "state"),
+    }
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,7 @@ def _at_home(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, value in environment(tmp_path).items():
         monkeypatch.setenv(name, value)
-    with open(os.devnull) as nothing:
+    with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         yield
 
@@ -159,7 +165,9 @@ def test_a_file_of_this_device_is_added_switched_and_rolled_back(tmp_path):
         path.write_bytes(MODEL[:-1] + bytes([MODEL[-1] ^ number]))
     run(tmp_path, "add", paths[0])
     run(tmp_path, "add", paths[1], "--name", "my_model-q8", "--no-use")
-    rows = {row["slot"]: row["digest"] for row in json.loads(run(tmp_path, "list", "--json").stdout)["models"] if row["name"] == "my_model-q8"}
+    rows = {
+        row["slot"]: row["digest"] for row in json.loads(run(tmp_path, "list", "--json").stdout)["models"] if row["name"] == "my_model-q8"
+    }
     assert set(rows) == {"current", "candidate"}
     assert "serves" in run(tmp_path, "use", "my_model-q8").stdout
     assert rows["current"][:12] in run(tmp_path, "rollback", "my_model-q8").stdout

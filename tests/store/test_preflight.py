@@ -19,7 +19,7 @@ from hybridrt.errors import ModelFileError
 from hybridrt.local.gguf import facts_of, read_facts
 from hybridrt.local.onnx_file import MAX_DEPTH, onnx_facts_of, read_onnx_facts
 from tests.store import model_files as made
-from tests.store.model_files import PLACEHOLDER, block, broken, graph, gguf, number, onnx, tensor, varint
+from tests.store.model_files import PLACEHOLDER, block, broken, gguf, graph, number, onnx, tensor, varint
 
 NOWHERE = Path("nowhere/model")
 READERS = {"gguf": facts_of, "onnx": onnx_facts_of}

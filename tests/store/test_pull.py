@@ -309,4 +309,4 @@ async def test_a_file_that_is_here_is_not_fetched_again(detour, hub, store):
 async def test_names_of_files_tell_nothing(detour, store):
     await fetched(store, detour)
     names = {path.name for path in store.root.rglob("*") if path.is_file()}
-    assert names == {"lock", f"sha256-{DIGEST}", "chat.json", f"{hashlib.sha256(DIGEST.encode()).hexdigest()[:32]}.lock"}
+    assert names == {"lock", f"sha256-{DIGEST}.gguf", "chat.json", f"{hashlib.sha256(DIGEST.encode()).hexdigest()[:32]}.lock"}

@@ -142,7 +142,7 @@ def test_a_file_that_was_changed_behind_the_store_is_not_served(store, files, ho
         file.seek(-1, os.SEEK_END)
         file.write(b"\x07")
     os.utime(files[0], ns=(1, 1))
-    is_same_file = how == "reference" or os.path.samefile(files[0], store.blob(DIGESTS[0]))
+    is_same_file = how == "reference" or files[0].samefile(store.blob(DIGESTS[0]))
     if not is_same_file:
         pytest.skip("the file system shares blocks, so the store's own stays as it was")
     with pytest.raises(DigestError, match="was changed"):
@@ -197,7 +197,7 @@ def test_a_version_that_no_slot_holds_is_collected(store, files):
     for path in files[:3]:
         served(store, path)
     assert store.collect().files == 1
-    assert {path.name for path in (store.root / "blobs").iterdir()} == {f"sha256-{digest}" for digest in DIGESTS[1:3]}
+    assert {path.name for path in (store.root / "blobs").iterdir()} == {f"sha256-{digest}.gguf" for digest in DIGESTS[1:3]}
 
 
 def test_two_names_share_a_blob_until_both_are_gone(store, files):
@@ -283,7 +283,9 @@ def test_an_unknown_name_says_how_to_get_it(store):
     assert "hybridrt models pull" in caught.value.hint
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 2}', '{"schema": 1, "name": "chat", "slots": [], "versions": {}}', "\x00"])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"schema": 2}', '{"schema": 1, "name": "chat", "slots": [], "versions": {}}', "\x00"]
+)
 def test_a_damaged_record_is_a_typed_error_and_removes_nothing(store, files, text):
     served(store, files[0])
     (store.root / "models" / "chat.json").write_text(text)

@@ -19,7 +19,7 @@ from hybridrt.errors import MissingError, MissingModelError, StoreError, TrialEr
 from hybridrt.store import Manifest, Store
 from hybridrt.store.child import fits
 from hybridrt.store.trial import Report, activate, activate_untried, examine, judge, read_manifest
-from tests.store.model_files import PLACEHOLDER, gguf
+from tests.store.model_files import PLACEHOLDER, gguf, onnx
 
 FACTS = Manifest("chat", "0" * 64, 0, "gguf")
 SEEN = Report(load_s=0.5, rss_bytes=1000, passed=3, cases=4, p95_s=0.2)
@@ -118,6 +118,18 @@ def test_a_manifest_adds_what_it_says(tmp_path):
     path.write_text('{"golden": [{"prompt": "a", "expect": {"json": true}}], "limits": {"load_s": 2}, "labels": ["x"], "temperature": 0.8}')
     read = read_manifest(path, FACTS)
     assert (len(read.golden), dict(read.limits), read.labels, dict(read.about)) == (1, {"load_s": 2}, ("x",), {"temperature": 0.8})
+
+
+def test_what_the_author_of_a_net_says_lies_beside_it(store, tmp_path):
+    path, manifest = tmp_path / "net.onnx", tmp_path / "net.json"
+    path.write_bytes(onnx())
+    manifest.write_text('{"hybridrt_net": 1, "labels": ["a", "b"], "golden": {"cases": []}}')
+    digest = store.add(path, read_manifest(manifest, replace(FACTS, kind="onnx"))).slots.candidate
+    assert store.record("chat").manifests[digest].labels == ("a", "b")
+    beside = store.blob(digest, "onnx").with_suffix(".json")
+    assert json.loads(beside.read_text()) == json.loads(manifest.read_text())
+    store.remove("chat")
+    assert not beside.exists()
 
 
 def test_a_model_that_passes_its_trial_serves(store, model):
