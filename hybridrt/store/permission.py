@@ -35,7 +35,7 @@ def duties(policy: Deciding, place: Place, today: date, *, source: str) -> Mappi
     closed = policy.closed_reason(today)
     why = f": {closed}" if closed else ""
     raise DownloadRefused(
-        f"the policy {policy.name} lets not even a public request go to a `{place}`{why}",
+        f"the policy {policy.name} lets not even a public request go as far as a `{place}` recipient{why}",
         host=source,
-        hint="bring the file here another way and take it in: hybridrt models add FILE; or pull under a policy that allows it: --policy NAME",
+        hint="bring the file here another way and take it in: hybridrt models add FILE",
     )
