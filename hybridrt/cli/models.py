@@ -6,7 +6,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import date
 from functools import partial
@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from hybridrt.cli.said import Said, show_rate, show_size, show_span, show_table
 from hybridrt.errors import DownloadRefused, HybridrtError, MissingError, MissingModelError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hybridrt.application import Application
-    from hybridrt.store.pull import Notice, Progress
     from hybridrt.store.record import Manifest, Record
     from hybridrt.store.source import Source, Wanted
     from hybridrt.store.store import Store
@@ -66,9 +66,9 @@ def list_models(*, app: str | None, folder: Path | None, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"store": str(store.root), "models": rows, "damaged": [fault.model for fault in damaged]}))
         return
-    _table(
+    show_table(
         ("name", "slot", "kind", "size", "digest", "licence", "from"),
-        [(r["name"], _slot_words(r), r["kind"], _size(r["size"]), r["digest"][:12], r["licence"], r["source"]) for r in rows],
+        [(r["name"], _slot_words(r), r["kind"], show_size(r["size"]), r["digest"][:12], r["licence"], r["source"]) for r in rows],
     )
     for fault in damaged:
         click.echo(f"{fault}\n  {fault.hint}", err=True)
@@ -107,7 +107,7 @@ def pull(
 
     Ctrl-C leaves what came; the same command goes on from there.
     """
-    said = _Said(as_json=as_json)
+    said = Said(as_json=as_json)
     application = _application(app)
     store = _store(app, folder)
     from hybridrt.store.source import read_reference
@@ -162,7 +162,7 @@ def add(
     from hybridrt.store.source import kind_of
     from hybridrt.store.trial import read_manifest
 
-    said = _Said(as_json=as_json)
+    said = Said(as_json=as_json)
     store = _store(app, folder)
     kind = kind_of(file.name)
     window = preflight(file, kind)
@@ -207,7 +207,7 @@ def verify(*, names: tuple[str, ...], app: str | None, folder: Path | None, as_j
 @_common
 def use(*, name: str, untried: bool, threads: int | None, app: str | None, folder: Path | None, as_json: bool) -> None:
     """Try a version of NAME and let it serve; without @VERSION the candidate."""
-    said = _Said(as_json=as_json)
+    said = Said(as_json=as_json)
     store = _store(app, folder)
     name, version = _split(name)
     record = store.record(name)
@@ -228,7 +228,7 @@ def use(*, name: str, untried: bool, threads: int | None, app: str | None, folde
 @_common
 def rollback(*, name: str, app: str | None, folder: Path | None, as_json: bool) -> None:
     """Let the version of NAME that served before serve again."""
-    said = _Said(as_json=as_json)
+    said = Said(as_json=as_json)
     store = _store(app, folder)
     record = store.roll_back(name)
     _serving(record, said, None)
@@ -242,12 +242,12 @@ def rollback(*, name: str, app: str | None, folder: Path | None, as_json: bool) 
 @_common
 def rm(*, name: str, app: str | None, folder: Path | None, as_json: bool) -> None:
     """Remove NAME, or one of its versions with @VERSION, and what nothing needs any more."""
-    said = _Said(as_json=as_json)
+    said = Said(as_json=as_json)
     store = _store(app, folder)
     name, version = _split(name)
     collected = store.remove(name, version)
     said.event("removed", name=name, version=version, files=collected.files, bytes=collected.bytes)
-    said.line(f"removed {name}{'@' + version if version else ''}; {_size(collected.bytes)} freed")
+    said.line(f"removed {name}{'@' + version if version else ''}; {show_size(collected.bytes)} freed")
 
 
 @models.command()
@@ -271,10 +271,10 @@ def ps(*, app: str | None, folder: Path | None, as_json: bool) -> None:
         print("no process holds a model of the store")
     else:
         now = time.time()
-        _table(
+        show_table(
             ("name", "digest", "process", "program", "its memory", "since"),
             [
-                (r["name"], r["digest"][:12], str(r["pid"]), r["program"], _size(r["rss_bytes"]), f"{_span(now - r['since'])} ago")
+                (r["name"], r["digest"][:12], str(r["pid"]), r["program"], show_size(r["rss_bytes"]), f"{show_span(now - r['since'])} ago")
                 for r in rows
             ],
         )
@@ -310,15 +310,15 @@ def bench(*, name: str, runs: int, threads: int | None, app: str | None, folder:
         print(json.dumps(told))
         return
     rates = report.rates
-    print(f"{name} {digest[:12]}, {_size(size)}; medians of {runs} prompts of {rates.get('prompt_tokens', 0):.0f} tokens")
-    _table(
+    print(f"{name} {digest[:12]}, {show_size(size)}; medians of {runs} prompts of {rates.get('prompt_tokens', 0):.0f} tokens")
+    show_table(
         ("", ""),
         [
             ("load", f"{report.load_s:.2f} s"),
-            ("prompt", _rate(rates.get("prefill_tokens_s"))),
-            ("answer", _rate(rates.get("decode_tokens_s"))),
+            ("prompt", show_rate(rates.get("prefill_tokens_s"))),
+            ("answer", show_rate(rates.get("decode_tokens_s"))),
             ("first token", f"{rates.get('first_token_s', 0) * 1000:.0f} ms"),
-            ("memory", f"{_size(report.rss_bytes)} (the whole process)"),
+            ("memory", f"{show_size(report.rss_bytes)} (the whole process)"),
         ],
     )
 
@@ -388,7 +388,7 @@ async def _pull(
     sha256: str | None,
     manifest: Path | None,
     obligations: Mapping[str, Any],
-    said: _Said,
+    said: Said,
 ) -> Record:
     from hybridrt.egress.download import Fetcher
     from hybridrt.ledger import Ledger
@@ -415,7 +415,7 @@ async def _pull(
             facts = read_manifest(manifest, facts)
         said.event("found", name=made, file=wanted.file, size=wanted.size, sha256=wanted.digest, licence=wanted.licence)
         said.line(
-            f"{wanted.file}{f', {_size(wanted.size)}' if wanted.size else ''}{f', licence {wanted.licence}' if wanted.licence else ''}"
+            f"{wanted.file}{f', {show_size(wanted.size)}' if wanted.size else ''}{f', licence {wanted.licence}' if wanted.licence else ''}"
         )
         if wanted.digest is None:
             said.line("nobody says which SHA-256 it must have: the file that comes is pinned to its own (--sha256 names one)")
@@ -434,7 +434,7 @@ def _wanted(urls: tuple[str, ...]) -> Wanted:
     return Wanted(urls, file, source=f"{urlsplit(urls[0]).hostname}/{file}")
 
 
-def _settle(store: Store, record: Record, said: _Said, *, no_use: bool) -> None:
+def _settle(store: Store, record: Record, said: Said, *, no_use: bool) -> None:
     """After a model came in: try it and let it serve, unless it serves already or is to wait."""
     slots = record.slots
     if slots.candidate is None:
@@ -453,7 +453,7 @@ def _settle(store: Store, record: Record, said: _Said, *, no_use: bool) -> None:
                 said.line(f"first: {error.hint}")
 
 
-def _activate(store: Store, name: str, said: _Said, *, untried: bool, threads: int | None) -> None:
+def _activate(store: Store, name: str, said: Said, *, untried: bool, threads: int | None) -> None:
     from hybridrt.store.trial import activate, activate_untried, examine
 
     if untried:
@@ -465,7 +465,7 @@ def _activate(store: Store, name: str, said: _Said, *, untried: bool, threads: i
     _serving(record, said, report)
 
 
-def _serving(record: Record, said: _Said, report: Report | None) -> None:
+def _serving(record: Record, said: Said, report: Report | None) -> None:
     manifest = record.serving
     digest = manifest.digest if manifest is not None else ""
     seen: dict[str, Any] = {}
@@ -480,77 +480,8 @@ def _serving(record: Record, said: _Said, report: Report | None) -> None:
     )
     if report is not None:
         golden = f", {report.passed} of {report.cases} golden answers right, 95 % within {report.p95_s:.2f} s" if report.cases else ""
-        said.line(f"it loaded in {report.load_s:.2f} s and took {_size(report.rss_bytes)} of memory{golden}")
+        said.line(f"it loaded in {report.load_s:.2f} s and took {show_size(report.rss_bytes)} of memory{golden}")
         said.line(f"name it in hybridrt.yaml: `models: {{{record.name}: {{store: {record.name}}}}}`")
-
-
-class _Said:
-    """What a command says while it works: lines for people, a bar on a terminal, one JSON object a line for programs."""
-
-    def __init__(self, *, as_json: bool) -> None:
-        self._as_json = as_json
-        self._bar: Any = None
-        self._task: Any = None
-        self._told_at = 0.0
-
-    def event(self, kind: str, **facts: Any) -> None:
-        """Say something to a program."""
-        if self._as_json:
-            print(json.dumps({"event": kind, **facts}), flush=True)
-
-    def line(self, text: str) -> None:
-        """Say something to a person."""
-        if self._as_json:
-            return
-        if self._bar is not None:
-            self._bar.console.print(text, highlight=False, markup=False)
-        else:
-            click.echo(text)
-
-    def told(self, what: Progress | Notice) -> None:
-        """Say how far a download is."""
-        from hybridrt.store.pull import Notice
-
-        if isinstance(what, Notice):
-            self.event(what.what, text=what.text)
-            if what.what != "checking":
-                self.line(what.text)
-        else:
-            self._progress(what)
-
-    def _progress(self, now: Progress) -> None:
-        is_whole = now.done == now.total
-        if sys.stdout.isatty() and not self._as_json:
-            if self._bar is None:
-                self._bar = _bar()
-                self._bar.start()
-                self._task = self._bar.add_task("", total=now.total)
-            self._bar.update(self._task, completed=now.done, total=now.total)
-        elif is_whole or time.monotonic() - self._told_at >= (1.0 if self._as_json else 5.0):
-            self._told_at = time.monotonic()
-            left_s = (now.total - now.done) / now.rate_bytes_s if now.total is not None and now.rate_bytes_s else None
-            self.event(
-                "progress",
-                done=now.done,
-                total=now.total,
-                rate_bytes_s=round(now.rate_bytes_s),
-                eta_s=round(left_s) if left_s is not None else None,
-            )
-            share = f"{100 * now.done / now.total:3.0f} % of {_size(now.total)}" if now.total else _size(now.done)
-            rate = f", {_size(now.rate_bytes_s)}/s" if now.rate_bytes_s else ""
-            self.line(f"{share}{rate}{f', {_span(left_s)} left' if left_s and not is_whole else ''}")
-
-    def end(self) -> None:
-        """Take the bar away. A second call does nothing."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
-
-
-def _bar() -> Any:
-    from rich.progress import BarColumn, DownloadColumn, Progress, TaskProgressColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    return Progress(BarColumn(), TaskProgressColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
 
 
 # ---- small things
@@ -630,28 +561,3 @@ def _slot_words(row: Mapping[str, Any]) -> str:
     if row["slot"] == "current" and not row["proven"]:
         return "current (untried)"
     return f"{row['slot']} (serves)" if row["serves"] and row["slot"] == "factory" else str(row["slot"])
-
-
-def _table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Columns as wide as what stands in them: what is piped on is not cut to the width of a terminal."""
-    every = [heads, *rows] if any(heads) else list(rows)
-    widths = [max(len(row[column]) for row in every) for column in range(len(heads))]
-    for row in every:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
-
-
-def _size(count: float) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count:.0f} B"
-
-
-def _span(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _rate(value: float | None) -> str:
-    return f"{value:.0f} tokens/s" if value else "it ended too early to tell"

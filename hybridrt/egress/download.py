@@ -21,7 +21,7 @@ from hybridrt.egress.gate import Gate
 from hybridrt.egress.recipient import Recipient
 from hybridrt.egress.status import retry_after_s, status_fault
 from hybridrt.egress.transport import Detour, Limits, Reply, Transport
-from hybridrt.errors import Busy, DownloadRefused, HybridrtError, ProtocolError, UnavailableError
+from hybridrt.errors import Busy, DownloadRefused, HybridrtError, LateError, ProtocolError, UnavailableError
 from hybridrt.ledger import LedgerPort
 from hybridrt.target import Place, Target
 from hybridrt.wire import HttpRequest
@@ -166,13 +166,15 @@ async def read_body(reply: Reply, most: int) -> bytes:
     """Read a small body whole.
 
     Raises:
-        ProtocolError: it is not small.
-        TargetError: it did not come.
+        TargetError: it is not small, or did not come.
     """
     body = bytearray()
-    async with asyncio.timeout(LIMITS.first_byte_s):
-        async for piece in reply:
-            body += piece
-            if len(body) > most:
-                raise ProtocolError(f"a listing of more than {most} bytes came", sent=True)
+    try:
+        async with asyncio.timeout(LIMITS.first_byte_s):
+            async for piece in reply:
+                body += piece
+                if len(body) > most:
+                    raise ProtocolError(f"a listing of more than {most} bytes came", sent=True)
+    except TimeoutError:
+        raise LateError(f"a listing took more than {LIMITS.first_byte_s:g} s", budget_s=LIMITS.first_byte_s, sent=True) from None
     return bytes(body)

@@ -162,6 +162,9 @@ async def pull(store: Store, fetcher: Fetcher, wanted: Wanted, facts: Manifest, 
         record = await asyncio.to_thread(store.take, part.path, manifest)
         part.forget()
         return record
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise StoreError(f"the download cannot be written: {reason}", model=facts.name, hint=f"check the space at {store.root}") from None
     finally:
         lock.release()
 
@@ -375,11 +378,10 @@ class _Download:
                         raise ProtocolError("the server sent more than it announced", sent=True)
                     file.write(piece)
                     self._told(Progress(done, total, rate.note(len(piece))))
-        except OSError as error:
+        except OSError:
+            # The disk filled up meanwhile: with the numbers, where they tell.
             self._store.check_space((total or done) - done, self._wanted.file)
-            raise StoreError(
-                f"the file cannot be written: {(error.strerror or type(error).__name__).lower()}", hint="check the disk"
-            ) from None
+            raise
         if most is not None and done < most:
             raise BrokenStream(f"the server ended after {done} of {most} bytes", delivered=0)
 

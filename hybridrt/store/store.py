@@ -13,7 +13,8 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -351,8 +352,15 @@ class Store:
 
     # ---- below the lock
 
-    def _locked(self) -> FileLock:
-        return FileLock(self._lock_path)
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Let nobody else change the store meanwhile; what the disk refuses is an error of the store."""
+        try:
+            with FileLock(self._lock_path):
+                yield
+        except OSError as error:
+            reason = (error.strerror or type(error).__name__).lower()
+            raise StoreError(f"the store cannot be written: {reason}", hint=f"check the space and the permissions of {self.root}") from None
 
     def _read(self, name: str) -> Record:
         check_name(name)
@@ -366,13 +374,7 @@ class Store:
 
     def _write(self, record: Record, before: Record) -> Record:
         if record != before:
-            try:
-                write_whole(self._models / f"{record.name}.json", record.encode())
-            except OSError as error:
-                reason = (error.strerror or type(error).__name__).lower()
-                raise StoreError(
-                    f"the store cannot be written: {reason}", model=record.name, hint="check the space and the permissions"
-                ) from None
+            write_whole(self._models / f"{record.name}.json", record.encode())
         return record
 
     def _propose(self, manifest: Manifest) -> Record:

@@ -310,6 +310,18 @@ def test_what_was_cut_off_while_it_was_written_is_collected(store, files):
     assert later.collect().files == 1
 
 
+def test_a_store_that_cannot_be_written_is_an_error_of_the_store(tmp_path, store, files):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store(tmp_path / "file" / "store")
+    served(store, files[0])
+    # Something stands where a blob is to go.
+    (store.root / "blobs" / f"sha256-{DIGESTS[1]}.gguf").mkdir()
+    with pytest.raises(StoreError, match="cannot be written"):
+        store.add(files[1], FACTS, how="copy")
+    assert store.record("chat").slots.serving == DIGESTS[0]
+
+
 def test_a_lock_is_given_up_by_a_dead_process_and_waited_for_with_a_living_one(tmp_path):
     path = tmp_path / "lock"
     context = multiprocessing.get_context("spawn")
