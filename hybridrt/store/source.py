@@ -42,7 +42,8 @@ class Source:
 
     def remedy(self, host: str) -> str:
         """What to do about a host that is not listed."""
-        return f"if you trust it, add it: `sources: {{{self.id}: {{hosts: [{host}]}}}}` in the application file, or --allow-host {host}"
+        setting = f"{self.id}: {{hosts: [{host}]}}" if self.is_hub else f"NAME: {{server: 'https://{host}'}}"
+        return f"if you trust it: --allow-host {host}, or under `sources:` in the application file, `{setting}`"
 
 
 @dataclass(frozen=True, slots=True)
