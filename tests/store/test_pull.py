@@ -10,9 +10,11 @@ import pytest
 
 from hybridrt.errors import (
     BrokenStream,
+    ClosedError,
     DigestError,
     DownloadRefused,
     LateError,
+    LedgerError,
     MissingModelError,
     ModelFileError,
     ProtocolError,
@@ -310,3 +312,31 @@ async def test_names_of_files_tell_nothing(detour, store):
     await fetched(store, detour)
     names = {path.name for path in store.root.rglob("*") if path.is_file()}
     assert names == {"lock", f"sha256-{DIGEST}.gguf", "chat.json", f"{hashlib.sha256(DIGEST.encode()).hexdigest()[:32]}.lock"}
+
+
+async def test_what_cannot_be_recorded_is_not_asked_for(detour, hub, store):
+    ledger = MemoryLedger()
+    ledger.fail_next()
+    with pytest.raises(LedgerError):
+        await fetched(store, detour, ledger=ledger)
+    assert hub.asked == []
+
+
+async def test_each_try_that_goes_on_is_an_attempt_of_its_own(detour, hub, store):
+    ledger = MemoryLedger()
+    hub.faults = [truncated(50_000), truncated(20_000)]
+    await fetched(store, detour, ledger=ledger)
+    ended = [record for record in ledger.records if record["kind"] == "attempt_ended"]
+    assert [record["outcome"] for record in ended] == ["broken_stream", "broken_stream", "answered"]
+    assert len({record["decision"] for record in ended}) == 3
+    assert all(record["bytes_out"] > 0 for record in ended)
+    # Neither the file nor anything else of its address is on record.
+    assert "m.gguf" not in str(ledger.records)
+
+
+async def test_a_closed_fetcher_asks_nobody(detour, hub, store):
+    fetch = fetcher(detour)
+    await fetch.close()
+    with pytest.raises(ClosedError):
+        await pull(store, fetch, WANTED, FACTS, lambda _: None, patience=ONCE)
+    assert hub.asked == []
