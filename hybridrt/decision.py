@@ -9,6 +9,7 @@ from typing import Any
 
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.ruling import Refusal, Routing, Ruling
+from hybridrt.policy.vocabulary import FIELDS
 from hybridrt.signals import Signals
 from hybridrt.target import Target
 
@@ -63,8 +64,10 @@ class Decision:
         if self.settled:
             lines += _wrapped("Settled", f"by declaration: {', '.join(self.settled)}")
         lines += _wrapped("Plan", f"{plan or 'nobody may answer'}, by the routing rule {self.routing.rule}")
+        # Nobody waits for a certain moment without a deadline.
+        in_time = self.plan if self.facts.deadline != FIELDS["deadline"].default else ()
         if expected := [
-            f"{t.id} {_seconds(known.whole_s)}" for t in self.plan if (known := self.signals.latency.get(t.id)) and known.samples
+            f"{t.id} {_seconds(known.whole_s)}" for t in in_time if (known := self.signals.latency.get(t.id)) and known.samples
         ]:
             lines += _wrapped("Expected", f"{', '.join(expected)} or less for nine answers of ten, as measured lately")
         for rule in self.decided_by:

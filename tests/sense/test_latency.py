@@ -176,7 +176,7 @@ async def test_the_fastest_is_first_once_both_have_answered(open_router):
     async with open_router(added=FASTEST, backends={"factory": slow, "alpha": quick}) as router:
         for target in ("factory", "alpha"):
             await router.infer("hi", only="device" if target == "factory" else "off_device")
-        decision = await router.decide("hi")
+        decision = await router.decide("hi", deadline_s=9.0)
     assert [target.id for target in decision.plan] == ["alpha", "factory"]
     assert decision.signals.latency["factory"].whole_s >= 0.1
     assert "Expected" in decision.explain()
