@@ -86,7 +86,7 @@ class Senses:
         list(views(reading.passage))
         score(reading.passage, reading.language, self._calibration)
         has_known_form(reading.passage)
-        self._device.state()
+        self._device.snapshot()
 
     async def sense(self, request: Request, deadline: Deadline | None = None) -> Signals:
         """Return everything the device can tell about a request. What was not read before the deadline is unknown."""
@@ -111,7 +111,7 @@ class Senses:
             # What the caller names as the task is free text for a vision model, and no fact that a policy could build on.
             task=UNKNOWN if asked is None else task_of(asked.passage),
             injection=_injection(request, has_known_form=verdict.has_injection),
-            device=self._device.state(),
+            device=self._device.snapshot(),
             sensed_us=(time.perf_counter_ns() - began) // 1000,
         )
 

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 
 from hybridrt.application import Application, read_application
 from hybridrt.cli.calibrate import calibrate, read_labels
+from hybridrt.cli.classify import classify
 from hybridrt.equipment import _calibration
 from hybridrt.errors import ApplicationFileError, FileError
 from hybridrt.sense.calibrate import MOST_ROWS, Label, NoGapError, fit_calibration
@@ -186,6 +187,15 @@ def test_the_command_says_plainly_when_a_calibration_is_no_better(tmp_path):
     found = json.loads(CliRunner().invoke(calibrate, [*arguments, "--json"], catch_exceptions=False).output)
     assert found["better"] is False
     assert found["apgr"].keys() == {"calibrated", "general", "length", "oracle"}
+
+
+def test_classify_uses_the_calibration(pair):
+    plain, calibrated = (
+        json.loads(CliRunner().invoke(classify, ["--json", *options, "tell me where mars can be seen"], catch_exceptions=False).output)
+        for options in ([], ["--calibration", str(pair)])
+    )
+    assert plain["complexity"]["score"] != calibrated["complexity"]["score"]
+    assert any(reason.startswith("general score") for reason in calibrated["complexity"]["reasons"])
 
 
 def test_an_application_names_the_file_and_a_bad_one_is_a_problem(pair, tmp_path):
