@@ -9,8 +9,8 @@ DATA_DIR holds `train.jsonl` (questions with the scores of small and strong mode
 - `pooled_apgr`: all scored questions in one order, each family ranked by weights that were fitted anew without it;
   `length_apgr` and `oracle_apgr` are length alone and the best order there is.
 - `tier_accuracy`: the bands of the requests in `requests.txt`, which no weight was fitted on, where they are known;
-  `hard_called_easy` is a share of the hard ones. They were written by the people who wrote the examples: unseen requests
-  of others will come out lower.
+  `hard_called_easy` is a share of the hard ones. Settings were chosen with them in sight and their writers wrote the
+  examples: unseen requests of others will come out lower.
 - `unknown_share`: of ordinary English prompts; of 120 texts that are none `odd_known_share` got a score.
 - `two_bands`: requests of at least four words that any of 50 suffixes moved from easy to hard or back, of `suffixed`.
 - `score_us`: thread CPU time of scoring 1,000 characters of prose, median, without making them ready.
