@@ -12,27 +12,32 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hybridrt.sense.tagger import Tokens
+    from hybridrt.sense.tagger import Network, Tokens
 
 # A word belongs to a kind from this share on; chosen on texts of our own, where recall and precision of persons meet the bars.
 LEAST = {"person": 0.5, "organization": 0.5, "location": 0.5, "address": 0.5}
+# A word that reaches the first share somewhere in a text is a name where it reaches the second.
+SURE, POSSIBLE = 0.85, 0.15
 
 
 class Names:
     """Finds names by a learned model of what they look like and where they stand.
 
-    The first scan reads the weights; without numpy every scan raises, so that its labels are unknown.
+    The first scan reads the weights that ship, where no others are given; without numpy every scan raises, so that its labels are unknown.
     """
 
     name = "names"
     covers = frozenset({"name", "address", "location", "employee"})
     language_bound = True
 
+    def __init__(self, weights: Network | None = None) -> None:
+        self._weights = weights
+
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Yield every span of words that the tagger takes for one of the kinds."""
         from hybridrt.sense.tagger import network, tokenize
 
-        weights = network()
+        weights = self._weights or network()
         tokens = tokenize(passage.text, passage.folded)
         if tokens.spans:
             yield from _hits(tokens, weights.shares(tokens), passage.text)
@@ -43,6 +48,7 @@ def _hits(tokens: Tokens, shares: NDArray[np.float32], text: str) -> Iterator[Hi
     from hybridrt.sense.tagger import KINDS
 
     kinds = shares[:, 1::2] + shares[:, 2::2]
+    _remember(tokens, kinds)
     found = kinds.argmax(axis=1)
     likely = kinds.max(axis=1)
     least = [LEAST[kind] for kind in KINDS[1:]]
@@ -61,6 +67,18 @@ def _hits(tokens: Tokens, shares: NDArray[np.float32], text: str) -> Iterator[Hi
         start, end, open_kind, score = at, at + 1, kind, float(likely[at])
     if open_kind >= 0:
         yield from _hit(tokens, start, end, KINDS[open_kind + 1], score, text)
+
+
+def _remember(tokens: Tokens, kinds: NDArray[np.float32]) -> None:
+    """Let a word that surely is somebody's name in one place be one wherever that is possible."""
+    import numpy as np
+
+    persons = kinds[:, 0]
+    surest = np.zeros(len(tokens.words), dtype=np.float32)
+    np.maximum.at(surest, tokens.order, persons)
+    is_again = (surest[tokens.order] >= SURE) & (persons >= POSSIBLE)
+    persons[is_again] = np.maximum(persons[is_again], LEAST["person"])
+    kinds[is_again, 1:] = np.minimum(kinds[is_again, 1:], LEAST["person"] / 2)
 
 
 def _hit(tokens: Tokens, first: int, end: int, kind: str, score: float, text: str) -> Iterator[Hit]:

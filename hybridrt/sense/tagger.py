@@ -7,12 +7,14 @@ stands around it. Nothing of a text is kept from one call to the next. `training
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from hybridrt.errors import MissingExtraError
+from hybridrt.sense.wordlist import wordset
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float32]
     Ints = NDArray[np.int64]
+    Bytes = NDArray[np.int8]
 
 # What a word can be part of; the first is nothing. The network tells the first word of a span from the others.
 KINDS = ("", "person", "organization", "location", "address")
@@ -28,7 +31,7 @@ HEAD, TAIL = 12, 8
 WIDTH = HEAD + TAIL + 2
 # How far a word looks to each side in the first layer, and which neighbours the second reads.
 REACH = 3
-FAR = (-5, -3, -2, -1, 0, 1, 2, 3, 5)
+FAR = (-4, -2, -1, 0, 1, 2, 4)
 # Texts in which few words, or nearly all, begin with a capital: there a capital says something else.
 STYLES = (0.0, 0.06, 0.3, 0.65)
 MODEL = "tagger.npz"
@@ -99,8 +102,6 @@ def pieces(words: list[tuple[str, str]], size: int) -> Pieces:
     flat = "".join([one.ljust(WIDTH, "\0") for one in cut]).encode("utf-32-le", "surrogatepass")
     codes = np.frombuffer(flat, dtype=np.uint32).reshape(len(cut), WIDTH).astype(np.uint64)
     case = np.array([_case(word, low) for word, low in words], dtype=np.int64)
-    count = np.arange(len(cut))
-
     with np.errstate(over="ignore"):
         powers = np.uint64(1_000_003) ** np.arange(WIDTH, dtype=np.uint64)
         sums = np.cumsum(codes * powers, axis=1, dtype=np.uint64)
@@ -125,8 +126,11 @@ def pieces(words: list[tuple[str, str]], size: int) -> Pieces:
     kept = np.arange(rows.shape[1]) < used[:, None]
     begins = np.zeros(len(cut), dtype=np.int64)
     begins[1:] = np.cumsum(used)[:-1]
-    del count
     return Pieces(rows[kept], begins)
+
+
+def _english() -> frozenset[str]:
+    return wordset(Path(__file__).with_name("english.txt").read_text("ascii"))
 
 
 def _case(word: str, low: str) -> int:
@@ -142,11 +146,11 @@ def _case(word: str, low: str) -> int:
     return _UPPER if word.isupper() else _MIXED
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Network:
-    """The weights, ready to be used."""
+    """The weights, ready to be used, and the common words of English, read once."""
 
-    table: Floats  # pieces x letters
+    table: Bytes  # pieces x letters
     word: Floats  # letters x word
     word_bias: Floats
     near: Floats  # word x (2 REACH + 1) hidden
@@ -157,38 +161,57 @@ class Network:
     far_bias: Floats
     out: Floats  # hidden x tags
     out_bias: Floats
+    common: Mapping[tuple[str, str], int]
+    common_letters: Floats
 
     def shares(self, tokens: Tokens) -> Floats:
         """Return for each token and tag how likely it is: nothing, then the first and the further words of each kind."""
         import numpy as np
 
         count, hidden = len(tokens.order), self.near_bias.shape[0]
-        cut = pieces(tokens.words, self.table.shape[0])
-        letters = np.add.reduceat(self.table[cut.rows], cut.begins, axis=0)
-        words = np.maximum(letters @ self.word + self.word_bias, 0)
+        words = np.maximum(self._letters(tokens.words) @ self.word + self.word_bias, 0)
         seen = (words @ self.near).reshape(len(words), 2 * REACH + 1, hidden)
         layer = self.glue[tokens.glue] + (self.near_bias + self.style[tokens.style])
         for step in range(-REACH, REACH + 1):
-            if abs(step) < count:
-                here, there = _overlap(step, count)
-                layer[here] += seen[tokens.order[there], step + REACH]
+            here, there = _overlap(step, count)
+            layer[here] += seen[tokens.order[there], step + REACH]
         np.maximum(layer, 0, out=layer)
         beside = np.zeros((count, len(FAR), hidden), dtype=np.float32)
         for at, step in enumerate(FAR):
-            if abs(step) < count:
-                here, there = _overlap(step, count)
-                beside[here, at] = layer[there]
-        top = layer + np.maximum(beside.reshape(count, -1) @ self.far + self.far_bias, 0)
+            here, there = _overlap(step, count)
+            beside[here, at] = layer[there]
+        top = layer + np.maximum(beside.reshape(count, len(FAR) * hidden) @ self.far + self.far_bias, 0)
         logits = top @ self.out + self.out_bias
         logits -= logits.max(axis=1, keepdims=True)
-        shares = np.exp(logits)
-        shares /= shares.sum(axis=1, keepdims=True)
-        return shares.astype(np.float32, copy=False)
+        np.exp(logits, out=logits)
+        logits /= logits.sum(axis=1, keepdims=True)
+        return logits
+
+    def _letters(self, words: list[tuple[str, str]]) -> Floats:
+        """Return the sum of the pieces of each word. Common words are known; the others are cut and forgotten again."""
+        import numpy as np
+
+        place = np.array([self.common.get(word, -1) for word in words], dtype=np.int64)
+        letters = self.common_letters[place]
+        strange = np.flatnonzero(place < 0)
+        if len(strange):
+            letters[strange] = _summed(self.table, [words[at] for at in strange.tolist()])
+        return letters
+
+
+def _summed(table: Bytes, words: list[tuple[str, str]]) -> Floats:
+    """Return the sum of the pieces of each word."""
+    import numpy as np
+
+    cut = pieces(words, table.shape[0])
+    summed: Floats = np.add.reduceat(table.take(cut.rows, axis=0).astype(np.float32), cut.begins, axis=0)
+    return summed
 
 
 def _overlap(step: int, count: int) -> tuple[slice, slice]:
     """Return the places that have a neighbour `step` further on, and those neighbours."""
-    return (slice(0, count - step), slice(step, count)) if step >= 0 else (slice(-step, count), slice(0, count + step))
+    size = max(0, count - abs(step))
+    return slice(max(0, -step), max(0, -step) + size), slice(max(0, step), max(0, step) + size)
 
 
 @lru_cache(maxsize=1)
@@ -199,14 +222,25 @@ def network() -> Network:
         MissingExtraError: numpy is not installed.
     """
     try:
-        import numpy as np
+        import numpy as np  # noqa: F401
     except ImportError:
         raise MissingExtraError("the tagger of names", extra="local") from None
-    source = resources.files("hybridrt.sense").joinpath(MODEL)
-    with source.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+    return read(Path(__file__).with_name(MODEL))
+
+
+def read(source: Path) -> Network:
+    """Read weights from a file."""
+    import numpy as np
+
+    with np.load(source, allow_pickle=False) as stored:
         weights = {name: stored[name] for name in stored.files}
-    table = weights.pop("table").astype(np.float32) * weights.pop("table_scale")
-    return Network(table=table, **{name: value.astype(np.float32) for name, value in weights.items()})
+    floats = {name: value.astype(np.float32) for name, value in weights.items() if name != "table"}
+    # The scale of the bytes goes into the matrix that their sums are multiplied with.
+    floats["word"] *= floats.pop("table_scale")[:, None]
+    words = [(shown, word) for word in sorted(_english()) for shown in (word, word.title()) if len(shown) == len(word)]
+    words += [(mark, mark) for mark in ".,:;!?'\"()-/\n@#&"]
+    common = {word: place for place, word in enumerate(dict.fromkeys(words))}
+    return Network(table=weights["table"], common=common, common_letters=_summed(weights["table"], list(common)), **floats)
 
 
 @lru_cache(maxsize=1)

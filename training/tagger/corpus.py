@@ -17,6 +17,8 @@ from training.tagger.roster import Roster, census, sections, to_plain, written_c
 LEFT_OUT = ("gsm", "human", "math-l5")
 CODE = ("crux", "mbpp", "human")
 CAP = 700
+# FastAPI and RobertaModel, though not McDonald and DeVito.
+_CAMEL = re.compile(r"(?!Mc|Mac|De|La|Le|Fitz|O|Van|Di|Du|St)[A-Z]?[a-z]+[A-Z]")
 _WORD = re.compile(r"[^\W\d_]+")
 _KIN = re.compile(
     r"\b(my|our|his|her|their) (friend|brother|sister|wife|husband|boss|mom|mother|dad|father|son|daughter|boyfriend|girlfriend|uncle|aunt|"
@@ -40,10 +42,11 @@ def rows(folder):
 
 
 class Corpus:
-    def __init__(self, folder, seed):
+    def __init__(self, folder, seed, roster=Roster):
         self.rng = random.Random(seed)
-        self.roster = Roster(self.rng)
+        self.roster = roster(self.rng)
         self.rows = list(rows(folder))
+        self.code = [row for row in self.rows if any(mark in row[0] for mark in CODE)]
         # Where CLINC's and SNIPS' short commands are many, they would be most of what is seen.
         commands = [row for row in self.rows if "clinc" in row[0] or "nlu" in row[0]]
         self.rng.shuffle(commands)
@@ -68,7 +71,7 @@ class Corpus:
 
     def text(self):
         rng = self.rng
-        source, text = rng.choice(self.rows)
+        source, text = rng.choice(self.code if rng.random() < 0.12 else self.rows)
         if len(text) > 300 and rng.random() < 0.7:
             at = rng.randrange(len(text) - 250)
             text = text[text.find(" ", at) + 1 :][: rng.randint(80, 300)]
@@ -87,7 +90,9 @@ class Corpus:
             low = to_plain(word).lower()
             before = text[: found.start()].rstrip(" \t\"'(*#")
             is_start = not before or before[-1] in ".!?:\n"
-            if is_code:
+            if text[found.end() : found.end() + 2] in ("'t", "’t"):
+                is_sure = True
+            elif is_code:
                 is_sure = low not in self.names or word == word.lower()
             elif is_low:
                 is_sure = low in self.common or (low not in self.names and "nlu" not in source)
@@ -95,7 +100,7 @@ class Corpus:
                 is_sure = True
             else:
                 is_sure = low in self.common and (is_start or len(word) == 1 or word.isupper())
-                is_sure = is_sure or (len(word) == 1 and low != "j")
+                is_sure = is_sure or (len(word) == 1 and low != "j") or bool(_CAMEL.match(word))
             if not is_sure:
                 for at in range(*found.span()):
                     out.kinds[at] = IGNORE

@@ -10,6 +10,8 @@ import argparse
 import json
 import random
 import time
+from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,15 +19,18 @@ import torch
 from torch import nn
 
 from hybridrt.sense.passage import prepare
-from hybridrt.sense.tagger import FAR, KINDS, REACH, STYLES, pieces, tokenize
+from hybridrt.sense.tagger import FAR, KINDS, REACH, STYLES, pieces, read, tokenize
 from training.tagger.corpus import Corpus
-from training.tagger.grammar import KINDS_OF_WRITING, Writer
+from training.tagger.grammar import KINDS_OF_WRITING, LOCATION, Writer
+from training.tagger.roster import HELD_OUT, Roster
 
-SIZE, LETTERS, WORD, HIDDEN = 49_152, 64, 64, 112
+SIZE, LETTERS, WORD, HIDDEN = 131_072, 40, 64, 80
 TAGS = 2 * (len(KINDS) - 1) + 1
 LONGEST = 160  # tokens; a text that is longer is cut
 # The whole word is hidden this often, so that letters and surroundings have to do without a list.
-HIDE_WORD, HIDE_PIECE = 0.35, 0.08
+# Words that are rare, or mostly names, are hidden often; common words seldom: to be unknown is a sign of its own.
+HIDE_NAME, HIDE_RARE, HIDE_COMMON, HIDE_PIECE = 0.4, 0.4, 0.04, 0.08
+RARE = 4
 
 
 class Rows:
@@ -33,8 +38,9 @@ class Rows:
 
     def __init__(self):
         self.place, self.words, self.texts = {}, [], []
+        self.seen, self.named = Counter(), Counter()
 
-    def add(self, text):
+    def add(self, text, teacher=None):
         plain = str(text)
         passage = prepare(plain)
         if passage.text != plain:
@@ -54,10 +60,25 @@ class Rows:
             tags.append(2 * kind - 1 if is_first else 2 * kind)
             last = kind
         order = np.array([ids[at] for at in tokens.order])
+        if teacher is not None:
+            tags = taught(tags, teacher.shares(tokens))
+        for word, tag in zip(order.tolist(), tags, strict=True):
+            self.seen[word] += 1
+            # Of places there is an end: the list may be learned.
+            self.named[word] += 0 < tag and tag not in (2 * LOCATION - 1, 2 * LOCATION)
         for at in range(0, len(order), LONGEST):
             cut = slice(at, at + LONGEST)
             if any(tag >= 0 for tag in tags[cut]):
                 self.texts.append((order[cut], tokens.glue[cut], np.array(tags[cut]), tokens.style))
+
+    def hide(self):
+        """Return how often each word is hidden."""
+        shares = []
+        for word in range(len(self.words)):
+            seen = self.seen[word]
+            is_name = self.named[word] > seen / 2
+            shares.append(HIDE_NAME if is_name else HIDE_RARE if seen <= RARE else HIDE_COMMON)
+        return np.array(shares)
 
     def _id(self, word):
         if word not in self.place:
@@ -66,11 +87,18 @@ class Rows:
         return self.place[word]
 
 
+def taught(tags, shares):
+    """Give words that nobody labelled the label of which an earlier tagger is sure."""
+    best, likely = shares.argmax(axis=1), shares.max(axis=1)
+    least = np.where(best == 0, 0.8, 0.92)
+    return [int(own) if tag == -1 and share > bound else tag for tag, own, share, bound in zip(tags, best, likely, least, strict=True)]
+
+
 class Tagger(nn.Module):
     def __init__(self):
         super().__init__()
-        self.table = nn.EmbeddingBag(SIZE, LETTERS, mode="sum", sparse=False)
-        nn.init.normal_(self.table.weight, std=0.1)
+        self.table = nn.EmbeddingBag(SIZE, LETTERS, mode="sum", sparse=True)
+        nn.init.normal_(self.table.weight, std=0.03)
         self.word = nn.Linear(LETTERS, WORD)
         self.near = nn.Linear(WORD * (2 * REACH + 1), HIDDEN)
         self.glue = nn.Embedding(4, HIDDEN)
@@ -116,7 +144,7 @@ class Cut:
         return self.rows[flat], begins, counts
 
 
-def batch_of(texts, cut, rng):
+def batch_of(texts, cut, hide, rng):
     longest = max(len(order) for order, *_ in texts)
     order = np.full((len(texts), longest), -1)
     glue = np.zeros((len(texts), longest), dtype=np.int64)
@@ -129,7 +157,7 @@ def batch_of(texts, cut, rng):
     if rng is not None:
         weights[rng.random(len(rows)) < HIDE_PIECE] = 0
         weights[begins] = 1  # the shape always shows
-        hidden = begins[rng.random(len(begins)) < HIDE_WORD]
+        hidden = begins[rng.random(len(begins)) < hide[ids]]
         weights[hidden + 1] = 0
         weights[hidden + 2] = 0
     inside = (order >= 0).astype(np.float32)[:, :, None]
@@ -141,12 +169,17 @@ def batch_of(texts, cut, rng):
 def write(args):
     """Write the texts to learn from."""
     rng = random.Random(args.seed)
-    corpus = Corpus(args.routing, args.seed + 1)
+    roster = partial(Roster, without=HELD_OUT if args.hold_out else ())
+    corpus = Corpus(args.routing, args.seed + 1, roster)
     without = KINDS_OF_WRITING if args.hold_out else ()
-    writer = Writer(args.seed + 2, sentences=corpus.sentences(), without=without)
+    writer = Writer(args.seed + 2, roster=roster, sentences=corpus.sentences(), without=without)
     rows = Rows()
+    teacher = read(Path(args.teacher)) if args.teacher else None
     for _ in range(args.texts):
-        rows.add(writer.text() if rng.random() < 0.66 else corpus.text())
+        if rng.random() < 0.64:
+            rows.add(writer.text())
+        else:
+            rows.add(corpus.text(), teacher)
     return rows
 
 
@@ -158,9 +191,13 @@ def fit(args):
     rows = write(args)
     cut = Cut(rows.words)
     print(f"{len(rows.texts)} texts, {len(rows.words)} words, {time.time() - began:.0f} s", flush=True)
+    hide = rows.hide()
     model = Tagger()
     rate = 2e-3
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=0.01)
+    # Of the table only the rows of a batch move: a dense step over all of it would be most of the time.
+    table = torch.optim.SparseAdam([model.table.weight], lr=rate)
+    dense = [value for name, value in model.named_parameters() if name != "table.weight"]
+    rest = torch.optim.AdamW(dense, lr=rate, weight_decay=0.01)
     weight = torch.ones(TAGS)
     sizes = np.array([len(order) for order, *_ in rows.texts])
     steps_done, begun, total_loss = 0, time.time(), 0.0
@@ -171,15 +208,19 @@ def fit(args):
         batches = [by_size[at : at + args.batch] for at in range(0, len(by_size), args.batch)]
         rng.shuffle(batches)
         for batch in batches:
-            inputs, tags = batch_of([rows.texts[at] for at in batch], cut, rng)
-            for group in optimizer.param_groups:
+            inputs, tags = batch_of([rows.texts[at] for at in batch], cut, hide, rng)
+            for group in (*table.param_groups, *rest.param_groups):
                 group["lr"] = rate * min(1.0, (steps_done + 1) / 200) * max(0.02, 1 - steps_done / (steps + 1))
             logits = model(*inputs)
-            loss = nn.functional.cross_entropy(logits.reshape(-1, TAGS), tags.reshape(-1), weight=weight, ignore_index=-1, label_smoothing=0.03)
-            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(
+                logits.reshape(-1, TAGS), tags.reshape(-1), weight=weight, ignore_index=-1, label_smoothing=0.03
+            )
+            table.zero_grad()
+            rest.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimizer.step()
+            nn.utils.clip_grad_norm_(dense, 1.0)
+            table.step()
+            rest.step()
             steps_done += 1
             total_loss = 0.99 * total_loss + 0.01 * loss.item() if total_loss else loss.item()
         print(f"epoch {epoch} loss {total_loss:.4f} {time.time() - begun:.0f} s", flush=True)
@@ -231,7 +272,7 @@ def vectors(model, path):
         tokens = tokenize(passage.text, passage.folded)
         ids = [rows._id(word) for word in tokens.words]
         order = np.array([ids[at] for at in tokens.order])
-        inputs, _ = batch_of([(order, tokens.glue, np.zeros(len(order)), tokens.style)], Cut(rows.words), None)
+        inputs, _ = batch_of([(order, tokens.glue, np.zeros(len(order)), tokens.style)], Cut(rows.words), None, None)
         with torch.no_grad():
             shares = torch.softmax(model(*inputs), dim=2)[0].numpy()
         found.append({"text": text, "shares": [[round(float(one), 4) for one in row] for row in shares]})
@@ -246,7 +287,8 @@ def main():
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--seed", type=int, default=20)
-    parser.add_argument("--hold-out", action="store_true", help="leave whole kinds of writing out, to measure on them")
+    parser.add_argument("--hold-out", action="store_true", help="leave cultures and whole kinds of writing out, to measure on them")
+    parser.add_argument("--teacher", help="an earlier result, which labels what it is sure of in real prompts")
     parser.add_argument("--vectors")
     fit(parser.parse_args())
 

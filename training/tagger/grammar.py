@@ -24,7 +24,7 @@ def templates():
         if line.startswith("[") and line.endswith("]") and " " not in line:
             section = line.strip("[]")
         elif line and not line.startswith("#"):
-            found.append((section, line.replace("\\n", "\n")))
+            found.append((section, line.replace("\\n", "\n").replace("\\t", "\t")))
     return found
 
 
@@ -67,9 +67,9 @@ class Text:
 
 
 class Writer:
-    def __init__(self, seed, *, sentences=(), held_out=False, without=()):
+    def __init__(self, seed, *, roster=Roster, sentences=(), without=()):
         self.rng = random.Random(seed)
-        self.roster = Roster(self.rng, held_out=held_out)
+        self.roster = roster(self.rng)
         self.templates = [text for section, text in templates() if section not in without]
         # Real prompts without a name in them, for the places where anything can be said.
         self.sentences = sentences
@@ -138,18 +138,23 @@ class Writer:
         if slot in ("say", "ask", "chat", "task") and self.sentences and rng.random() < 0.6:
             return rng.choice(self.sentences)
         if slot in fillers():
-            return rng.choice(fillers()[slot])
+            # A filler can have slots of its own.
+            return re.sub(r"\{(\w+)\}", lambda found: self.filler(found.group(1)), rng.choice(fillers()[slot]))
         return _MADE[slot](rng, self.roster)
 
 
 def _mail(rng, roster):
     given, family = to_plain(roster.given()).lower().replace(" ", ""), to_plain(roster.family()).lower().replace(" ", "").replace("'", "")
-    host = rng.choice(["gmail.com", "example.com", "outlook.com", "yahoo.co.uk", "firma.de", "corp.example", "mail.ru", "acme.io", "uni-mail.edu"])
+    host = rng.choice(
+        ["gmail.com", "example.com", "outlook.com", "yahoo.co.uk", "firma.de", "corp.example", "mail.ru", "acme.io", "uni-mail.edu"]
+    )
     return f"{rng.choice([given, f'{given}.{family}', f'{given[0]}{family}', f'{given}_{family}', f'{family}{rng.randint(1, 99)}'])}@{host}"
 
 
 def _phone(rng, _):
-    form = rng.choice(["+## ### ### ####", "(###) ###-####", "0#### ######", "###-###-####", "+##########", "555-01##", "0## ### ## ##", "## ## ## ## ##"])
+    form = rng.choice(
+        ["+## ### ### ####", "(###) ###-####", "0#### ######", "###-###-####", "+##########", "555-01##", "0## ### ## ##", "## ## ## ## ##"]
+    )
     return "".join(str(rng.randint(0, 9)) if char == "#" else char for char in form)
 
 
@@ -164,7 +169,15 @@ def _date(rng, _):
 
 def _id(rng, _):
     letters = "".join(rng.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(3))
-    return rng.choice([f"#{rng.randint(1000, 999999)}", f"{letters}-{rng.randint(100, 99999)}", f"{rng.randint(10**6, 10**10)}", f"{letters}{rng.randint(10, 999)}", f"{rng.getrandbits(48):x}"])
+    return rng.choice(
+        [
+            f"#{rng.randint(1000, 999999)}",
+            f"{letters}-{rng.randint(100, 99999)}",
+            f"{rng.randint(10**6, 10**10)}",
+            f"{letters}{rng.randint(10, 999)}",
+            f"{rng.getrandbits(48):x}",
+        ]
+    )
 
 
 _MADE = {
@@ -191,10 +204,14 @@ def untidy(text, rng):
     elif draw < 0.28:
         text.chars = [up if len(up := char.upper()) == 1 else char for char in text.chars]
     elif draw < 0.34:
-        text.chars = [low if kind > 0 and len(low := char.lower()) == 1 else char for char, kind in zip(text.chars, text.kinds, strict=True)]
+        text.chars = [
+            low if kind > 0 and len(low := char.lower()) == 1 else char for char, kind in zip(text.chars, text.kinds, strict=True)
+        ]
     elif draw < 0.37:
         which = rng.choice([PERSON, LOCATION, ORGANIZATION])
-        text.chars = [up if kind == which and len(up := char.upper()) == 1 else char for char, kind in zip(text.chars, text.kinds, strict=True)]
+        text.chars = [
+            up if kind == which and len(up := char.upper()) == 1 else char for char, kind in zip(text.chars, text.kinds, strict=True)
+        ]
     elif draw < 0.40:
         before = [" ", *text.chars[:-1]]
         text.chars = [char.upper() if gap == " " and char.isascii() else char for gap, char in zip(before, text.chars, strict=True)]

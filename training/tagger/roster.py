@@ -11,9 +11,9 @@ from importlib import import_module
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# These cultures are never trained on: how their names are found says how those of a culture nobody thought of will be.
+# Cultures to leave out of a training, so that how their names are found says how those of a culture nobody thought of will be.
 HELD_OUT = ("sinhala", "georgian", "hungarian", "southern_african", "basque_catalan", "vietnamese", "mongolian")
-# Lists of the package `Faker` (MIT), where they are written in Latin letters; those of held-out cultures stay out.
+# Lists of the package `Faker` (MIT), where they are written in Latin letters; none is of a culture that can be left out.
 FAKER = (
     "cs_CZ da_DK de_AT de_CH de_DE en_AU en_CA en_GB en_IE en_IN en_NG en_NZ en_PK en_US en_KE es_AR es_CL es_CO es_ES es_MX et_EE "
     "fi_FI fil_PH fr_BE fr_CA fr_CH fr_FR ga_IE ha_NG hr_HR id_ID ig_NG is_IS it_IT lt_LT lv_LV nl_BE nl_NL no_NO pl_PL pt_BR pt_PT "
@@ -117,13 +117,12 @@ PARTICLES = {
 
 
 class Roster:
-    """Draws from everything. `held_out` draws names of the cultures that are kept out of training instead."""
+    """Draws from everything; from all but the cultures `without`, or from `only` some."""
 
-    def __init__(self, rng, *, held_out=False):
+    def __init__(self, rng, *, without=(), only=()):
         self.rng = rng
-        written = list(written_cultures())
-        self.cultures = [one for one in written if (one.name in HELD_OUT) == held_out]
-        self.wide = [] if held_out else [*faker_cultures(), census()]
+        self.cultures = [one for one in written_cultures() if one.name not in without and (not only or one.name in only)]
+        self.wide = [] if only else [*faker_cultures(), census()]
         self.models = []
         for one in self.cultures:
             if len(one.given) > 12:
@@ -138,6 +137,9 @@ class Roster:
 
     def given(self, culture=None):
         if culture is None:
+            if self.wide and self.rng.random() < 0.04:
+                # Names that are also words; a reader knows which by what stands around them.
+                return self.rng.choice(self.places["word names"])
             if self.wide and self.rng.random() < 0.12:
                 return self.rng.choice(self.models)[0].invent(self.rng)
             culture = self.culture()
@@ -227,15 +229,65 @@ class Roster:
         rng = self.rng
         draw = rng.random()
         if draw < 0.3:
-            head = rng.choice(["Ash", "Oak", "Brad", "Ching", "Wood", "Thorn", "Burn", "Hart", "Kirk", "Lang", "Marl", "Nether", "Over", "Pem", "Ring", "Stan", "Whit", "Wim", "Hollo", "Eller"])
-            return head + rng.choice(["ton", "ham", "ford", "bury", "ley", "wick", "by", "worth", "field", "mouth", "dale", "bridge", "stead", "combe"])
+            head = rng.choice(
+                [
+                    "Ash",
+                    "Oak",
+                    "Brad",
+                    "Ching",
+                    "Wood",
+                    "Thorn",
+                    "Burn",
+                    "Hart",
+                    "Kirk",
+                    "Lang",
+                    "Marl",
+                    "Nether",
+                    "Over",
+                    "Pem",
+                    "Ring",
+                    "Stan",
+                    "Whit",
+                    "Wim",
+                    "Hollo",
+                    "Eller",
+                ]
+            )
+            return head + rng.choice(
+                ["ton", "ham", "ford", "bury", "ley", "wick", "by", "worth", "field", "mouth", "dale", "bridge", "stead", "combe"]
+            )
         if draw < 0.45:
             return f"{rng.choice(['San', 'Santa', 'Saint', 'St.', 'Port', 'Fort', 'Lake', 'Mount', 'New', 'North', 'South', 'East', 'West', 'Upper', 'Little', 'Great'])} {self.family()}"
         if draw < 0.6:
-            return self.family().split()[-1].replace("-", "") + rng.choice(["ville", "burg", "town", "berg", " Falls", " Springs", " City", " Heights", " Beach", " Creek", " Park"])
+            return self.family().split()[-1].replace("-", "") + rng.choice(
+                ["ville", "burg", "town", "berg", " Falls", " Springs", " City", " Heights", " Beach", " Creek", " Park"]
+            )
         if draw < 0.75:
             return Syllables(self.places["cities"]).invent(rng) if rng.random() < 0.1 else self._city_model().invent(rng)
-        return self._city_model().invent(rng) + rng.choice(["abad", "pur", "nagar", "grad", "ovo", "ów", "stadt", "dorf", "heim", "dam", "holm", "vik", "lund", "polis", "ito", "jima", "shi", "zhou", "ville", ""])
+        return self._city_model().invent(rng) + rng.choice(
+            [
+                "abad",
+                "pur",
+                "nagar",
+                "grad",
+                "ovo",
+                "ów",
+                "stadt",
+                "dorf",
+                "heim",
+                "dam",
+                "holm",
+                "vik",
+                "lund",
+                "polis",
+                "ito",
+                "jima",
+                "shi",
+                "zhou",
+                "ville",
+                "",
+            ]
+        )
 
     @cache  # noqa: B019 - one roster per run
     def _city_model(self):
@@ -268,7 +320,9 @@ class Roster:
 
     def address(self):
         rng = self.rng
-        number = str(rng.choice([rng.randint(1, 99), rng.randint(1, 400), rng.randint(100, 9999)])) + rng.choice(["", "", "", "", "a", "B", "/2"])
+        number = str(rng.choice([rng.randint(1, 99), rng.randint(1, 400), rng.randint(100, 9999)])) + rng.choice(
+            ["", "", "", "", "a", "B", "/2"]
+        )
         street = self.street()
         foreign = street in self.places["foreign streets"] and rng.random() < 0.7
         line = f"{street} {number}" if foreign else f"{number} {street}"
@@ -281,7 +335,9 @@ class Roster:
         elif draw < 0.24:
             line = f"{rng.choice(['Rose', 'Ivy', 'Oak', 'The Old', 'Hill', 'Mill'])} {rng.choice(['Cottage', 'House', 'Barn', 'Rectory', 'Lodge'])}, {line}"
         elif draw < 0.27:
-            return f"{rng.choice(['P.O. Box', 'PO Box', 'Box'])} {rng.randint(10, 9999)}" + (f", {self.city()} {self.postcode()}" if rng.random() < 0.5 else "")
+            return f"{rng.choice(['P.O. Box', 'PO Box', 'Box'])} {rng.randint(10, 9999)}" + (
+                f", {self.city()} {self.postcode()}" if rng.random() < 0.5 else ""
+            )
         elif draw < 0.31:
             line = f"House {rng.randint(1, 200)}, Road {rng.randint(1, 40)}, {rng.choice(['Block', 'Sector', 'Phase', 'Plot'])} {rng.choice('ABCDEFG')}"
         draw = rng.random()
@@ -291,7 +347,11 @@ class Roster:
         if draw < 0.55:
             return f"{line}{comma}{self.city()}"
         if draw < 0.78:
-            return f"{line}{comma}{self.city()}{rng.choice([', ', ' ', ' '])}{self.postcode()}" if not foreign else f"{line}{comma}{self.postcode()} {self.city()}"
+            return (
+                f"{line}{comma}{self.city()}{rng.choice([', ', ' ', ' '])}{self.postcode()}"
+                if not foreign
+                else f"{line}{comma}{self.postcode()} {self.city()}"
+            )
         if draw < 0.88:
             return f"{line}{comma}{self.city()}, {rng.choice(['NY', 'CA', 'TX', 'OH', 'WA', 'FL', 'IL', 'NSW', 'VIC', 'ON', 'BC', 'MA', 'GA', 'CO'])} {rng.randint(501, 99950):05d}"
         return f"{line}{comma}{self.city()}{rng.choice([', ', ' ', chr(10)])}{self.postcode()}{rng.choice([', ', chr(10)])}{rng.choice(self.places['countries'])}"
@@ -308,21 +368,50 @@ class Roster:
         if draw < 0.66:
             return f"{self.family()} & {self.family()}" + rng.choice(["", " LLP", " Associates", " Partners", ""])
         if draw < 0.76:
-            kind = rng.choice(["University", "Hospital", "High School", "City Council", "Primary School", "Medical Centre", "Bank", "Library", "Police", "Football Club", "General Hospital", "Community College"])
+            kind = rng.choice(
+                [
+                    "University",
+                    "Hospital",
+                    "High School",
+                    "City Council",
+                    "Primary School",
+                    "Medical Centre",
+                    "Bank",
+                    "Library",
+                    "Police",
+                    "Football Club",
+                    "General Hospital",
+                    "Community College",
+                ]
+            )
             return f"{self.city()} {kind}"
         if draw < 0.82:
             kind = rng.choice(["University of", "Bank of", "City of", "Institute of", "Ministry of Health of", "Royal College of"])
             return f"{kind} {self.city()}"
         if draw < 0.87:
             return f"{rng.choice(['St', 'St.', 'Saint'])} {self.given()}'s {rng.choice(['Hospital', 'School', 'Church', 'College', 'Primary'])}"
+        if draw < 0.9:
+            families = [self.family() for _ in range(rng.choice([2, 3, 3]))]
+            joined = f"{', '.join(families[:-1])} and {families[-1]}" if len(families) == 3 else "-".join(families)
+            return joined + rng.choice(["", "", " LLC", " Inc", " Group", " Orchestra"])
         if draw < 0.95:
+            adjective = rng.choice(places["org adjectives"])
+            noun = rng.choice(places["org nouns"])
+            return f"{adjective} {noun} {rng.choice(places['org tails'] + [''] * 20)}".strip()
+        if draw < 0.985:
+            if rng.random() < 0.3:
+                return rng.choice(self.models)[1].invent(rng) + rng.choice(["", "a", "ia", "o", "ix", ".io", ".com", "ly", "soft", "net"])
             return rng.choice(places["org heads"]) + rng.choice(["", "", "ly", "ify", "Soft", "Tech", "Pay", "Works", "Hub"])
         return "".join(rng.choice("ABCDEFGHIKLMNPRST") for _ in range(rng.choice([3, 3, 4])))
 
 
 def to_plain(text):
     """Drop the accents, as people do at a keyboard that has none."""
-    return "".join(char for char in unicodedata.normalize("NFD", text.replace("ß", "ss").replace("ø", "o").replace("ł", "l")) if not unicodedata.combining(char))
+    return "".join(
+        char
+        for char in unicodedata.normalize("NFD", text.replace("ß", "ss").replace("ø", "o").replace("ł", "l"))
+        if not unicodedata.combining(char)
+    )
 
 
 if __name__ == "__main__":
