@@ -10,6 +10,7 @@ object, last.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 import re
@@ -19,6 +20,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from hybridrt.request import make_request
+from hybridrt.sense import Senses
 from hybridrt.sense.names import Names
 from hybridrt.sense.passage import prepare
 from hybridrt.sense.senses import shipped_detectors
@@ -26,12 +29,21 @@ from hybridrt.sense.senses import shipped_detectors
 OWN = Path(__file__).parents[2] / "tests" / "sense" / "names.txt"
 MARKS = {"p": "person", "o": "organization", "l": "location", "a": "address"}
 KINDS = {
-    "PERSON": "person", "person": "person", "ORGANIZATION": "organization", "corporation": "organization", "GPE": "location", "LOCATION": "location",
-    "location": "location", "STREET_ADDRESS": "address", "ADDRESS": "address",
-}  # fmt: skip
+    "PERSON": "person",
+    "person": "person",
+    "ORGANIZATION": "organization",
+    "corporation": "organization",
+    "GPE": "location",
+    "LOCATION": "location",
+    "location": "location",
+    "STREET_ADDRESS": "address",
+    "ADDRESS": "address",
+}
 # A name that a gold standard calls something else (a group, a product, a zip code) is neither found nor wrong.
 NEITHER = {"group", "creative-work", "product", "ZIP_CODE", "TITLE", "PREFIX", "NRP", "DOMAIN_NAME", "EMAIL_ADDRESS"}
 RUNS = 60
+# With the tagger on a slice costs twice as much, so slices are shorter.
+SLICE_CHARS = 2000
 
 
 def marked(line):
@@ -146,8 +158,8 @@ def timed(texts):
             for name, group in detectors.items():
                 began = time.thread_time_ns()
                 # As a scan does it: in slices.
-                for at in range(0, len(text), 3000):
-                    passage = prepare(text[max(0, at - 400) : at + 3600])
+                for at in range(0, len(text), SLICE_CHARS):
+                    passage = prepare(text[max(0, at - 400) : at + SLICE_CHARS + 600])
                     for detector in group:
                         list(detector.scan(passage))
                 if run >= 3:
@@ -159,6 +171,32 @@ def timed(texts):
             "p95": round(sorted(values)[int(len(values) * 0.95)], 2),
         }
     return found
+
+
+def stalls(texts):
+    """Return how much CPU time passes between two turns of the event loop while a megabyte is scanned with the tagger on."""
+    text = "\n".join(texts)
+    text = (text * (1_000_000 // len(text) + 1))[:1_000_000]
+
+    async def scanned():
+        gaps, is_over = [], False
+
+        async def tick():
+            last = time.thread_time_ns()
+            while not is_over:
+                await asyncio.sleep(0)
+                now = time.thread_time_ns()
+                gaps.append((now - last) / 1e6)
+                last = now
+
+        ticking = asyncio.create_task(tick())
+        await Senses([*shipped_detectors(), Names()], slice_chars=SLICE_CHARS).sense(make_request(text, {}))
+        is_over = True
+        await ticking
+        return sorted(gaps)
+
+    gaps = asyncio.run(scanned())
+    return {"median": round(statistics.median(gaps), 2), "p99": round(gaps[int(len(gaps) * 0.99)], 2), "longest": round(gaps[-1], 2)}
 
 
 def figures(data_dir=None):
@@ -181,7 +219,10 @@ def figures(data_dir=None):
         found["wnut17_dev"] = {kind: wnut[kind] for kind in ("person", "location")}
         rng = random.Random(7)
         clean = {}
-        for name, file, key in (("gsm8k", privacy / "clean-gsm8k-train/train.jsonl", "question"), ("humaneval", privacy / "clean-humaneval/prompts.jsonl", "prompt")):  # fmt: skip
+        for name, file, key in (
+            ("gsm8k", privacy / "clean-gsm8k-train/train.jsonl", "question"),
+            ("humaneval", privacy / "clean-humaneval/prompts.jsonl", "prompt"),
+        ):
             read = [json.loads(line) for line in file.read_text("utf-8").rstrip("\n").split("\n")]
             clean[name] = [row.get(key) or row["text"] for row in read]
         for line in (routing / "prompts.jsonl").read_text("utf-8").rstrip("\n").split("\n"):
@@ -196,6 +237,7 @@ def figures(data_dir=None):
     else:
         texts_timed = [text for text, _ in texts] + decoys
     found["scan_ms"] = timed(texts_timed)
+    found["stall_ms"] = stalls(texts_timed)
     return found
 
 

@@ -38,7 +38,7 @@ class Names:
         from hybridrt.sense.tagger import network, tokenize
 
         weights = self._weights or network()
-        tokens = tokenize(passage.text, passage.folded)
+        tokens = tokenize(passage.text)
         if tokens.spans:
             yield from _hits(tokens, weights.shares(tokens), passage.text)
 
@@ -47,26 +47,29 @@ def _hits(tokens: Tokens, shares: NDArray[np.float32], text: str) -> Iterator[Hi
     """Join neighbouring words of one kind; the share of the surest word is the score."""
     from hybridrt.sense.tagger import KINDS
 
-    kinds = shares[:, 1::2] + shares[:, 2::2]
+    firsts = shares[:, 1::2]
+    kinds = firsts + shares[:, 2::2]
+    if kinds.max() < min(LEAST.values()):
+        return
     _remember(tokens, kinds)
-    found = kinds.argmax(axis=1)
+    best = kinds.argmax(axis=1)
     likely = kinds.max(axis=1)
     least = [LEAST[kind] for kind in KINDS[1:]]
-    start = end = -1
-    open_kind, score = -1, 0.0
-    for at in (likely >= min(least)).nonzero()[0].tolist():
-        kind = int(found[at])
-        if likely[at] < least[kind]:
+    places = (likely >= min(least)).nonzero()[0]
+    start = end = kind = -1
+    score = 0.0
+    rows = zip(places.tolist(), best[places].tolist(), likely[places].tolist(), firsts[places, best[places]].tolist(), strict=True)
+    for at, own, share, first in rows:
+        if share < least[own]:
             continue
-        is_first = shares[at, 1 + 2 * kind] > shares[at, 2 + 2 * kind]
-        if at == end and kind == open_kind and not is_first:
-            end, score = at + 1, max(score, float(likely[at]))
+        if at == end and own == kind and first <= share / 2:
+            end, score = at + 1, max(score, share)
             continue
-        if open_kind >= 0:
-            yield from _hit(tokens, start, end, KINDS[open_kind + 1], score, text)
-        start, end, open_kind, score = at, at + 1, kind, float(likely[at])
-    if open_kind >= 0:
-        yield from _hit(tokens, start, end, KINDS[open_kind + 1], score, text)
+        if kind >= 0:
+            yield from _hit(tokens, start, end, KINDS[kind + 1], score=score, text=text)
+        start, end, kind, score = at, at + 1, own, share
+    if kind >= 0:
+        yield from _hit(tokens, start, end, KINDS[kind + 1], score=score, text=text)
 
 
 def _remember(tokens: Tokens, kinds: NDArray[np.float32]) -> None:
@@ -74,14 +77,14 @@ def _remember(tokens: Tokens, kinds: NDArray[np.float32]) -> None:
     import numpy as np
 
     persons = kinds[:, 0]
-    surest = np.zeros(len(tokens.words), dtype=np.float32)
-    np.maximum.at(surest, tokens.order, persons)
-    is_again = (surest[tokens.order] >= SURE) & (persons >= POSSIBLE)
+    sure = np.zeros(len(tokens.words), dtype=np.bool_)
+    sure[tokens.order[persons >= SURE]] = True
+    is_again = sure[tokens.order] & (persons >= POSSIBLE)
     persons[is_again] = np.maximum(persons[is_again], LEAST["person"])
     kinds[is_again, 1:] = np.minimum(kinds[is_again, 1:], LEAST["person"] / 2)
 
 
-def _hit(tokens: Tokens, first: int, end: int, kind: str, score: float, text: str) -> Iterator[Hit]:
+def _hit(tokens: Tokens, first: int, end: int, kind: str, *, score: float, text: str) -> Iterator[Hit]:
     """Yield the span from the first to the last word; marks at its edges are not part of it."""
     spans = tokens.spans
     while first < end and not text[spans[first][0]].isalnum():

@@ -35,6 +35,8 @@ FAR = (-4, -2, -1, 0, 1, 2, 4)
 # Texts in which few words, or nearly all, begin with a capital: there a capital says something else.
 STYLES = (0.0, 0.06, 0.3, 0.65)
 MODEL = "tagger.npz"
+# OpenBLAS, which numpy brings along, keeps a product of at most so many multiplications on one thread.
+ONE_THREAD = 262_144
 
 _LOWER, _TITLE, _UPPER, _MIXED, _INITIAL, _DIGITS, _MARK = range(7)
 _SHAPES = 7 * 16
@@ -60,22 +62,26 @@ class Pieces(NamedTuple):
     begins: Ints
 
 
-def tokenize(text: str, folded: str) -> Tokens:
+def tokenize(text: str) -> Tokens:
     """Cut a text into words, numbers, marks and line ends."""
     import numpy as np
 
     spans = [found.span() for found in _token().finditer(text)]
-    place: dict[tuple[str, str], int] = {}
-    order = np.fromiter(
-        (place.setdefault((text[start:end], folded[start:end]), len(place)) for start, end in spans), dtype=np.int64, count=len(spans)
-    )
+    place: dict[str, int] = {}
+    order = np.array([place.setdefault(text[start:end], len(place)) for start, end in spans], dtype=np.int64)
     edges = np.array(spans, dtype=np.int64).reshape(-1, 2)
     glued = edges[1:, 0] == edges[:-1, 1]
     glue = np.zeros(len(spans), dtype=np.int64)
     glue[1:] += glued
     glue[:-1] += 2 * glued
-    words = list(place)
+    words = [(word, _lowered(word)) for word in place]
     return Tokens(spans, words, order, glue, _style(words, order))
+
+
+def _lowered(word: str) -> str:
+    """Return the word in lower case; a letter that would grow keeps its form."""
+    low = word.lower()
+    return low if len(low) == len(word) else "".join(small if len(small := char.lower()) == 1 else char for char in word)
 
 
 def _style(words: list[tuple[str, str]], order: Ints) -> int:
@@ -153,11 +159,11 @@ class Network:
     table: Bytes  # pieces x letters
     word: Floats  # letters x word
     word_bias: Floats
-    near: Floats  # word x (2 REACH + 1) hidden
+    near: Floats  # (2 REACH + 1) x word x hidden
     near_bias: Floats
     glue: Floats  # 4 x hidden
     style: Floats  # styles x hidden
-    far: Floats  # len(FAR) hidden x hidden
+    far: Floats  # len(FAR) x hidden x hidden
     far_bias: Floats
     out: Floats  # hidden x tags
     out_bias: Floats
@@ -168,20 +174,21 @@ class Network:
         """Return for each token and tag how likely it is: nothing, then the first and the further words of each kind."""
         import numpy as np
 
-        count, hidden = len(tokens.order), self.near_bias.shape[0]
-        words = np.maximum(self._letters(tokens.words) @ self.word + self.word_bias, 0)
-        seen = (words @ self.near).reshape(len(words), 2 * REACH + 1, hidden)
+        words = np.maximum(_times(self._letters(tokens.words), self.word) + self.word_bias, 0)
+        seen = _times(words, self.near)
         layer = self.glue[tokens.glue] + (self.near_bias + self.style[tokens.style])
-        for step in range(-REACH, REACH + 1):
-            here, there = _overlap(step, count)
-            layer[here] += seen[tokens.order[there], step + REACH]
+        for step, part in zip(range(-REACH, REACH + 1), seen, strict=True):
+            here, there = _overlap(step, len(layer))
+            layer[here] += part[tokens.order[there]]
         np.maximum(layer, 0, out=layer)
-        beside = np.zeros((count, len(FAR), hidden), dtype=np.float32)
-        for at, step in enumerate(FAR):
-            here, there = _overlap(step, count)
-            beside[here, at] = layer[there]
-        top = layer + np.maximum(beside.reshape(count, len(FAR) * hidden) @ self.far + self.far_bias, 0)
-        logits = top @ self.out + self.out_bias
+        top = np.empty_like(layer)
+        top[:] = self.far_bias
+        for step, part in zip(FAR, _times(layer, self.far), strict=True):
+            here, there = _overlap(step, len(layer))
+            top[here] += part[there]
+        np.maximum(top, 0, out=top)
+        top += layer
+        logits = _times(top, self.out) + self.out_bias
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=1, keepdims=True)
@@ -197,6 +204,22 @@ class Network:
         if len(strange):
             letters[strange] = _summed(self.table, [words[at] for at in strange.tolist()])
         return letters
+
+
+def _times(rows: Floats, weights: Floats) -> Floats:
+    """Multiply rows with a matrix, or with each of a stack of them, in steps too small to be shared out among threads.
+
+    The threads of a linear algebra library wait for each other in a busy loop: on a busy device that took ten times as long.
+    """
+    import numpy as np
+
+    size, width = weights.shape[-2:]
+    step = max(1, ONE_THREAD // (size * width))
+    steps = -(-len(rows) // step)
+    padded = np.zeros((steps * step, size), dtype=np.float32)
+    padded[: len(rows)] = rows
+    product: Floats = padded.reshape(steps, step, size) @ weights[..., None, :, :]
+    return product.reshape(*weights.shape[:-2], steps * step, width)[..., : len(rows), :]
 
 
 def _summed(table: Bytes, words: list[tuple[str, str]]) -> Floats:
@@ -236,6 +259,9 @@ def read(source: Path) -> Network:
         weights = {name: stored[name] for name in stored.files}
     floats = {name: value.astype(np.float32) for name, value in weights.items() if name != "table"}
     # The scale of the bytes goes into the matrix that their sums are multiplied with.
+    word, hidden = floats["word"].shape[1], floats["near_bias"].shape[0]
+    floats["near"] = np.ascontiguousarray(floats["near"].reshape(word, 2 * REACH + 1, hidden).transpose(1, 0, 2))
+    floats["far"] = floats["far"].reshape(len(FAR), hidden, hidden)
     floats["word"] *= floats.pop("table_scale")[:, None]
     words = [(shown, word) for word in sorted(_english()) for shown in (word, word.title()) if len(shown) == len(word)]
     words += [(mark, mark) for mark in ".,:;!?'\"()-/\n@#&"]

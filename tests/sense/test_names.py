@@ -19,6 +19,7 @@ from hybridrt.sense.passage import prepare
 from hybridrt.sense.senses import shipped_detectors
 from hybridrt.sense.tagger import KINDS, MODEL, network, tokenize
 from hybridrt.signals import UNKNOWN, Presence
+from tests.sense.kit import wide
 
 VECTORS = json.loads(Path(__file__).with_name("tagger_vectors.json").read_text("utf-8"))
 
@@ -62,7 +63,7 @@ def test_texts_that_name_nobody_seldom_have_a_person():
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["text"][:20])
 def test_inference_says_what_training_said(vector):
     passage = prepare(vector["text"])
-    shares = network().shares(tokenize(passage.text, passage.folded))
+    shares = network().shares(tokenize(passage.text))
     # The table is kept in bytes and the rest in half precision.
     assert np.abs(shares - np.array(vector["shares"])).max() < 0.06
 
@@ -70,7 +71,7 @@ def test_inference_says_what_training_said(vector):
 def test_a_strange_word_costs_no_accuracy_beside_a_common_one():
     """Common words are read once, when the weights are; they must be read as the others are."""
     passage = prepare("Hello Anjali, please call the office.")
-    tokens = tokenize(passage.text, passage.folded)
+    tokens = tokenize(passage.text)
     weights = network()
     forgetful = type(weights)(**{name: {} if name == "common" else getattr(weights, name) for name in weights.__slots__})
     np.testing.assert_allclose(weights.shares(tokens), forgetful.shares(tokens), atol=1e-5)
@@ -101,7 +102,7 @@ def test_any_text_can_be_scanned(text):
 
 
 def test_spans_lead_back_to_the_text_as_it_was_given():
-    text = "ｃａｌｌ Anjali\u200b Raghunathan now"
+    text = f"{wide('call')} Anjali\u200b Raghunathan now"
     assert any("Raghunathan" in words for words, _ in found(text))
 
 
@@ -111,7 +112,7 @@ def test_the_detector_is_one():
 
 
 def test_the_model_is_as_small_as_promised():
-    size = (Path(network.__code__.co_filename).parent / MODEL).stat().st_size
+    size = (Path(network.__wrapped__.__code__.co_filename).parent / MODEL).stat().st_size
     assert 1_000_000 < size < 10_000_000
 
 

@@ -26,7 +26,8 @@ _KIN = re.compile(
 )
 _HE = re.compile(r"(?<![\w'])(he|she|He|She)(?= [a-z]+(?:s|ed|t|d|n|ld)\b)")
 _ANY = re.compile(
-    r"\b(?:the|a|an) (man|woman|boy|girl|student|customer|employee|patient|doctor|nurse|teacher|manager|farmer|worker|client|owner|author|buyer|seller|"
+    r"\b(?:the|a|an) (man|woman|boy|girl|student|customer|employee|patient|doctor|nurse|teacher|manager|farmer|worker|client|owner|author|"
+    r"buyer|seller|"
     r"plaintiff|defendant|scientist|researcher|homeowner|child|person|user|driver)(?= [a-z])"
 )
 
@@ -64,10 +65,12 @@ class Corpus:
     def sentences(self):
         """Return short prompts in which nothing looks like a name."""
         return [
-            text for source, text in self.rows
-            if 12 < len(text) < 110 and ("clinc" in source or "arena" in source or "commonsense" in source)
+            text
+            for source, text in self.rows
+            if 12 < len(text) < 110
+            and ("clinc" in source or "arena" in source or "commonsense" in source)
             and all(kind == NOTHING for kind in self.labelled(source, text).kinds)
-        ]  # fmt: skip
+        ]
 
     def text(self):
         rng = self.rng
@@ -90,7 +93,7 @@ class Corpus:
             low = to_plain(word).lower()
             before = text[: found.start()].rstrip(" \t\"'(*#")
             is_start = not before or before[-1] in ".!?:\n"
-            if text[found.end() : found.end() + 2] in ("'t", "’t"):
+            if text[found.end() : found.end() + 2] in ("'t", "\u2019t"):
                 is_sure = True
             elif is_code:
                 is_sure = low not in self.names or word == word.lower()

@@ -45,10 +45,10 @@ class Rows:
         passage = prepare(plain)
         if passage.text != plain:
             return
-        tokens = tokenize(passage.text, passage.folded)
+        tokens = tokenize(passage.text)
         if not tokens.spans:
             return
-        ids = [self._id(word) for word in tokens.words]
+        ids = [self.id_of(word) for word in tokens.words]
         tags, last = [], 0
         for start, end in tokens.spans:
             kind = text.kinds[start]
@@ -65,7 +65,7 @@ class Rows:
         for word, tag in zip(order.tolist(), tags, strict=True):
             self.seen[word] += 1
             # Of places there is an end: the list may be learned.
-            self.named[word] += 0 < tag and tag not in (2 * LOCATION - 1, 2 * LOCATION)
+            self.named[word] += tag > 0 and tag not in (2 * LOCATION - 1, 2 * LOCATION)
         for at in range(0, len(order), LONGEST):
             cut = slice(at, at + LONGEST)
             if any(tag >= 0 for tag in tags[cut]):
@@ -80,7 +80,7 @@ class Rows:
             shares.append(HIDE_NAME if is_name else HIDE_RARE if seen <= RARE else HIDE_COMMON)
         return np.array(shares)
 
-    def _id(self, word):
+    def id_of(self, word):
         if word not in self.place:
             self.place[word] = len(self.words)
             self.words.append(word)
@@ -107,7 +107,8 @@ class Tagger(nn.Module):
         self.out = nn.Linear(HIDDEN, TAGS)
         self.drop = nn.Dropout(0.2)
 
-    def forward(self, rows, begins, weights, order, glue, style, inside):
+    def forward(self, inputs):
+        rows, begins, weights, order, glue, style, inside = inputs
         words = torch.relu(self.word(self.drop(self.table(rows, begins, per_sample_weights=weights))))
         words = words[order] * inside
         beside = torch.cat([shifted(words, step) for step in range(-REACH, REACH + 1)], dim=2)
@@ -141,7 +142,7 @@ class Cut:
         counts = self.counts[ids]
         begins = np.concatenate([[0], np.cumsum(counts)[:-1]])
         flat = np.arange(counts.sum()) - np.repeat(begins, counts) + np.repeat(self.begins[ids], counts)
-        return self.rows[flat], begins, counts
+        return self.rows[flat], begins
 
 
 def batch_of(texts, cut, hide, rng):
@@ -152,7 +153,7 @@ def batch_of(texts, cut, hide, rng):
     for at, (words, glued, own, _) in enumerate(texts):
         order[at, : len(words)], glue[at, : len(words)], tags[at, : len(words)] = words, glued, own
     ids, inverse = np.unique(np.maximum(order, 0), return_inverse=True)
-    rows, begins, counts = cut.of(ids)
+    rows, begins = cut.of(ids)
     weights = np.ones(len(rows), dtype=np.float32)
     if rng is not None:
         weights[rng.random(len(rows)) < HIDE_PIECE] = 0
@@ -211,7 +212,7 @@ def fit(args):
             inputs, tags = batch_of([rows.texts[at] for at in batch], cut, hide, rng)
             for group in (*table.param_groups, *rest.param_groups):
                 group["lr"] = rate * min(1.0, (steps_done + 1) / 200) * max(0.02, 1 - steps_done / (steps + 1))
-            logits = model(*inputs)
+            logits = model(inputs)
             loss = nn.functional.cross_entropy(
                 logits.reshape(-1, TAGS), tags.reshape(-1), weight=weight, ignore_index=-1, label_smoothing=0.03
             )
@@ -269,12 +270,12 @@ def vectors(model, path):
     for text in VECTORS:
         rows = Rows()
         passage = prepare(text)
-        tokens = tokenize(passage.text, passage.folded)
-        ids = [rows._id(word) for word in tokens.words]
+        tokens = tokenize(passage.text)
+        ids = [rows.id_of(word) for word in tokens.words]
         order = np.array([ids[at] for at in tokens.order])
         inputs, _ = batch_of([(order, tokens.glue, np.zeros(len(order)), tokens.style)], Cut(rows.words), None, None)
         with torch.no_grad():
-            shares = torch.softmax(model(*inputs), dim=2)[0].numpy()
+            shares = torch.softmax(model(inputs), dim=2)[0].numpy()
         found.append({"text": text, "shares": [[round(float(one), 4) for one in row] for row in shares]})
     path.write_text(json.dumps(found, indent=1) + "\n", "utf-8")
 

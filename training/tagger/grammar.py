@@ -38,6 +38,13 @@ def fillers():
     return found
 
 
+@cache
+def words():
+    """Return words that are rare in the real prompts and name nobody."""
+    lines = (HERE / "words.txt").read_text("utf-8").splitlines()
+    return [word for line in lines if not line.startswith("#") for word in line.split()]
+
+
 class Text:
     """Characters, with the kind each belongs to and whether a span begins with it."""
 
@@ -137,6 +144,9 @@ class Writer:
         rng = self.rng
         if slot in ("say", "ask", "chat", "task") and self.sentences and rng.random() < 0.6:
             return rng.choice(self.sentences)
+        if slot.lower() == "word" or (slot == "thing" and rng.random() < 0.3):
+            word = rng.choice(words())
+            return word.title() if slot == "Word" else word.upper() if slot == "WORD" else word
         if slot in fillers():
             # A filler can have slots of its own.
             return re.sub(r"\{(\w+)\}", lambda found: self.filler(found.group(1)), rng.choice(fillers()[slot]))
@@ -161,10 +171,17 @@ def _phone(rng, _):
 def _date(rng, _):
     months = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
     day, month, year = rng.randint(1, 28), rng.randint(1, 12), rng.randint(1940, 2026)
-    return rng.choice([
-        f"{day}/{month}/{year}", f"{year}-{month:02d}-{day:02d}", f"{day} {months[month - 1]} {year}", f"{months[month - 1]} {day}, {year}",
-        f"{day}.{month}.{year}", f"{months[month - 1][:3]} {day}", f"{day} {months[month - 1][:3]}",
-    ])  # fmt: skip
+    return rng.choice(
+        [
+            f"{day}/{month}/{year}",
+            f"{year}-{month:02d}-{day:02d}",
+            f"{day} {months[month - 1]} {year}",
+            f"{months[month - 1]} {day}, {year}",
+            f"{day}.{month}.{year}",
+            f"{months[month - 1][:3]} {day}",
+            f"{day} {months[month - 1][:3]}",
+        ]
+    )
 
 
 def _id(rng, _):
@@ -186,12 +203,29 @@ _MADE = {
     "phone": _phone,
     "date": _date,
     "id": _id,
-    "time": lambda rng, _: rng.choice([f"{rng.randint(1, 12)}{rng.choice(['am', 'pm', ' pm'])}", f"{rng.randint(0, 23)}:{rng.randint(0, 59):02d}", "noon", f"{rng.randint(1, 12)}"]),
-    "num": lambda rng, _: rng.choice([str(rng.randint(1, 20)), str(rng.randint(1, 500)), rng.choice(["two", "three", "five", "seven", "twelve"])]),
+    "time": lambda rng, _: rng.choice(
+        [
+            f"{rng.randint(1, 12)}{rng.choice(['am', 'pm', ' pm'])}",
+            f"{rng.randint(0, 23)}:{rng.randint(0, 59):02d}",
+            "noon",
+            f"{rng.randint(1, 12)}",
+        ]
+    ),
+    "num": lambda rng, _: rng.choice(
+        [str(rng.randint(1, 20)), str(rng.randint(1, 500)), rng.choice(["two", "three", "five", "seven", "twelve"])]
+    ),
     "age": lambda rng, _: str(rng.randint(1, 95)),
     "year": lambda rng, _: str(rng.randint(1985, 2026)),
-    "money": lambda rng, _: rng.choice([f"${rng.randint(5, 900)}", f"{rng.randint(5, 9000)} euros", f"£{rng.randint(5, 900)}.50", f"{rng.randint(1, 90)}k", f"Rs {rng.randint(100, 90000)}"]),
-}  # fmt: skip
+    "money": lambda rng, _: rng.choice(
+        [
+            f"${rng.randint(5, 900)}",
+            f"{rng.randint(5, 9000)} euros",
+            f"£{rng.randint(5, 900)}.50",
+            f"{rng.randint(1, 90)}k",
+            f"Rs {rng.randint(100, 90000)}",
+        ]
+    ),
+}
 
 _EMOJI = ["😂", "🙏", "❤️", "👍", "😭", "🎉", "🔥", ":)", ":(", "xD", "^^", "😅", "!!", "..."]
 
@@ -203,16 +237,16 @@ def untidy(text, rng):
         text.chars = [low if len(low := char.lower()) == 1 else char for char in text.chars]
     elif draw < 0.28:
         text.chars = [up if len(up := char.upper()) == 1 else char for char in text.chars]
-    elif draw < 0.34:
+    elif draw < 0.31:
         text.chars = [
             low if kind > 0 and len(low := char.lower()) == 1 else char for char, kind in zip(text.chars, text.kinds, strict=True)
         ]
-    elif draw < 0.37:
+    elif draw < 0.34:
         which = rng.choice([PERSON, LOCATION, ORGANIZATION])
         text.chars = [
             up if kind == which and len(up := char.upper()) == 1 else char for char, kind in zip(text.chars, text.kinds, strict=True)
         ]
-    elif draw < 0.40:
+    elif draw < 0.37:
         before = [" ", *text.chars[:-1]]
         text.chars = [char.upper() if gap == " " and char.isascii() else char for gap, char in zip(before, text.chars, strict=True)]
     if rng.random() < 0.35:
@@ -257,5 +291,5 @@ if __name__ == "__main__":
     writer = Writer(3)
     for _ in range(30):
         text = writer.text()
-        shown = "".join(("‹" if begin else "") + char for char, begin in zip(text.chars, text.begins, strict=True))
+        shown = "".join(("\u2039" if begin else "") + char for char, begin in zip(text.chars, text.begins, strict=True))
         print(repr(shown))

@@ -41,7 +41,9 @@ def main():
         "cultures_held_out": Writer(92, roster=partial(Roster, only=HELD_OUT), without=KINDS_OF_WRITING),
         "writing_held_out": Writer(93, roster=partial(Roster, without=HELD_OUT), without=sections),
     }
-    print(json.dumps({name: measured(detector, [labelled(writer.text()) for _ in range(TEXTS)]) for name, writer in sets.items()}, indent=1))
+    print(
+        json.dumps({name: measured(detector, [labelled(writer.text()) for _ in range(TEXTS)]) for name, writer in sets.items()}, indent=1)
+    )
 
 
 if __name__ == "__main__":

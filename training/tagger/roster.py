@@ -13,12 +13,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 # Cultures to leave out of a training, so that how their names are found says how those of a culture nobody thought of will be.
 HELD_OUT = ("sinhala", "georgian", "hungarian", "southern_african", "basque_catalan", "vietnamese", "mongolian")
-# Lists of the package `Faker` (MIT), where they are written in Latin letters; none is of a culture that can be left out.
-FAKER = (
-    "cs_CZ da_DK de_AT de_CH de_DE en_AU en_CA en_GB en_IE en_IN en_NG en_NZ en_PK en_US en_KE es_AR es_CL es_CO es_ES es_MX et_EE "
-    "fi_FI fil_PH fr_BE fr_CA fr_CH fr_FR ga_IE ha_NG hr_HR id_ID ig_NG is_IS it_IT lt_LT lv_LV nl_BE nl_NL no_NO pl_PL pt_BR pt_PT "
-    "ro_RO sk_SK sl_SI sq_AL sv_SE tr_TR tw_GH yo_NG uz_UZ az_AZ lb_LU mt_MT en_TH tl_PH bs_BA"
-).split()
 
 
 @dataclass(frozen=True)
@@ -38,7 +32,8 @@ def written_cultures():
 
 
 def faker_cultures():
-    for locale in FAKER:
+    """Lists of the package `Faker` (MIT), where they are written in Latin letters; none is of a culture that can be left out."""
+    for locale in sections()["faker locales"]:
         try:
             provider = import_module(f"faker.providers.person.{locale}").Provider
         except ImportError:
@@ -110,10 +105,17 @@ def sections():
 
 
 PARTICLES = {
-    "german": ["von", "zu", "von der"], "dutch": ["van", "van der", "de", "van den", "ter", "van 't"], "french": ["de", "de la", "du", "Le"],
-    "italian": ["di", "De", "Della", "Di"], "spanish": ["de la", "del", "de"], "latin_american": ["de la", "del", "de los"],
-    "portuguese": ["da", "dos", "de"], "arabic": ["al-", "El-", "Al ", "bin", "ibn", "Abu"], "malay": ["bin", "binti"], "filipino": ["de la", "Dela", "de los"],
-}  # fmt: skip
+    "german": ["von", "zu", "von der"],
+    "dutch": ["van", "van der", "de", "van den", "ter", "van 't"],
+    "french": ["de", "de la", "du", "Le"],
+    "italian": ["di", "De", "Della", "Di"],
+    "spanish": ["de la", "del", "de"],
+    "latin_american": ["de la", "del", "de los"],
+    "portuguese": ["da", "dos", "de"],
+    "arabic": ["al-", "El-", "Al ", "bin", "ibn", "Abu"],
+    "malay": ["bin", "binti"],
+    "filipino": ["de la", "Dela", "de los"],
+}
 
 
 class Roster:
@@ -257,7 +259,7 @@ class Roster:
                 ["ton", "ham", "ford", "bury", "ley", "wick", "by", "worth", "field", "mouth", "dale", "bridge", "stead", "combe"]
             )
         if draw < 0.45:
-            return f"{rng.choice(['San', 'Santa', 'Saint', 'St.', 'Port', 'Fort', 'Lake', 'Mount', 'New', 'North', 'South', 'East', 'West', 'Upper', 'Little', 'Great'])} {self.family()}"
+            return f"{rng.choice(self.places['town heads'])} {self.family()}"
         if draw < 0.6:
             return self.family().split()[-1].replace("-", "") + rng.choice(
                 ["ville", "burg", "town", "berg", " Falls", " Springs", " City", " Heights", " Beach", " Creek", " Park"]
@@ -311,12 +313,20 @@ class Roster:
         rng = self.rng
         letters = "ABCDEFGHJKLMNPRSTUWXY"
         one, two = rng.choice(letters), rng.choice(letters)
-        return rng.choice([
-            f"{one}{rng.randint(1, 20)} {rng.randint(1, 9)}{rng.choice(letters)}{two}", f"{one}{two}{rng.randint(1, 20)} {rng.randint(1, 9)}{two}{one}",
-            f"{rng.randint(501, 99950):05d}", f"{rng.randint(10000, 99999)}", f"{rng.randint(1000, 9999)}", f"{rng.randint(100000, 799999)}",
-            f"{rng.randint(1000, 9999)} {one}{two}", f"{rng.randint(10, 99)}-{rng.randint(100, 999)}", f"{one}{rng.randint(1, 9)}{two} {rng.randint(1, 9)}{one}{rng.randint(1, 9)}",
-            f"{rng.randint(10000, 99999)}-{rng.randint(1000, 9999)}",
-        ])  # fmt: skip
+        return rng.choice(
+            [
+                f"{one}{rng.randint(1, 20)} {rng.randint(1, 9)}{rng.choice(letters)}{two}",
+                f"{one}{two}{rng.randint(1, 20)} {rng.randint(1, 9)}{two}{one}",
+                f"{rng.randint(501, 99950):05d}",
+                f"{rng.randint(10000, 99999)}",
+                f"{rng.randint(1000, 9999)}",
+                f"{rng.randint(100000, 799999)}",
+                f"{rng.randint(1000, 9999)} {one}{two}",
+                f"{rng.randint(10, 99)}-{rng.randint(100, 999)}",
+                f"{one}{rng.randint(1, 9)}{two} {rng.randint(1, 9)}{one}{rng.randint(1, 9)}",
+                f"{rng.randint(10000, 99999)}-{rng.randint(1000, 9999)}",
+            ]
+        )
 
     def address(self):
         rng = self.rng
@@ -333,13 +343,13 @@ class Roster:
             flat = f"{unit}{value}" if unit == "#" else f"{unit} {value}"
             line = f"{line}, {flat}" if rng.random() < 0.6 else f"{line} {flat}" if rng.random() < 0.4 else f"{flat}, {line}"
         elif draw < 0.24:
-            line = f"{rng.choice(['Rose', 'Ivy', 'Oak', 'The Old', 'Hill', 'Mill'])} {rng.choice(['Cottage', 'House', 'Barn', 'Rectory', 'Lodge'])}, {line}"
+            line = f"{rng.choice(self.places['house heads'])} {rng.choice(self.places['house tails'])}, {line}"
         elif draw < 0.27:
             return f"{rng.choice(['P.O. Box', 'PO Box', 'Box'])} {rng.randint(10, 9999)}" + (
                 f", {self.city()} {self.postcode()}" if rng.random() < 0.5 else ""
             )
         elif draw < 0.31:
-            line = f"House {rng.randint(1, 200)}, Road {rng.randint(1, 40)}, {rng.choice(['Block', 'Sector', 'Phase', 'Plot'])} {rng.choice('ABCDEFG')}"
+            line = f"House {rng.randint(1, 200)}, Road {rng.randint(1, 40)}, {rng.choice(self.places['plots'])} {rng.choice('ABCDEFG')}"
         draw = rng.random()
         comma = rng.choice([", ", ", ", ", ", " ", "\n", ",\n"])
         if draw < 0.42:
@@ -353,8 +363,9 @@ class Roster:
                 else f"{line}{comma}{self.postcode()} {self.city()}"
             )
         if draw < 0.88:
-            return f"{line}{comma}{self.city()}, {rng.choice(['NY', 'CA', 'TX', 'OH', 'WA', 'FL', 'IL', 'NSW', 'VIC', 'ON', 'BC', 'MA', 'GA', 'CO'])} {rng.randint(501, 99950):05d}"
-        return f"{line}{comma}{self.city()}{rng.choice([', ', ' ', chr(10)])}{self.postcode()}{rng.choice([', ', chr(10)])}{rng.choice(self.places['countries'])}"
+            return f"{line}{comma}{self.city()}, {rng.choice(self.places['states'])} {rng.randint(501, 99950):05d}"
+        whole = f"{line}{comma}{self.city()}{rng.choice([', ', ' ', chr(10)])}{self.postcode()}"
+        return f"{whole}{rng.choice([', ', chr(10)])}{rng.choice(self.places['countries'])}"
 
     def organization(self):
         rng, places = self.rng, self.places
@@ -389,7 +400,7 @@ class Roster:
             kind = rng.choice(["University of", "Bank of", "City of", "Institute of", "Ministry of Health of", "Royal College of"])
             return f"{kind} {self.city()}"
         if draw < 0.87:
-            return f"{rng.choice(['St', 'St.', 'Saint'])} {self.given()}'s {rng.choice(['Hospital', 'School', 'Church', 'College', 'Primary'])}"
+            return f"{rng.choice(['St', 'St.', 'Saint'])} {self.given()}'s {rng.choice(places['saints'])}"
         if draw < 0.9:
             families = [self.family() for _ in range(rng.choice([2, 3, 3]))]
             joined = f"{', '.join(families[:-1])} and {families[-1]}" if len(families) == 3 else "-".join(families)
