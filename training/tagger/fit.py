@@ -1,6 +1,6 @@
 """Train the tagger and write `hybridrt/sense/tagger.npz`.
 
-    python -m training.tagger.fit /path/to/routing hybridrt/sense/tagger.npz [--texts 60000] [--minutes 12]
+    python -m training.tagger.fit /path/to/routing hybridrt/sense/tagger.npz --vectors tests/sense/tagger_vectors.json
 
 Needs torch (the CPU build is enough), Faker and names. The texts are written by grammar.py and taken from real prompts by corpus.py;
 with the same seed and the same versions the same file comes out. One thread.
@@ -167,7 +167,7 @@ def batch_of(texts, cut, hide, rng):
     return [torch.from_numpy(np.ascontiguousarray(one)) for one in arrays], torch.from_numpy(tags)
 
 
-def write(args):
+def write(args, texts, teacher):
     """Write the texts to learn from."""
     rng = random.Random(args.seed)
     roster = partial(Roster, without=HELD_OUT if args.hold_out else ())
@@ -175,8 +175,7 @@ def write(args):
     without = KINDS_OF_WRITING if args.hold_out else ()
     writer = Writer(args.seed + 2, roster=roster, sentences=corpus.sentences(), without=without)
     rows = Rows()
-    teacher = read(Path(args.teacher)) if args.teacher else None
-    for _ in range(args.texts):
+    for _ in range(texts):
         if rng.random() < 0.64:
             rows.add(writer.text())
         else:
@@ -184,12 +183,13 @@ def write(args):
     return rows
 
 
-def fit(args):
+def fit(args, texts, epochs, teacher=None):
+    """Train on so many texts, and return the model."""
     torch.set_num_threads(1)
     torch.manual_seed(args.seed)
     rng = np.random.default_rng(args.seed)
     began = time.time()
-    rows = write(args)
+    rows = write(args, texts, teacher)
     cut = Cut(rows.words)
     print(f"{len(rows.texts)} texts, {len(rows.words)} words, {time.time() - began:.0f} s", flush=True)
     hide = rows.hide()
@@ -202,8 +202,8 @@ def fit(args):
     weight = torch.ones(TAGS)
     sizes = np.array([len(order) for order, *_ in rows.texts])
     steps_done, begun, total_loss = 0, time.time(), 0.0
-    steps = args.epochs * (len(rows.texts) // args.batch)
-    for epoch in range(args.epochs):
+    steps = epochs * (len(rows.texts) // args.batch)
+    for epoch in range(epochs):
         # Texts of like length together; a little chance, so that batches differ.
         by_size = np.argsort(sizes + rng.integers(0, 20, len(sizes)))
         batches = [by_size[at : at + args.batch] for at in range(0, len(by_size), args.batch)]
@@ -225,9 +225,7 @@ def fit(args):
             steps_done += 1
             total_loss = 0.99 * total_loss + 0.01 * loss.item() if total_loss else loss.item()
         print(f"epoch {epoch} loss {total_loss:.4f} {time.time() - begun:.0f} s", flush=True)
-    model.eval()
-    export(model, Path(args.out))
-    vectors(model, Path(args.vectors) if args.vectors else None)
+    return model.eval()
 
 
 def export(model, path):
@@ -284,14 +282,21 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("routing")
     parser.add_argument("out")
-    parser.add_argument("--texts", type=int, default=60_000)
-    parser.add_argument("--epochs", type=int, default=4)
+    parser.add_argument("--texts", type=int, default=90_000)
+    parser.add_argument("--first-texts", type=int, default=36_000)
+    parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--batch", type=int, default=96)
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--hold-out", action="store_true", help="leave cultures and whole kinds of writing out, to measure on them")
-    parser.add_argument("--teacher", help="an earlier result, which labels what it is sure of in real prompts")
     parser.add_argument("--vectors")
-    fit(parser.parse_args())
+    args = parser.parse_args()
+    first = Path(args.out).with_suffix(".first.npz")
+    # A first tagger labels what it is sure of in real prompts, for the second to learn from.
+    export(fit(args, args.first_texts, 2), first)
+    model = fit(args, args.texts, args.epochs, read(first))
+    first.unlink()
+    export(model, Path(args.out))
+    vectors(model, Path(args.vectors) if args.vectors else None)
 
 
 if __name__ == "__main__":

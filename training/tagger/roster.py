@@ -125,6 +125,7 @@ class Roster:
         self.rng = rng
         self.cultures = [one for one in written_cultures() if one.name not in without and (not only or one.name in only)]
         self.wide = [] if only else [*faker_cultures(), census()]
+        self.common = [word for line in (HERE / "words.txt").read_text("utf-8").splitlines()[1:] for word in line.split()]
         self.models = []
         for one in self.cultures:
             if len(one.given) > 12:
@@ -307,7 +308,39 @@ class Roster:
             ends = {1: "st", 2: "nd", 3: "rd"}
             end = "th" if number in (11, 12, 13) else ends.get(number % 10, "th")
             return f"{number}{end} {rng.choice(['Street', 'Avenue', 'St', 'Ave', 'Street NW', 'Ave SE'])}"
-        return rng.choice(self.places["foreign streets"])
+        if draw < 0.82:
+            return f"{self.family()} {rng.choice(self.places['named street tails'])}"
+        return self.foreign_street()
+
+    def foreign_street(self):
+        """Return a street as it is called where streets do not end in Street; many are named after somebody."""
+        rng = self.rng
+        draw = rng.random()
+        if draw < 0.45:
+            return rng.choice(self.places["foreign streets"])
+        if draw < 0.75:
+            name = self.family() if rng.random() < 0.4 else f"{self.given()} {self.family()}"
+            return f"{rng.choice(self.places['street beginnings'])} {name}"
+        ending = rng.choice(self.places["street endings"])
+        if ending in (
+            "gade",
+            "vej",
+            "gata",
+            "gatan",
+            "straat",
+            "laan",
+            "weg",
+            "strasse",
+            "straße",
+            "gasse",
+            "platz",
+            "allee",
+            "katu",
+            "kuja",
+            "tie",
+        ):
+            return self._city_model().invent(rng) + ending
+        return f"{self.family()} {ending}" if rng.random() < 0.6 else f"{self.family()} {self.given()} {ending}"
 
     def postcode(self):
         rng = self.rng
@@ -333,10 +366,20 @@ class Roster:
         number = str(rng.choice([rng.randint(1, 99), rng.randint(1, 400), rng.randint(100, 9999)])) + rng.choice(
             ["", "", "", "", "a", "B", "/2"]
         )
-        street = self.street()
-        foreign = street in self.places["foreign streets"] and rng.random() < 0.7
+        foreign = rng.random() < 0.3
+        street = self.foreign_street() if foreign else self.street()
         line = f"{street} {number}" if foreign else f"{number} {street}"
+        if rng.random() < 0.12:  # people write the number of the house on both sides, and systems do
+            line = f"{number} {street} {rng.randint(1, 400)}"
         draw = rng.random()
+        if draw < 0.02:
+            ship = rng.choice(["USS", "USNS", "USCGC", "HMS"])
+            start = (
+                f"{ship} {self.family()}"
+                if draw < 0.01
+                else f"{rng.choice(['PSC', 'Unit', 'CMR'])} {rng.randint(10, 9999)}, Box {rng.randint(10, 9999)}"
+            )
+            return f"{start}{rng.choice([', ', chr(10)])}{rng.choice(['APO', 'FPO', 'DPO', 'BFPO'])} {rng.choice(['AE', 'AP', 'AA'])} {rng.randint(9000, 96999)}"
         if draw < 0.2:
             unit = rng.choice(["Apt", "Apt.", "Flat", "Unit", "Suite", "#", "Room", "apartment", "Floor"])
             value = rng.choice([str(rng.randint(1, 40)), f"{rng.randint(1, 30)}{rng.choice('ABCD')}"])
@@ -411,6 +454,9 @@ class Roster:
             return f"{adjective} {noun} {rng.choice(places['org tails'] + [''] * 20)}".strip()
         if draw < 0.985:
             if rng.random() < 0.3:
+                one, other = rng.choice(self.common).title(), rng.choice(self.common)
+                return one + rng.choice([other, other.title(), f" {other.title()}", f" & {other.title()}", " and " + other.title()])
+            if rng.random() < 0.4:
                 return rng.choice(self.models)[1].invent(rng) + rng.choice(["", "a", "ia", "o", "ix", ".io", ".com", "ly", "soft", "net"])
             return rng.choice(places["org heads"]) + rng.choice(["", "", "ly", "ify", "Soft", "Tech", "Pay", "Works", "Hub"])
         return "".join(rng.choice("ABCDEFGHIKLMNPRST") for _ in range(rng.choice([3, 3, 4])))
