@@ -43,6 +43,23 @@ def faker_cultures():
             yield Culture(locale, tuple(given), tuple(family))
 
 
+@cache
+def faker_places():
+    """Towns and regions of the package `Faker` (MIT), where they are written in Latin letters."""
+    found = set()
+    for locale in sections()["faker locales"]:
+        try:
+            provider = import_module(f"faker.providers.address.{locale}").Provider
+        except ImportError:
+            continue
+        for name in ("cities", "city_names", "states", "provinces", "regions", "counties", "districts", "municipalities", "towns"):
+            for one in getattr(provider, name, ()):
+                one = one[1] if isinstance(one, tuple) else one  # noqa: PLW2901 - some lists hold pairs of a code and a name
+                if isinstance(one, str) and _is_latin(one) and 2 < len(one) < 26 and one[0].isupper():
+                    found.add(one)
+    return sorted(found)
+
+
 def _latin(provider, prefix):
     found = set()
     for name in dir(provider):
@@ -209,6 +226,8 @@ class Roster:
     def location(self):
         rng, places = self.rng, self.places
         draw = rng.random()
+        if self.wide and rng.random() < 0.25:
+            return rng.choice(faker_places())
         if draw < 0.33:
             return rng.choice(places["cities"])
         if draw < 0.48:
@@ -223,6 +242,8 @@ class Roster:
 
     def city(self):
         draw = self.rng.random()
+        if self.wide and self.rng.random() < 0.25:
+            return self.rng.choice(faker_places())
         if draw < 0.6:
             return self.rng.choice(self.places["cities"])
         return self.rng.choice(self.places["long cities"]) if draw < 0.8 else self.town()
@@ -379,7 +400,8 @@ class Roster:
                 if draw < 0.01
                 else f"{rng.choice(['PSC', 'Unit', 'CMR'])} {rng.randint(10, 9999)}, Box {rng.randint(10, 9999)}"
             )
-            return f"{start}{rng.choice([', ', chr(10)])}{rng.choice(['APO', 'FPO', 'DPO', 'BFPO'])} {rng.choice(['AE', 'AP', 'AA'])} {rng.randint(9000, 96999)}"
+            office = f"{rng.choice(['APO', 'FPO', 'DPO', 'BFPO'])} {rng.choice(['AE', 'AP', 'AA'])} {rng.randint(9000, 96999)}"
+            return f"{start}{rng.choice([', ', chr(10)])}{office}"
         if draw < 0.2:
             unit = rng.choice(["Apt", "Apt.", "Flat", "Unit", "Suite", "#", "Room", "apartment", "Floor"])
             value = rng.choice([str(rng.randint(1, 40)), f"{rng.randint(1, 30)}{rng.choice('ABCD')}"])
