@@ -50,6 +50,19 @@ def test_a_name_is_found_as_a_whole(text, expected):
     assert found(text) == expected
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "lst = [1, 3, 32, 5107, 34, 83278, 109, 163]",
+        "from march 1st to 3rd",
+        "Jenna is on a road trip.",
+        "There were 50 footballs, 40 tennis balls",
+    ],
+)
+def test_a_row_of_numbers_or_a_road_is_no_address(text):
+    assert "address" not in {label for _, label in found(text)}
+
+
 def test_most_persons_of_texts_written_by_hand_are_found_and_most_finds_are_right():
     person = measured(Names(), own()[0])["person"]
     assert person["recall"] >= 0.80
