@@ -128,4 +128,5 @@ def _is_address(text: str, score: float) -> bool:
 
 @lru_cache(maxsize=1)
 def _word() -> re.Pattern[str]:
-    return re.compile(r"[A-Za-z\u00c0-\u024f\u1e00-\u1eff]{2,}")
+    # Not the end of an ordinal, "1st".
+    return re.compile(r"(?<![0-9])[A-Za-z\u00c0-\u024f\u1e00-\u1eff]{2,}")
