@@ -58,18 +58,15 @@ def nearby(
         while at >= 0:
             places.append(at)
             at = folded.find(word, at + len(word))
-    if not places:
-        return
-    places.sort()
-    first, last = places[0], places[0]
-    for at in (*places[1:], None):
-        if at is not None and at - before <= last + behind:
-            last = at
-            continue
-        blank = _blank().search(folded, min(len(folded), last + behind))
-        yield from pattern.finditer(passage.text if in_text else folded, max(0, first - before), blank.start() if blank else len(folded))
-        if at is not None:
-            first = last = at
+    stretches: list[list[int]] = []
+    for at in sorted(places):
+        if stretches and at - before <= stretches[-1][1]:
+            stretches[-1][1] = at + behind
+        else:
+            stretches.append([max(0, at - before), at + behind])
+    for first, last in stretches:
+        blank = _blank().search(folded, min(len(folded), last))
+        yield from pattern.finditer(passage.text if in_text else folded, first, blank.start() if blank else len(folded))
 
 
 def prepare(given: str) -> Passage:
