@@ -64,9 +64,12 @@ def nearby(
             stretches[-1][1] = at + behind
         else:
             stretches.append([max(0, at - before), at + behind])
+    done = 0
     for first, last in stretches:
-        blank = _blank().search(folded, min(len(folded), last))
-        yield from pattern.finditer(passage.text if in_text else folded, first, blank.start() if blank else len(folded))
+        blank = _blank().search(folded, min(len(folded), max(done, last)))
+        end = blank.start() if blank else len(folded)
+        yield from pattern.finditer(passage.text if in_text else folded, max(done, first), end)
+        done = end
 
 
 def prepare(given: str) -> Passage:
