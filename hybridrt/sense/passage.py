@@ -43,6 +43,17 @@ class Passage(Sealed):
         return (start, end) if self.offsets is None else self.offsets.original(start, end)
 
 
+def long_spans(passage: Passage, least: int, most: int = 1 << 30) -> Iterator[tuple[int, int]]:
+    """Yield where the stretches without a blank stand that have so many characters, and more than letters in them."""
+    at = 0
+    for token in passage.long:
+        at = passage.text.find(token, at)
+        end = at + len(token)
+        if least <= len(token) <= most and not token.isalpha():
+            yield at, end
+        at = end
+
+
 def nearby(
     passage: Passage, pattern: re.Pattern[str], words: Iterable[str], reach: tuple[int, int], *, in_text: bool = False
 ) -> Iterator[re.Match[str]]:
