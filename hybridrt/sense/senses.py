@@ -20,16 +20,18 @@ from hybridrt.sense.identity import Identity
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.sense.payment import Payment
+from hybridrt.sense.people import People
 from hybridrt.sense.privacy import SLICE, Scan, read, views
 from hybridrt.sense.task import task_of
 from hybridrt.sense.texts import SensedText, texts
+from hybridrt.sense.topics import Topics
 from hybridrt.signals import UNKNOWN, Complexity, Signals
 from hybridrt.window.count import upper_bound
 
 
 def shipped_detectors() -> tuple[Detector, ...]:
     """Return the detectors that come with the package."""
-    return (Contact(), Payment(), Identity(), Credential(), Health())
+    return (Contact(), Payment(), Identity(), Credential(), Health(), Topics(), People())
 
 
 def covered_labels(detectors: Sequence[Detector] | None = None) -> frozenset[str]:

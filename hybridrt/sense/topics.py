@@ -1,0 +1,458 @@
+"""Statements about people on protected subjects, told apart from the subjects themselves.
+
+A word of a subject (`topics.txt`) counts where the same sentence makes it somebody's: "my brother was convicted", "I voted for",
+"our employee J. Smith ... absences". "What is a conviction?", a story to be written, an exam, the life of a public figure and a
+sum to be worked out are nobody's.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from hybridrt.sense.detect import Hit
+from hybridrt.sense.passage import Passage
+from hybridrt.sense.person import Cue, Who, cues, has_public_figure
+from hybridrt.sense.wordlist import rows_of, wordset
+
+# A sentence is read this far to each side of a term; people who write longer ones repeat themselves.
+_REACH = 260
+# A person and what is said of them stand this close together.
+_NEAR = 130
+# "Convicted of theft is my client": this close behind a term stands whom it is about.
+_BEHIND = 48
+# A story goes on for this many sentences after the one that said whose it is.
+_STORY = 3
+
+COVERS = frozenset(
+    "health genetic biometric ethnicity politics religion union sex_life criminal child student substance_use psychotherapy_notes phi financial "
+    "employee legal_privilege".split()
+)
+# Finding labels are those of the vocabulary; notes about a patient are a patient's health until an identifier stands beside them.
+_LABEL = {"phi": "health"}
+# Who may be meant, by subject; the others speak of anybody.
+_OTHERS = frozenset({Who.KIN, Who.CHILD, Who.WORK, Who.LEARNER, Who.CASE, Who.NAMED, Who.PRONOUN, Who.NOTE})
+_MEANT = {
+    "employee": frozenset({Who.WORK, Who.NAMED, Who.PRONOUN, Who.CASE, Who.MINE}),
+    "child": frozenset({Who.CHILD, Who.MINE, Who.PRONOUN}),
+    "student": frozenset({Who.LEARNER, Who.CHILD, Who.NAMED, Who.PRONOUN, Who.SELF, Who.MINE, Who.KIN}),
+}
+# At work "she" and "Tomas" are somebody's staff only where something speaks of work.
+_AT_WORK = wordset(
+    "employee employees staff hr payroll manager team boss supervisor shift shifts colleague colleagues coworker salary contract sales office "
+    "position role cv applicant candidate interview warehouse accounting department it marketing review work worker job dismiss terminate "
+    "termination company firm receptionist assistant absence absences sick headmaster written warning performance"
+)
+_WITH_CHILDREN = wordset(
+    "son daughter child children kid kids toddler baby boy girl stepson stepdaughter grandson granddaughter school kindergarten nursery teacher "
+    "twins yo pupil nanny foster niece nephew"
+)
+
+
+class Topics:
+    """Finds statements on the subjects of the special categories, of work, school, money, children and the law."""
+
+    name = "topics"
+    covers = COVERS
+    language_bound = True
+
+    def scan(self, passage: Passage) -> Iterator[Hit]:
+        """Return the statements of a passage; each hit is a sentence, and a sentence is one hit per subject at most."""
+        heads = _heads()
+        named = heads.keys() & passage.vocabulary
+        if not named:
+            return
+        folded = passage.folded
+        places = sorted({(*span, *term[1:]) for word in named for term in heads[word] for span in _occurrences(folded, term[0])})
+        if not places:
+            return
+        reader = _Reader(passage)
+        done: set[tuple[int, str]] = set()
+        for start, end, topic, kind in places:
+            sentence = reader.sentence(start)
+            if (sentence.start, topic) in done:
+                continue
+            if rule := reader.rule(sentence, start, end, topic, kind):
+                done.add((sentence.start, topic))
+                first, last = _trimmed(folded, max(sentence.start, start - _REACH), min(sentence.end, end + _REACH))
+                yield Hit(first, last, _LABEL.get(topic, topic), 0.8, rule)
+
+
+class _Sentence(NamedTuple):
+    start: int
+    end: int
+    people: Sequence[Cue]
+    is_question: bool
+
+
+class _Reader:
+    """Looks around the terms of one passage; what concerns all terms is found once."""
+
+    def __init__(self, passage: Passage) -> None:
+        self._text, self._folded, self._vocabulary = passage.text, passage.folded, passage.vocabulary
+        self._stops = [0, *(match.end() for match in _stop().finditer(passage.folded)), len(passage.folded)]
+        self._sentences: dict[int, _Sentence] = {}
+        words = passage.vocabulary
+        self._is_fiction = not words.isdisjoint(_FICTION_WORDS) and _fiction().search(passage.folded) is not None
+        self._is_exam = any(mark in passage.folded for mark in _EXAM)
+        self._is_sum = passage.digits > 0 and _sum().search(passage.folded) is not None and words.isdisjoint(_SELF_WORDS)
+        self._is_form = not words.isdisjoint(_FORM_WORDS)
+        self._is_public = has_public_figure(passage.folded, words)
+
+    def sentence(self, at: int) -> _Sentence:
+        """Return the sentence around a place, with whom it speaks of."""
+        place = bisect_right(self._stops, at) - 1
+        if (known := self._sentences.get(place)) is not None:
+            return known
+        start, end = self._stops[place], self._stops[min(place + 1, len(self._stops) - 1)]
+        if end - start > 2 * _REACH:
+            # No sentence of a person: read around the term alone, and do not keep it for the next.
+            start, end = max(start, at - _REACH), min(end, at + _REACH)
+            return self._read(start, end)
+        self._sentences[place] = self._read(start, end)
+        return self._sentences[place]
+
+    def _read(self, start: int, end: int) -> _Sentence:
+        text, folded = self._text[start:end], self._folded[start:end]
+        people = [Cue(cue.start + start, cue.end + start, cue.who, cue.is_definite_only) for cue in cues(text, folded)]
+        return _Sentence(start, end, [cue for cue in people if self._may_be_meant(cue, start)], _question().match(folded) is not None)
+
+    def _may_be_meant(self, cue: Cue, start: int) -> bool:
+        is_own = cue.who in (Who.SELF, Who.MINE)
+        if self._is_exam:
+            return is_own
+        if self._is_fiction and not is_own and not self._folded.startswith(("my ", "our "), cue.start):
+            return False
+        if cue.who in (Who.NAMED, Who.PRONOUN) and (self._is_public or self._is_sum):
+            return False
+        if cue.is_definite_only and (self._is_form or _if().search(self._folded, start, cue.start)):
+            return False
+        return not (self._is_sum and not is_own and not self._folded.startswith(("my ", "our "), cue.start))
+
+    def rule(self, sentence: _Sentence, start: int, end: int, topic: str, kind: str) -> str:
+        """Return the rule by which a sentence makes the term somebody's; nothing if none does."""
+        if _is_figure(self._folded, start, end):
+            return ""
+        if kind == "said":
+            return self._said(sentence, start, topic)
+        if (topic == "financial" and kind in ("have", "own", "sum")) and not _amount().search(self._folded, sentence.start, sentence.end):
+            return ""
+        meant = _MEANT.get(topic)
+        people = [cue for cue in sentence.people if meant is None or cue.who in meant]
+        if topic == "employee" and self._vocabulary.isdisjoint(_AT_WORK):
+            people = [cue for cue in people if cue.who is Who.WORK]
+        if topic in ("child", "student") and self._vocabulary.isdisjoint(_WITH_CHILDREN):
+            people = [cue for cue in people if cue.who in (Who.CHILD, Who.LEARNER, Who.SELF, Who.MINE) or topic == "student"]
+        for cue in reversed(people):
+            if cue.start < start and self._binds_before(cue, start, end, kind, topic) and not self._is_asked(sentence, cue):
+                return f"{cue.who}-{kind}"
+        for cue in people:
+            if cue.start >= end and self._binds_behind(cue, start, end, kind) and not self._is_asked(sentence, cue):
+                return f"{kind}-{cue.who}"
+        if kind in ("have", "be", "do") and topic in _TOLD:
+            if self._goes_on(sentence, start, topic):
+                return "story"
+            if self._is_unsaid(sentence, start):
+                return "unsaid-person"
+        return ""
+
+    def _said(self, sentence: _Sentence, start: int, topic: str) -> str:
+        if self._is_fiction or self._is_exam or self._is_form or self._is_public:
+            return ""
+        is_own = any(cue.who not in (Who.NAMED, Who.PRONOUN) for cue in sentence.people)
+        if sentence.is_question and not is_own:
+            return ""
+        return "" if _away().search(self._folded, max(sentence.start, start - 60), start) else "said"
+
+    def _is_asked(self, sentence: _Sentence, cue: Cue) -> bool:
+        """Is it a question about somebody whom the writer need not know?"""
+        return sentence.is_question and (cue.is_definite_only or cue.who in (Who.NAMED, Who.PRONOUN)) and not self._is_a_case(sentence)
+
+    def _is_a_case(self, sentence: _Sentence) -> bool:
+        return any(cue.who in (Who.SELF, Who.MINE) for cue in sentence.people)
+
+    def _binds_before(self, cue: Cue, start: int, end: int, kind: str, topic: str) -> bool:
+        if start - cue.end > _NEAR:
+            return False
+        # The cue may hold the term ("my foster child", "his dui").
+        gap = self._folded[cue.end : start] if cue.end <= start else ""
+        if _away().search(gap):
+            return False
+        if cue.who is Who.SELF:
+            return _self_gap(kind).match(gap) is not None
+        if cue.who is Who.MINE:
+            return kind in ("own", "have", "sum") and len(gap.split()) <= 3 and not _verb().search(gap)
+        if kind == "own":
+            owned = len(gap.split()) <= 3 or _has().search(gap) is not None
+            return owned if cue.who is Who.PRONOUN else owned or self._folded.startswith("'s", cue.end)
+        if kind == "be":
+            return _is_be(gap, self._folded, end)
+        return True
+
+    def _binds_behind(self, cue: Cue, start: int, end: int, kind: str) -> bool:
+        gap = self._folded[end : cue.start]
+        if cue.start - end > _BEHIND or _away().search(gap):
+            return False
+        if cue.who in (Who.SELF, Who.MINE):
+            return False
+        if kind == "do":
+            return _object_gap().fullmatch(gap) is not None
+        if kind == "be":
+            # "My gay son": the term stands inside the person.
+            return False
+        return _behind_gap().fullmatch(gap) is not None
+
+    def _goes_on(self, sentence: _Sentence, start: int, topic: str) -> bool:
+        """Does the sentence go on with a story about somebody of the writer's that one of the last sentences began?"""
+        if sentence.is_question or self._is_fiction or self._is_exam or self._is_sum or self._is_public:
+            return False
+        if any(cue.who in _OTHERS for cue in sentence.people) or _general().match(self._folded, sentence.start, sentence.end):
+            return False
+        place = bisect_right(self._stops, start) - 1
+        for before in range(place - 1, max(-1, place - 1 - _STORY), -1):
+            at = self._stops[before]
+            people = self.sentence(at).people if at < self._stops[before + 1] else ()
+            if any(cue.who in (Who.KIN, Who.CHILD, Who.NOTE) or (cue.who is Who.CASE and not cue.is_definite_only) for cue in people):
+                return _told().search(self._folded, sentence.start, start) is not None
+        return False
+
+    def _is_unsaid(self, sentence: _Sentence, start: int) -> bool:
+        """Does the sentence leave out who, as notes and short messages do: "diagnosed with crohns last month"?"""
+        if self._is_fiction or self._is_exam or self._is_form:
+            return False
+        first, _ = _trimmed(self._folded, sentence.start, sentence.end)
+        return _unsaid().match(self._folded[first:start] + "\0") is not None and _dated().search(self._folded, start, sentence.end) is not None
+
+
+# Subjects that stories and short notes are told of; the others need their person said.
+_TOLD = frozenset({"health", "substance_use", "criminal", "genetic"})
+_EXAM = ("which of the following", "most likely diagnosis", "most appropriate next", "answer choices", "\na. ", "\na) ", "case study:", "under the mpc")
+_SELF_WORDS = wordset("i im my ive our we me")
+_FORM_WORDS = wordset("template templates placeholder placeholders fictional fake hypothetical sample samples mock fictitious")
+_FICTION_WORDS = wordset(
+    "story stories novel scene screenplay character script poem play fairy tale haiku limerick rap lyrics song monologue dialogue mystery plot "
+    "roleplay fanfic backstory book film movie series episode sitcom invent imagine protagonist heroine hero continue drama comic villain fictional"
+)
+
+
+def _occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
+    at = folded.find(term)
+    while at >= 0:
+        end = at + len(term)
+        # Part of a longer word, or of a name in code.
+        if not (folded[at - 1 : at].isalnum() or folded[end : end + 1].isalnum() or folded[at - 1 : at] in ("_", "<", "`") or folded[end : end + 1] == "_"):
+            yield at, end
+        at = folded.find(term, at + 1)
+
+
+def _trimmed(folded: str, first: int, last: int) -> tuple[int, int]:
+    while first < last and folded[first].isspace():
+        first += 1
+    while first < last and folded[last - 1].isspace():
+        last -= 1
+    return first, last
+
+
+def _is_be(gap: str, folded: str, end: int) -> bool:
+    """Is the person said to be the term, in so many words or in brackets?"""
+    if _be_gap().search(gap) is None:
+        return False
+    return _noun_behind().match(folded, end) is None
+
+
+def _is_figure(folded: str, start: int, end: int) -> bool:
+    ahead, behind = _FIGURES.get(folded[start:end], ("", ""))
+    if ahead and any(folded.endswith(words, 0, start) for words in ahead.split("|")):
+        return True
+    return bool(behind) and any(folded.startswith(words, end) for words in behind.split("|"))
+
+
+# Figures of speech, and words that name something else beside these neighbours (before the term, after it).
+_FIGURES = {
+    "ocd": ("", " about"),
+    "addicted": ("", " to chocolate| to coffee| to sugar| to this| to the game| to tiktok| to my phone| to your"),
+    "religious": ("", " about"),
+    "liberal": ("", " with| arts| in my use"),
+    "vote for": ("", " pizza| the best| your| a name| my favorite| my favourite"),
+    "blind": ("", " to| date| spot| taste"),
+    "deaf": ("", " to"),
+    "heart attack": ("gave me a |gives me a |giving me a ", " burger"),
+    "stole": ("", " this recipe| the show| my heart| the scene"),
+    "white": ("", " wine| noise| paper| board| hat"),
+    "black": ("", " friday| coffee| tea| box| belt| hole| cat| dog| car| and white"),
+    "fire": ("", " up| alarm| extinguisher| a request| event| off"),
+    "fired": ("", " up"),
+    "surgery": ("", " center"),
+    "stroke": ("butterfly |back|breast |key", " of| order"),
+    "raise": ("", " a ticket| awareness| money| funds| an error| an exception| the bar"),
+    "orthodox": ("", " chess| method"),
+    "fever": ("", " dream"),
+    "sick leave": ("", " policy"),
+    "bail": ("", " on"),
+    "conservative": ("", " estimate"),
+    "covid": ("", " shot| jab| vaccin| pandemic| era| test site| lockdown"),
+    "depression": ("great ", ""),
+    "carry a": ("", " bag| knife| laptop| backpack| umbrella| torch"),
+    "union": ("credit |european |soviet |student |students' |western |african |civil |rugby |state of the ", " all| square| jack| station| type| find"),
+    "pip": ("", " install| freeze| list| package"),
+    "dismiss": ("", " the dialog| the alert| notification"),
+    "terminate": ("", " the process| process| the program| the thread| the loop"),
+    "rating": ("", " system| scale"),
+    "ms": ("", " office| word| excel| teams| paint| project| in "),
+    "std": ("", " dev|::"),
+    "prep": ("exam |test |meal |interview |food |sat |deposition |supervision ", " for| work| time|aration"),
+    "carrier": ("phone |mobile |aircraft |network |my |our ", ""),
+    "trans": ("", " fat|-siberian"),
+    "outed": ("", ""),
+    "nan": ("", ""),
+}
+
+
+def _one_of(choices: str) -> str:
+    return "(?:" + "|".join(choices.split()) + ")"
+
+
+# What leads away from the person: a topic, a purpose, a work, a study.
+_AWAY = _one_of(
+    "about regarding whether essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song poem game "
+    "documentary dataset classifier website blog podcast study studying studies researching research class(?!mate) course wrote reads? "
+    "learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells company app "
+    "charity software startup scientist specialist expert charity activist museum museums festival poster brochure survey questionnaire "
+    "works?\\sfor works?\\sat lives\\sin doctor\\swho treats researcher template policy hypothetical"
+)
+_COGNITION = r"(?:want|like|need|love|wish|try|trying|plan|have|going|get)\sto\s(?:know|learn|write|understand|read|ask|explain|see|find|make|create|study|buy|watch|cook|avoid|prevent|help)"
+
+
+@lru_cache(maxsize=1)
+def _away() -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-])(?:{_AWAY}|{_COGNITION})(?![\w-])")
+
+
+@lru_cache(maxsize=1)
+def _stop() -> re.Pattern[str]:
+    return re.compile(r"[.!?](?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?<!\bno\.)(?<!\b[a-z]\.)(?<!\bvs\.)(?=[\s\"')]|$)|[\n;]")
+
+
+@lru_cache(maxsize=1)
+def _question() -> re.Pattern[str]:
+    return re.compile(
+        r"\s*(?:(?:and|so|but|ok|hi|hey|please|also|could\syou|can\syou|pls)[\s,]+){0,3}(?:what|who|whom|whose|which|why|when|where|how|explain|describe|define|compare"
+        r"|discuss|list|outline|name|is|are|was|were|did|does|do|can|could|should|would|may|must|has|have|had|give\sme|tell\sme\sabout|tips"
+        r"|difference|pros|signs|symptoms|summari[sz]e\sthe|translate)(?!\w)"
+    )
+
+
+@lru_cache(maxsize=1)
+def _general() -> re.Pattern[str]:
+    return re.compile(r"\s*(?:people|patients|many|most|some|someone|research|studies|in\sgeneral|doctors\s(?:treat|use))(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _if() -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:if|when|whether|unless|where|must|should|may|can|any|every)(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _fiction() -> re.Pattern[str]:
+    work = (
+        r"(?:novel|short\sstory|story|stories|tale|film|movie|book|show|series|play|episode|musical|game|comic|sitcom|drama|fanfic|myth|scene|screenplay|script|poem|haiku"
+        r"|limerick|rap|song|lyrics|monologue|dialogue|mystery|backstory|character|villain|plot)"
+    )
+    return re.compile(
+        rf"(?<!\w)(?:in|of|from|for)\s(?:the|this|that|a|my|her|his|our)\s(?:[\w-]+\s){{0,2}}{work}s?(?!\w)|(?:main|fictional|title)\scharacter|protagonist|heroine"
+        rf"|(?<!\w)(?:write|draft|invent|imagine|create|continue|tell|make\sup|generate|help\sme\sname|compose)\s(?:me\s|up\s)?(?:an?|the|some)?\s?(?:[\w&'-]+\s){{0,4}}{work}s?(?!\w)"
+        rf"|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}}{work}s?(?::|\s(?:about|in\swhich|where|ideas|set|of))|(?<!\w)(?:invent|imagine|roleplay|continue:|imagine\syou)(?!\w)"
+    )
+
+
+@lru_cache(maxsize=1)
+def _sum() -> re.Pattern[str]:
+    return re.compile(
+        r"how\s(?:many|much|old|long|far|tall)|what\s(?:is|was|will\sbe|are)\s(?:the|his|her|their|its|[a-z]+'s)|what\s(?:percent|fraction|number)|calculate|in\stotal|probability|how\sdid"
+    )
+
+
+@lru_cache(maxsize=1)
+def _amount() -> re.Pattern[str]:
+    return re.compile(r"[$€£₹]\s?\d|\d[\d.,]{2,}|\d\s?[km](?!\w)|\d\s?(?:grand|thousand|million|eur|usd|dollars|euros|pounds|bucks|percent|%)|(?:hundred|thousand|million)")
+
+
+@lru_cache(maxsize=8)  # one per kind
+def _self_gap(kind: str) -> re.Pattern[str]:
+    small = r"(?:\s(?:just|also|really|still|now|currently|always|already|only|never|once|recently|probably|definitely|finally|actually|have|had|has|was|were|am|been|be|being|got|get|a|an|the|my|to|not|and|so|very|did|do|don't|can't|cant|didn't|haven't|two|three|both|all|on|in|of|with|from|who|that|is|might|may|will|would|think|guess|kind|sort|bit|little|\w+ly|\d+|years?|months?|weeks?|last|ago|since))"
+    apart = r"(?:'m|'ve|'d|'re|'ll)?"
+    if kind == "be":
+        return re.compile(rf"(?:'m|'re|m|\s(?:am|was|were|are|been|feel|become|became|got|identify\sas|consider\smyself|grew\sup|came\sout\sas|have\sbeen|'m))(?:\s[\w-]+){{0,4}}\s?(?:,\s)?\Z|(?:,)?\s(?:as|being)\s(?:an?|the)?\s?(?:[\w-]+\s){{0,2}}\Z")
+    if kind in ("do", "sum"):
+        return re.compile(rf"{apart}{small}{{0,6}}\s?(?:[\w']+\s){{0,1}}\Z")
+    has = r"(?:have|had|has|got|get|getting|suffer|suffered|take|took|taking|use|used|using|on|with|from|live|lived|lost|need|inject|diagnosed|tested|treated|addicted|owe|find|found|carry|inherited|wear|keep|hear|struggle|struggling|survived|beat|developed|since|after|for|failed|attempted|been|was|positive|stopped|quit|started|start|love|drink|smoke|snort|did|do|joined)"
+    return re.compile(rf"(?:'ve|'m|'d|ve|m)?(?:\s[\w'/%.-]+){{0,5}}?\s?(?:(?<=\s){has}|(?<=')ve|(?<=')m)(?:\s[\w'/%.,-]+){{0,4}}\s(?:[(\"']\s?)?\Z")
+
+
+@lru_cache(maxsize=1)
+def _verb() -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:is|was|are|were|has|have|had|wants?|said|says|and|or|to|in|at|for|with|works?)(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _has() -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:has|have|had|with|owns|got|showed|shows)\s(?:[\w'-]+\s){0,3}\Z")
+
+
+@lru_cache(maxsize=1)
+def _be_gap() -> re.Pattern[str]:
+    return re.compile(
+        r"(?:(?<!\w)(?:is|was|are|were|been|be|being|became|become|turned|as|identifies\sas|came\sout\sas|of|from|isnt|isn't|hes|shes|a|got|still|may\sbe|seems|found\sout)|'s|'re|s|\(|,|:)\s?(?:[\w'-]+\s){0,4}\Z"
+    )
+
+
+@lru_cache(maxsize=1)
+def _noun_behind() -> re.Pattern[str]:
+    # "A catholic school", "a gay bar": the term only describes what follows.
+    return re.compile(
+        r"[\s-](?:school|hospital|church|bar|club|party\s(?:platform|program)|magazine|literature|music|food|restaurant|cuisine|movie|film|art|history|studies|wedding|holiday|festival|cards?|colou?r|car|dress|shirt|shoes|coffee|tea|dog|cat|horse|cake|wine|bread|chocolate|bean|beans|market)s?(?!\w)"
+    )
+
+
+@lru_cache(maxsize=1)
+def _object_gap() -> re.Pattern[str]:
+    return re.compile(r"\s?(?:of\s|off\s|up\s|against\s|by\s|with\s|for\s|from\s|to\s|at\s)?(?:the\s|my\s|our\s|a\s)?(?:[\w'-]+\s){0,2}")
+
+
+@lru_cache(maxsize=1)
+def _behind_gap() -> re.Pattern[str]:
+    return re.compile(r"[\s,:(-]{0,3}(?:[\w'-]+\s){0,3}?(?:for|of|on|against|by|from|with|to|in|re|regarding)[\s:]{1,2}(?:[\w'-]+\s){0,3}|\s?[:,(–-]\s?(?:[\w'-]+\s){0,2}")
+
+
+@lru_cache(maxsize=1)
+def _told() -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:the\sdoctors?|doctors?|they|it's|it\sis|it\swas|turns\sout|test|results|biopsy|police|found|says?|said|the\shospital|consultant|gp|court|judge|now|lawyer|diagnos\w+)(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _unsaid() -> re.Pattern[str]:
+    return re.compile(
+        r"(?:(?:hi|hey|hello|so|ok|well|help|please|yeah|ugh|omg)[\s,.!:]+)?(?:(?:just|recently|been|got|was|is|had|have|still|currently|taking|on|diagnosed|hospitali[sz]ed|as|known|hx|of|with|the|a|an|my|severe|mild|now|since|\d+|years?|months?|weeks?|yrs?|mg|days?|mcg|daily|off|back|again)[\s,]+){0,6}\0"
+    )
+
+
+@lru_cache(maxsize=1)
+def _dated() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<!\w)(?:since|last\s(?:week|month|year|night|weekend|summer|spring|fall|autumn|winter)|for\s(?:\d+|two|three|six|a|many|years|months)|ago|yesterday|today|this\s(?:week|month|year|morning)|19\d\d|20\d\d|in\s(?:january|february|march|april|may|june|july|august|september|october|november|december)|again|on\s\w+|now|still|months?|weeks?|i|my|me)(?!\w)"
+    )
+
+
+@lru_cache(maxsize=1)
+def _heads() -> dict[str, tuple[tuple[str, str, str], ...]]:
+    """Return, by the longest word of each term, the terms that hold it: few texts hold any, and most of this is never read."""
+    heads: dict[str, dict[tuple[str, str, str], None]] = {}
+    for key, line in rows_of("topics.txt"):
+        topic, kind = key.split()
+        for term in line.split(", "):
+            head = max(re.findall(r"[a-z0-9']+", term), key=len)
+            heads.setdefault(head, {})[term, topic, kind] = None
+    return {word: tuple(terms) for word, terms in heads.items()}
