@@ -1,4 +1,4 @@
-"""E-mail addresses and telephone numbers."""
+"""E-mail addresses, telephone numbers and the names people go by online."""
 
 from __future__ import annotations
 
@@ -24,10 +24,23 @@ _CALL_WORDS = wordset(
     "call phone telephone tel mobile cell cellphone fax text sms whatsapp signal telegram dial ring reach contact hotline landline handy "
     "ph mob answering beeper pager voicemail"
 )
+_HANDLE_WORDS = wordset(
+    "username user handle screen gamertag nickname userid login twitter instagram insta ig tiktok snapchat snap discord telegram github "
+    "gitlab reddit twitch mastodon threads bluesky bsky skype linkedin facebook fb wechat line kik steam psn xbox epic spotify slack venmo "
+    "cashapp paypal"
+)
 # A context word counts when it stands this many characters before the number: about eight words.
 _CONTEXT = 48
 
 
+# What follows "my username is" and is none.
+_NO_HANDLES = wordset(
+    "not already taken invalid valid wrong correct required unknown missing empty the a an my your his her their same different available "
+    "too long short unique case sensitive in used being set stored displayed shown visible public private null none string str text "
+    "incorrect also just still now never always it this that what no yes on off root admin user username name password email and or is "
+    "there here where how something locked blocked banned up for with to from by at of as be been has have gone lost forgotten important "
+    "typically usually often input self req request data value field get set example changed generated"
+)
 # Around a number: not the tail of a word, a decimal or a version; perhaps an extension; and not the head of one.
 _APART = r"(?<![\w.+])(?<!\d[-.])"
 _EXTENSION = r"(?:\s?(?:x|ext\.?)\s?\d{1,6})?"
@@ -35,7 +48,7 @@ _DONE = r"(?!\w)(?![-.]\d)"
 
 
 class Contact:
-    """Finds e-mail addresses and telephone numbers, written as people and programs write them."""
+    """Finds e-mail addresses, telephone numbers and user names, written as people and programs write them."""
 
     name = "contact"
     covers = frozenset({"contact"})
@@ -51,6 +64,8 @@ class Contact:
                 yield Hit(*match.span(), "email", 0.8, "email-spelled-out")
         if passage.numbers:
             yield from _phones(passage)
+        if not _HANDLE_WORDS.isdisjoint(passage.vocabulary):
+            yield from _handles(passage)
 
 
 def _emails(text: str) -> Iterator[Hit]:
@@ -62,6 +77,20 @@ def _emails(text: str) -> Iterator[Hit]:
             if local and local[0].lower() not in _NOT_PEOPLE:
                 yield Hit(local.start(), domain.end(), "email", 1.0, "email")
         at = text.find("@", at + 1)
+
+
+def _handles(passage: Passage) -> Iterator[Hit]:
+    for match in _handle().finditer(passage.folded):
+        group = "at" if match["at"] else "said"
+        if match["at"] or _is_handle(match["said"]):
+            yield Hit(*match.span(group), "username", 0.8, f"username-{group}")
+
+
+def _is_handle(value: str) -> bool:
+    """Is it a name that somebody chose, rather than the next word of the sentence or of a program?"""
+    if value in _NO_HANDLES or value.startswith(("your", "my_", "xxx", "test", "<")):
+        return False
+    return any(not char.isalpha() for char in value.strip("'")) or value not in _NO_HANDLES
 
 
 def _phones(passage: Passage) -> Iterator[Hit]:
@@ -155,6 +184,21 @@ def _date() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _own_number() -> re.Pattern[str]:
     return re.compile(r"\b(?:my|his|her|their|our)\s(?:(?:new|old|home|work|office|direct)\s)?(?:number|no|nr)\b")
+
+
+@lru_cache(maxsize=1)
+def _handle() -> re.Pattern[str]:
+    site = (
+        r"twitter|instagram|insta|ig|tiktok|snapchat|snap|discord|telegram|github|gitlab|reddit|twitch|mastodon|threads|bluesky|bsky|skype|linkedin|facebook"
+        r"|fb|wechat|kik|steam|psn|xbox|epic|spotify|slack|venmo|cashapp|paypal"
+    )
+    name = r"(?:user\s?names?|screen\s?names?|gamer\s?tag|nicknames?|user\s?id|login\s(?:name|id)|handle|login(?=\s(?:is|was)\b|\s?:))"
+    return re.compile(
+        rf"\b(?:(?:{site}|handle|username|user)\b[^\n@]{{0,24}}(?<![\w.])(?P<at>@[a-z0-9_](?:[\w.]{{0,30}}\w)?)(?![\w@]|\.\w)"
+        rf"|(?:(?:my|his|her|their|our|the|is|as|has|by|with|whose|your)\s)?(?:(?:{site})\s)?{name}\b(?:\s(?:for|on|at|in)(?:\s[\w'-]{{1,20}}){{1,3}}?)?"
+        rf"(?:\s(?:is|was)\s|\s?[:=]\s?|\s(?=@|[a-z]+[\d_]))[\"'`(]{{0,2}}(?P<said>@?[a-z0-9_](?:[\w.-]{{1,30}}\w))(?![\w@(\[]|\.\w)"
+        rf")"
+    )
 
 
 @lru_cache(maxsize=1)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from hybridrt.deadline import Deadline
 from hybridrt.mask import mask_growth_bytes
 from hybridrt.request import Image, Request, Text
+from hybridrt.sense.birth import Birth
 from hybridrt.sense.complexity import excerpt, score
 from hybridrt.sense.contact import Contact
 from hybridrt.sense.credential import Credential
@@ -19,19 +20,21 @@ from hybridrt.sense.health import Health
 from hybridrt.sense.identity import Identity
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.meaning import MEANINGS, Meaning
+from hybridrt.sense.online import Online
 from hybridrt.sense.payment import Payment
-from hybridrt.sense.people import People
+from hybridrt.sense.place import Place
 from hybridrt.sense.privacy import SLICE, Scan, read, views
+from hybridrt.sense.record import Record
 from hybridrt.sense.task import task_of
 from hybridrt.sense.texts import SensedText, texts
-from hybridrt.sense.topics import Topics
+from hybridrt.sense.vehicle import Vehicle
 from hybridrt.signals import UNKNOWN, Complexity, Signals
 from hybridrt.window.count import upper_bound
 
 
 def shipped_detectors() -> tuple[Detector, ...]:
     """Return the detectors that come with the package."""
-    return (Contact(), Payment(), Identity(), Credential(), Health(), Topics(), People())
+    return (Contact(), Payment(), Identity(), Credential(), Online(), Vehicle(), Record(), Birth(), Place(), Health(), Topics(), People())
 
 
 def covered_labels(detectors: Sequence[Detector] | None = None) -> frozenset[str]:
