@@ -114,6 +114,11 @@ def _is_code(text: str) -> bool:
     return sum(text.count(mark) for mark in _CODE_MARKS) * 40 > len(text)
 
 
+def is_common(word: str) -> bool:
+    """Is a word in small letters one of the common words of English?"""
+    return word in _english()
+
+
 @lru_cache(maxsize=1)
 def _english() -> frozenset[str]:
     return wordset(Path(__file__).with_name("english.txt").read_text("ascii"))

@@ -10,7 +10,18 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from hybridrt.sense.wordlist import rows_of, wordset
+from hybridrt.sense.language import is_common
+from hybridrt.sense.wordlist import wordset
+
+
+# Given names that are also among the common words of the language.
+_GIVEN = wordset(
+    "aaron adam alex alice amanda amy angela anna anne arthur ben betty bill bob brian carl carlos carol charles charlie chris christopher dan daniel "
+    "dave david edward elizabeth emily emma frank fred gary george grace greg harry henry isaac ivan jack jacob james jan jane janet jason jean "
+    "jennifer jerry jim jimmy joan joe john johnny joseph josh joy juan justin keith kelly kevin kim linda lisa louis lucy marcus maria marie martin "
+    "mary matt max michael mike nick nicole oliver oscar patrick paul peter phil rachel ray richard robert robin roger rose ruby russell ruth ryan "
+    "sally sam samuel sarah scott sean steve steven sue susan taylor ted thomas tim tom tommy tony victoria walter william maya ana lena noah leo"
+)
 
 
 class Who(StrEnum):
@@ -98,7 +109,7 @@ NOT_NAMES = wordset(
 
 @lru_cache(maxsize=1)
 def _cue() -> re.Pattern[str]:
-    mine = rf"(?:my|our|his|her|their|this|one\sof\s(?:my|our|the|these)|the\snew|a\s(?:girl|boy)\sin\smy){_BETWEEN}\s"
+    mine = rf"(?:my|our|his|her|their|this|these|one\sof\s(?:my|our|the|these)|the\snew|a\s(?:girl|boy)\sin\smy){_BETWEEN}\s"
     return re.compile(
         rf"(?<![\w'])(?:(?P<note>{_NOTE})"
         rf"|(?P<definite>the\s(?:{_DEFINITE})(?![\w-]))"
@@ -106,7 +117,9 @@ def _cue() -> re.Pattern[str]:
         rf"|(?P<case>{_any_of(_CASE)}))(?![\w-])(?:'s)?"
         r"|(?P<bare>(?:mom|mum|mam|dad|daddy|mommy|grandma|grandpa|gran|nana|granny|hubby|grandson|granddaughter|neighbou?r's\skid|coworker|ex)(?![\w-])(?:'s)?)"
         r"|(?P<young>(?:the\s|a\s)?(?:1[0-7]|[1-9])[\s-]?(?:yo|y/o|yr|year|years)(?:[\s-]old)(?![\w-]))"
-        r"|(?P<file>(?:student|pupil|employee|applicant|candidate|client|patient|resident|tenant|driver|borrower|customer)(?=:|\s(?:[a-z]\.|\d{3,})))"
+        r"|(?P<roll>(?:student|pupil)(?=:|\s(?:[a-z]\.|\d{3,})))"
+        r"|(?P<opening>\A\s*(?:[\w.]+\.\s)?(?:client|patient|resident|tenant|pupil|applicant|candidate|caller|borrower|defendant|claimant|employee)(?=\s(?:is|was|has|had|[a-z]{2,}(?:s|ed))(?!\w)))"
+        r"|(?P<file>(?:employee|applicant|candidate|client|patient|resident|tenant|driver|borrower|customer)(?=:|\s(?:[a-z]\.|\d{3,})))"
         r"|(?P<pronoun>(?:he|she|his|her|him|hers|hes|shes)(?!\w))"
         r"|(?P<self>(?:i|im|ive|we|weve)(?!\w))"
         r"|(?P<mine>(?:my|our|me|us|mine|myself)(?!\w)))"
@@ -123,6 +136,8 @@ _WHO = {
     "learner": Who.LEARNER,
     "case": Who.CASE,
     "young": Who.CHILD,
+    "roll": Who.LEARNER,
+    "opening": Who.CASE,
     "file": Who.CASE,
     "pronoun": Who.PRONOUN,
     "self": Who.SELF,
@@ -133,13 +148,22 @@ _WHO = {
 @lru_cache(maxsize=1)
 def _name() -> re.Pattern[str]:
     upper = _WORD_WITH_NAME
+    said = (
+        r"is|was|has|had|earns?|got|told|takes?|wants?|keeps?|came|said|says|who|from|next\sdoor|in\s(?:payroll|sales|it|dispatch|accounting|marketing|hr|finance)"
+        r"|needs?|owes|refuses|smokes|drinks|uses|lives|tithes|did|does|went|won't|doesn't|isn't|hasn't|[a-z]+ed|\d"
+    )
     return re.compile(
         rf"(?<![\w.@/])(?:(?P<titled>(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau|Señora?)\b\.?\s{upper}(?:\s{upper})?)"
-        rf"|(?P<short>[A-Z]\.\s?{upper}|{upper}\s[A-Z]\.(?!\w))"
+        rf"|(?P<short>[A-Z]\.\s?{upper}|{upper}\s[A-Z]\.(?!\w)|[A-Z]\.\s?[A-Z]\.(?=\s[a-z])|(?<=\s)[A-Z]\.(?=\s[a-z]))"
         rf"|(?P<full>{upper}\s(?:[A-Z]\.\s)?(?:(?:van|von|de|der|da|dos|al|el|bin|O')\s?)?{upper})"
-        rf"|(?P<single>{upper})(?=\s(?:is|was|has|had|earns?|got|told|takes?|wants?|keeps?|came|said|says|who|from|in\s(?:payroll|sales|it|dispatch|accounting|marketing|hr|finance)|needs?"
-        r"|owes|refuses|smokes|drinks|uses|lives|suffers|tested|tithes|did|does|went|failed|reads|won't|doesn't|isn't|hasn't|\d)(?!\w)|'s\b|\s\(|,\s\d|:\s))(?!\w)"
+        rf"|(?P<single>{upper})(?=\s(?:{said})(?!\w)|'s\b|\s\(|,\s\d|:\s))(?!\w)"
     )
+
+
+def is_name(word: str) -> bool:
+    """Could a word with a capital letter be somebody's name: no word of the language, or a name that is one?"""
+    bare = word.lower().strip(".,'").removesuffix("'s")
+    return bare not in NOT_NAMES and (bare in _GIVEN or not is_common(bare))
 
 
 def cues(text: str, folded: str) -> list[Cue]:
@@ -147,32 +171,12 @@ def cues(text: str, folded: str) -> list[Cue]:
     found = []
     for match in _cue().finditer(folded):
         kind = match.lastgroup or "mine"
+        # "0.75 m" is a length; a note writes the letter large, or the age out.
+        if kind == "note" and match[0][-1] in "mf" and match[0][-2].isdigit() + match[0][-2].isspace() and text[match.end() - 1].islower():
+            continue
         found.append(Cue(*match.span(), _WHO[kind], kind == "definite"))
     for match in _name().finditer(text):
-        words = match[0].replace(".", " ").split()
-        if match["titled"] or not any(_bare(word) in NOT_NAMES for word in words):
+        if match["titled"] or is_name(match[0].split()[0]) or (match["short"] and match[0][1] == "."):
             found.append(Cue(*match.span(), Who.NAMED))
-        elif match["full"] and _bare(words[-1]) not in NOT_NAMES:
-            # "Write Maria ...", "Our Martin": the last word may be a name all the same, where nothing says so it is none.
-            continue
     found.sort()
     return found
-
-
-def _bare(word: str) -> str:
-    return word.lower().removesuffix("'s")
-
-
-def has_public_figure(folded: str, vocabulary: frozenset[str]) -> bool:
-    """Does the text name somebody whom everybody knows?"""
-    heads = _figures()
-    return any(name in folded for head in heads.keys() & vocabulary for name in heads[head])
-
-
-@lru_cache(maxsize=1)
-def _figures() -> dict[str, tuple[str, ...]]:
-    heads: dict[str, list[str]] = {}
-    for _, line in rows_of("figures.txt"):
-        for name in line.split(", "):
-            heads.setdefault(max(re.split(r"[^\w']+", name), key=len), []).append(name)
-    return {head: tuple(names) for head, names in heads.items()}

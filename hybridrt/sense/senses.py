@@ -22,11 +22,13 @@ from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.sense.online import Online
 from hybridrt.sense.payment import Payment
+from hybridrt.sense.people import People
 from hybridrt.sense.place import Place
 from hybridrt.sense.privacy import SLICE, Scan, read, views
 from hybridrt.sense.record import Record
 from hybridrt.sense.task import task_of
 from hybridrt.sense.texts import SensedText, texts
+from hybridrt.sense.topics import Topics
 from hybridrt.sense.vehicle import Vehicle
 from hybridrt.signals import UNKNOWN, Complexity, Signals
 from hybridrt.window.count import upper_bound

@@ -14,8 +14,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from hybridrt.sense.detect import Hit
+from hybridrt.sense.frame import frame_of
 from hybridrt.sense.passage import Passage
-from hybridrt.sense.person import Cue, Who, cues, has_public_figure
+from hybridrt.sense.person import Cue, Who, cues
 from hybridrt.sense.wordlist import rows_of, wordset
 
 # A sentence is read this far to each side of a term; people who write longer ones repeat themselves.
@@ -24,6 +25,8 @@ _REACH = 260
 _NEAR = 130
 # "Convicted of theft is my client": this close behind a term stands whom it is about.
 _BEHIND = 48
+# An amount of money stands this close to what it is the amount of.
+_BESIDE = 70
 # A story goes on for this many sentences after the one that said whose it is.
 _STORY = 3
 
@@ -36,8 +39,8 @@ _LABEL = {"phi": "health"}
 # Who may be meant, by subject; the others speak of anybody.
 _OTHERS = frozenset({Who.KIN, Who.CHILD, Who.WORK, Who.LEARNER, Who.CASE, Who.NAMED, Who.PRONOUN, Who.NOTE})
 _MEANT = {
-    "employee": frozenset({Who.WORK, Who.NAMED, Who.PRONOUN, Who.CASE, Who.MINE}),
-    "child": frozenset({Who.CHILD, Who.MINE, Who.PRONOUN}),
+    "employee": frozenset({Who.WORK, Who.NAMED, Who.PRONOUN, Who.CASE}),
+    "child": frozenset({Who.CHILD, Who.MINE, Who.PRONOUN, Who.NAMED}),
     "student": frozenset({Who.LEARNER, Who.CHILD, Who.NAMED, Who.PRONOUN, Who.SELF, Who.MINE, Who.KIN}),
 }
 # At work "she" and "Tomas" are somebody's staff only where something speaks of work.
@@ -48,7 +51,8 @@ _AT_WORK = wordset(
 )
 _WITH_CHILDREN = wordset(
     "son daughter child children kid kids toddler baby boy girl stepson stepdaughter grandson granddaughter school kindergarten nursery teacher "
-    "twins yo pupil nanny foster niece nephew"
+    "twins yo pupil nanny foster niece nephew college university gpa exam grades seminar semester professor degree student students pupils algebra "
+    "math class transcript campus dean thesis custody"
 )
 
 
@@ -95,12 +99,8 @@ class _Reader:
         self._text, self._folded, self._vocabulary = passage.text, passage.folded, passage.vocabulary
         self._stops = [0, *(match.end() for match in _stop().finditer(passage.folded)), len(passage.folded)]
         self._sentences: dict[int, _Sentence] = {}
-        words = passage.vocabulary
-        self._is_fiction = not words.isdisjoint(_FICTION_WORDS) and _fiction().search(passage.folded) is not None
-        self._is_exam = any(mark in passage.folded for mark in _EXAM)
-        self._is_sum = passage.digits > 0 and _sum().search(passage.folded) is not None and words.isdisjoint(_SELF_WORDS)
-        self._is_form = not words.isdisjoint(_FORM_WORDS)
-        self._is_public = has_public_figure(passage.folded, words)
+        frame = frame_of(passage)
+        self._is_fiction, self._is_exam, self._is_sum, self._is_form, self._is_public = frame
 
     def sentence(self, at: int) -> _Sentence:
         """Return the sentence around a place, with whom it speaks of."""
@@ -138,14 +138,17 @@ class _Reader:
             return ""
         if kind == "said":
             return self._said(sentence, start, topic)
-        if (topic == "financial" and kind in ("have", "own", "sum")) and not _amount().search(self._folded, sentence.start, sentence.end):
-            return ""
+        if topic == "financial" and kind in ("have", "own", "sum"):
+            if not _amount().search(self._folded, max(sentence.start, start - _BESIDE), min(sentence.end, end + _BESIDE)):
+                return ""
+            if kind == "sum" and self._folded.endswith(" me", start, end):
+                return "said"
         meant = _MEANT.get(topic)
         people = [cue for cue in sentence.people if meant is None or cue.who in meant]
         if topic == "employee" and self._vocabulary.isdisjoint(_AT_WORK):
             people = [cue for cue in people if cue.who is Who.WORK]
         if topic in ("child", "student") and self._vocabulary.isdisjoint(_WITH_CHILDREN):
-            people = [cue for cue in people if cue.who in (Who.CHILD, Who.LEARNER, Who.SELF, Who.MINE) or topic == "student"]
+            people = [cue for cue in people if cue.who in (Who.CHILD, Who.LEARNER)]
         for cue in reversed(people):
             if cue.start < start and self._binds_before(cue, start, end, kind, topic) and not self._is_asked(sentence, cue):
                 return f"{cue.who}-{kind}"
@@ -182,9 +185,12 @@ class _Reader:
         if _away().search(gap):
             return False
         if cue.who is Who.SELF:
+            if self._folded.startswith(("im", "ive", "weve"), cue.start):
+                gap = ("'m" if self._folded.startswith("im", cue.start) else "'ve") + gap
             return _self_gap(kind).match(gap) is not None
         if cue.who is Who.MINE:
-            return kind in ("own", "have", "sum") and len(gap.split()) <= 3 and not _verb().search(gap)
+            is_whose = self._folded.startswith(("my", "our"), cue.start)
+            return is_whose and kind in ("own", "have", "sum") and (topic != "child" or kind == "own") and len(gap.split()) <= 3 and not _verb().search(gap)
         if kind == "own":
             owned = len(gap.split()) <= 3 or _has().search(gap) is not None
             return owned if cue.who is Who.PRONOUN else owned or self._folded.startswith("'s", cue.end)
@@ -223,19 +229,16 @@ class _Reader:
         """Does the sentence leave out who, as notes and short messages do: "diagnosed with crohns last month"?"""
         if self._is_fiction or self._is_exam or self._is_form:
             return False
-        first, _ = _trimmed(self._folded, sentence.start, sentence.end)
-        return _unsaid().match(self._folded[first:start] + "\0") is not None and _dated().search(self._folded, start, sentence.end) is not None
+        # A note may put one such statement behind another.
+        first = max(sentence.start, self._folded.rfind(",", sentence.start, start) + 1)
+        first, _ = _trimmed(self._folded, first, start)
+        said = _unsaid().match(self._folded[first:start].rstrip() + " \0") if first < start else True
+        return bool(said) and _dated().search(self._folded, sentence.start, sentence.end) is not None
 
 
 # Subjects that stories and short notes are told of; the others need their person said.
-_TOLD = frozenset({"health", "substance_use", "criminal", "genetic"})
-_EXAM = ("which of the following", "most likely diagnosis", "most appropriate next", "answer choices", "\na. ", "\na) ", "case study:", "under the mpc")
-_SELF_WORDS = wordset("i im my ive our we me")
-_FORM_WORDS = wordset("template templates placeholder placeholders fictional fake hypothetical sample samples mock fictitious")
-_FICTION_WORDS = wordset(
-    "story stories novel scene screenplay character script poem play fairy tale haiku limerick rap lyrics song monologue dialogue mystery plot "
-    "roleplay fanfic backstory book film movie series episode sitcom invent imagine protagonist heroine hero continue drama comic villain fictional"
-)
+_TOLD = frozenset({"health", "substance_use", "criminal", "genetic", "financial"})
+
 
 
 def _occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
@@ -280,7 +283,9 @@ _FIGURES = {
     "blind": ("", " to| date| spot| taste"),
     "deaf": ("", " to"),
     "heart attack": ("gave me a |gives me a |giving me a ", " burger"),
-    "stole": ("", " this recipe| the show| my heart| the scene"),
+    "i stole": ("", " this recipe| a look| the show| your| her heart| his heart| that joke"),
+    "beat up": ("", " car| truck| old| pontiac| couch"),
+    "stole": ("", " her heart| his heart| this recipe| the show| my heart| the scene"),
     "white": ("", " wine| noise| paper| board| hat"),
     "black": ("", " friday| coffee| tea| box| belt| hole| cat| dog| car| and white"),
     "fire": ("", " up| alarm| extinguisher| a request| event| off"),
@@ -356,26 +361,6 @@ def _if() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
-def _fiction() -> re.Pattern[str]:
-    work = (
-        r"(?:novel|short\sstory|story|stories|tale|film|movie|book|show|series|play|episode|musical|game|comic|sitcom|drama|fanfic|myth|scene|screenplay|script|poem|haiku"
-        r"|limerick|rap|song|lyrics|monologue|dialogue|mystery|backstory|character|villain|plot)"
-    )
-    return re.compile(
-        rf"(?<!\w)(?:in|of|from|for)\s(?:the|this|that|a|my|her|his|our)\s(?:[\w-]+\s){{0,2}}{work}s?(?!\w)|(?:main|fictional|title)\scharacter|protagonist|heroine"
-        rf"|(?<!\w)(?:write|draft|invent|imagine|create|continue|tell|make\sup|generate|help\sme\sname|compose)\s(?:me\s|up\s)?(?:an?|the|some)?\s?(?:[\w&'-]+\s){{0,4}}{work}s?(?!\w)"
-        rf"|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}}{work}s?(?::|\s(?:about|in\swhich|where|ideas|set|of))|(?<!\w)(?:invent|imagine|roleplay|continue:|imagine\syou)(?!\w)"
-    )
-
-
-@lru_cache(maxsize=1)
-def _sum() -> re.Pattern[str]:
-    return re.compile(
-        r"how\s(?:many|much|old|long|far|tall)|what\s(?:is|was|will\sbe|are)\s(?:the|his|her|their|its|[a-z]+'s)|what\s(?:percent|fraction|number)|calculate|in\stotal|probability|how\sdid"
-    )
-
-
-@lru_cache(maxsize=1)
 def _amount() -> re.Pattern[str]:
     return re.compile(r"[$€£₹]\s?\d|\d[\d.,]{2,}|\d\s?[km](?!\w)|\d\s?(?:grand|thousand|million|eur|usd|dollars|euros|pounds|bucks|percent|%)|(?:hundred|thousand|million)")
 
@@ -385,7 +370,7 @@ def _self_gap(kind: str) -> re.Pattern[str]:
     small = r"(?:\s(?:just|also|really|still|now|currently|always|already|only|never|once|recently|probably|definitely|finally|actually|have|had|has|was|were|am|been|be|being|got|get|a|an|the|my|to|not|and|so|very|did|do|don't|can't|cant|didn't|haven't|two|three|both|all|on|in|of|with|from|who|that|is|might|may|will|would|think|guess|kind|sort|bit|little|\w+ly|\d+|years?|months?|weeks?|last|ago|since))"
     apart = r"(?:'m|'ve|'d|'re|'ll)?"
     if kind == "be":
-        return re.compile(rf"(?:'m|'re|m|\s(?:am|was|were|are|been|feel|become|became|got|identify\sas|consider\smyself|grew\sup|came\sout\sas|have\sbeen|'m))(?:\s[\w-]+){{0,4}}\s?(?:,\s)?\Z|(?:,)?\s(?:as|being)\s(?:an?|the)?\s?(?:[\w-]+\s){{0,2}}\Z")
+        return re.compile(rf"(?:'ve|'d)?(?:'m|'re|\s(?:am|was|were|are|been|feel|become|became|got|identify\sas|consider\smyself|grew\sup|came\sout\sas|have\sbeen|'m))(?:\s[\w-]+){{0,4}}\s?(?:,\s)?\Z|(?:,)?\s(?:as|being)\s(?:an?|the)?\s?(?:[\w-]+\s){{0,2}}\Z")
     if kind in ("do", "sum"):
         return re.compile(rf"{apart}{small}{{0,6}}\s?(?:[\w']+\s){{0,1}}\Z")
     has = r"(?:have|had|has|got|get|getting|suffer|suffered|take|took|taking|use|used|using|on|with|from|live|lived|lost|need|inject|diagnosed|tested|treated|addicted|owe|find|found|carry|inherited|wear|keep|hear|struggle|struggling|survived|beat|developed|since|after|for|failed|attempted|been|was|positive|stopped|quit|started|start|love|drink|smoke|snort|did|do|joined)"
@@ -405,7 +390,7 @@ def _has() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _be_gap() -> re.Pattern[str]:
     return re.compile(
-        r"(?:(?<!\w)(?:is|was|are|were|been|be|being|became|become|turned|as|identifies\sas|came\sout\sas|of|from|isnt|isn't|hes|shes|a|got|still|may\sbe|seems|found\sout)|'s|'re|s|\(|,|:)\s?(?:[\w'-]+\s){0,4}\Z"
+        r"(?:(?<!\w)(?:is|was|are|were|been|be|being|became|become|turned|as|identifies\sas|came\sout\sas|of|from|isnt|isn't|hes|shes|may\sbe|seems|found\sout)|'s|'re|s|\(|,|:)\s?(?:[\w'-]+\s){0,4}\Z"
     )
 
 
@@ -413,7 +398,7 @@ def _be_gap() -> re.Pattern[str]:
 def _noun_behind() -> re.Pattern[str]:
     # "A catholic school", "a gay bar": the term only describes what follows.
     return re.compile(
-        r"[\s-](?:school|hospital|church|bar|club|party\s(?:platform|program)|magazine|literature|music|food|restaurant|cuisine|movie|film|art|history|studies|wedding|holiday|festival|cards?|colou?r|car|dress|shirt|shoes|coffee|tea|dog|cat|horse|cake|wine|bread|chocolate|bean|beans|market)s?(?!\w)"
+        r"[\s-](?:school|hospital|church|bar|club|party\s(?:platform|program)|magazine|literature|music|food|restaurant|cuisine|movie|film|art|history|studies|wedding|holiday|festival|cards?|colou?r|car|dress|shirt|shoes|coffee|tea|dog|cat|horse|cake|wine|bread|chocolate|bean|market|tavern|place|diner|bistro|cafe|grill|pub|takeout|dish|recipe|chicken|rice|playlist|album|jeep|suv|suburban|ink|background|paint|button)s?(?!\w)"
     )
 
 

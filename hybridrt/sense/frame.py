@@ -1,0 +1,106 @@
+"""What kind of text a person stands in: an invention, an exam, a sum to be worked out, a form to be filled, a public life.
+
+Somebody who stands in one of these is nobody whom the request could harm. What the writer says of themselves counts all the same.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+
+from hybridrt.sense.passage import Passage
+from hybridrt.sense.wordlist import rows_of, wordset
+
+_EXAM = (
+    "which of the following",
+    "most likely diagnosis",
+    "most appropriate next",
+    "answer choices",
+    "\na. ",
+    "\na) ",
+    "case study:",
+    "true or false",
+)
+_SELF = wordset("i im i'm i've ive my our we us")
+_FORM = wordset("template templates placeholder placeholders fictional fictitious fake hypothetical sample samples mock dummy")
+_WORK = wordset(
+    "story stories novel scene screenplay character characters script poem play fairy tale haiku limerick rap lyrics song monologue dialogue mystery "
+    "plot roleplay fanfic backstory book film movie series episode sitcom invent imagine protagonist heroine hero continue drama comic villain "
+    "fictional game musical anime manga"
+)
+# A role that is played in public, whoever has it; and what follows a name of which nobody's life is told.
+_OFFICE = (
+    r"(?<!\w)the\s(?:\w+\s)?(?:actor|actress|singer|senator|president|minister|chancellor|king|queen|author|celebrity|rapper|footballer|star|composer|painter"
+    r"|philosopher|emperor|pope|bishop|mayor|governor|poet|novelist|congressman|congresswoman|athlete|billionaire|band|court)(?!\w)"
+)
+_OF_OTHERS = r"(?!\s(?:supporters?|voters?|fans?|haters?|rally|rallies|shirt|flag|hat|high|middle|elementary|school|street|road|avenue))"
+
+
+class Frame(NamedTuple):
+    """Which of these a text is."""
+
+    is_fiction: bool
+    is_exam: bool
+    is_sum: bool
+    is_form: bool
+    is_public: bool
+
+
+def frame_of(passage: Passage) -> Frame:
+    """Look at a text once; linear in its length."""
+    words, folded = passage.vocabulary, passage.folded
+    return Frame(
+        is_fiction=not words.isdisjoint(_WORK) and _fiction().search(folded) is not None,
+        is_exam=any(mark in folded for mark in _EXAM),
+        is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and _sum().search(folded) is not None,
+        is_form=not words.isdisjoint(_FORM),
+        is_public=_has_figure(folded, words) or _office().search(folded) is not None,
+    )
+
+
+def is_anybodys(passage: Passage) -> bool:
+    """Is the text a sum or an invention, so that its people are nobody?"""
+    frame = frame_of(passage)
+    return frame.is_fiction or frame.is_sum
+
+
+def _has_figure(folded: str, words: frozenset[str]) -> bool:
+    figures = _figures()
+    return any(figures[head].search(folded) for head in figures.keys() & words)
+
+
+@lru_cache(maxsize=1)
+def _figures() -> dict[str, re.Pattern[str]]:
+    heads: dict[str, list[str]] = {}
+    for _, line in rows_of("figures.txt"):
+        for name in line.split(", "):
+            heads.setdefault(max(re.split(r"[^\w']+", name), key=len), []).append(re.escape(name))
+    return {head: re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w){_OF_OTHERS}") for head, names in heads.items()}
+
+
+@lru_cache(maxsize=1)
+def _office() -> re.Pattern[str]:
+    return re.compile(_OFFICE)
+
+
+@lru_cache(maxsize=1)
+def _fiction() -> re.Pattern[str]:
+    work = (
+        r"(?:novel|story|stories|tale|film|movie|book|show|series|play|episode|musical|game|comic|sitcom|drama|fanfic|myth|scene|screenplay|script|poem|haiku"
+        r"|limerick|rap|song|lyrics|monologue|dialogue|mystery|backstory|character|villain|plot|anime|manga)s?(?!\w)"
+    )
+    make = r"(?:write|draft|invent|imagine|create|continue|tell|make\sup|generate|help\sme\sname|compose)"
+    return re.compile(
+        rf"(?<!\w)(?:in|of|from|for)\s(?:the|this|that|a|my|her|his|our)\s(?:[\w-]+\s){{0,2}}{work}|(?:main|fictional|title)\scharacter|protagonist|heroine"
+        rf"|(?<!\w){make}\s(?:me\s|up\s)?(?:(?:an?|the|some)\s)?(?:[\w&'-]+\s){{0,4}}{work}"
+        rf"|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}}{work}(?::|\s(?:about|in\swhich|where|ideas|set|of))|(?<!\w)(?:invent|imagine|roleplay|continue:)(?!\w)"
+    )
+
+
+@lru_cache(maxsize=1)
+def _sum() -> re.Pattern[str]:
+    return re.compile(
+        r"how\s(?:many|much|old|long|far|tall|big|heavy|fast|did)|what\s(?:is|was|will\sbe|are|were)\s(?:the|his|her|their|its|[a-z]+'s)"
+        r"|what\s\w+\s(?:is|was|does|did|do|will|should|would)|calculate|in\stotal|probability|at\swhat"
+    )
