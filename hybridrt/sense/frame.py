@@ -22,17 +22,18 @@ _EXAM = (
     "case study:",
     "true or false",
 )
-_SELF = wordset("i im i'm i've ive my our we us")
+_CODE = ("def ", "import ", "();", "){", ") {", "select *", "select name", "</", "print(", "return ", "create table", "();", "=> ", "&&", "#include")
+_SELF = wordset("i im i'm i've ive my our")
 _FORM = wordset("template templates placeholder placeholders fictional fictitious fake hypothetical sample samples mock dummy")
 _WORK = wordset(
-    "story stories novel scene screenplay character characters script poem play fairy tale haiku limerick rap lyrics song monologue dialogue mystery "
-    "plot roleplay fanfic backstory book film movie series episode sitcom invent imagine protagonist heroine hero continue drama comic villain "
+    "story stories novel scene screenplay character characters poem play fairy tale haiku limerick rap lyrics song monologue dialogue mystery "
+    "plot roleplay fanfic backstory book film movie chapter narrative sketch skit prequel sequel fanfiction series episode sitcom invent imagine protagonist heroine hero continue drama comic villain "
     "fictional game musical anime manga"
 )
 # A role that is played in public, whoever has it; and what follows a name of which nobody's life is told.
 _OFFICE = (
     r"(?<!\w)the\s(?:\w+\s)?(?:actor|actress|singer|senator|president|minister|chancellor|king|queen|author|celebrity|rapper|footballer|star|composer|painter"
-    r"|philosopher|emperor|pope|bishop|mayor|governor|poet|novelist|congressman|congresswoman|athlete|billionaire|band|court)(?!\w)"
+    r"|philosopher|emperor|pope|bishop|mayor|governor|poet|novelist|congressman|congresswoman|athlete|billionaire)(?!\w)"
 )
 _OF_OTHERS = r"(?!\s(?:supporters?|voters?|fans?|haters?|rally|rallies|shirt|flag|hat|high|middle|elementary|school|street|road|avenue))"
 
@@ -45,6 +46,7 @@ class Frame(NamedTuple):
     is_sum: bool
     is_form: bool
     is_public: bool
+    is_code: bool
 
 
 def frame_of(passage: Passage) -> Frame:
@@ -56,6 +58,7 @@ def frame_of(passage: Passage) -> Frame:
         is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and _sum().search(folded) is not None,
         is_form=not words.isdisjoint(_FORM),
         is_public=_has_figure(folded, words) or _office().search(folded) is not None,
+        is_code=any(mark in folded for mark in _CODE),
     )
 
 
@@ -87,7 +90,7 @@ def _office() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _fiction() -> re.Pattern[str]:
     work = (
-        r"(?:novel|story|stories|tale|film|movie|book|show|series|play|episode|musical|game|comic|sitcom|drama|fanfic|myth|scene|screenplay|script|poem|haiku"
+        r"(?:novel|story|stories|tale|film|movie|book|show|series|play|episode|musical|game|comic|sitcom|drama|fanfic|myth|scene|screenplay|(?:film|movie)\sscript|poem|haiku|chapter|narrative|sketch|skit|prequel|sequel|fanfiction"
         r"|limerick|rap|song|lyrics|monologue|dialogue|mystery|backstory|character|villain|plot|anime|manga)s?(?!\w)"
     )
     make = r"(?:write|draft|invent|imagine|create|continue|tell|make\sup|generate|help\sme\sname|compose)"

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
+from hybridrt.sense.frame import frame_of
 from hybridrt.sense.insert import after_name, after_person
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import rows_of, wordset
@@ -99,6 +100,7 @@ _IS = (
 )
 # Figures of speech, and words that name something else beside these neighbours (before the term, after it).
 _FIGURES = {
+    "addicted": ("", " to chocolate| to coffee| to sugar| to this| to the game| to tiktok| to my phone| to your| to gaming"),
     "sick": ("", " of| and tired| beat| leave| day"),
     "stroke": ("butterfly |back|breast |key", " of| order"),
     "diagnosed": ("", " the | a | an | this | that | our "),
@@ -172,7 +174,10 @@ class _Reader:
         self._cue_starts = [start for start, _ in self._cues]
         has_note_words = not _NOTE_WORDS.isdisjoint(passage.vocabulary)
         self._notes = [match.start() for match in _note().finditer(passage.folded)] if has_note_words else []
-        self._is_exam = any(mark in passage.folded for mark in _EXAM)
+        frame = frame_of(passage)
+        self._is_exam = any(mark in passage.folded for mark in _EXAM) or frame.is_sum
+        self._is_invented = frame.is_fiction
+        self._is_public = frame.is_public
 
     def rule(self, start: int, end: int, kind: str) -> str:
         """Return the rule by which a sentence says that a person has, takes or is the term; nothing if none does."""
@@ -185,7 +190,7 @@ class _Reader:
             cue = self._folded[cue_start:cue_end]
             if self._is_exam and cue not in _FIRST_PERSON:
                 continue
-            if cue not in _OWN_PERSON and self._is_fiction(start):
+            if cue not in _OWN_PERSON and (self._is_invented or self._is_fiction(start)):
                 continue
             # The clause as it stands, then without what is put between the person and the verb.
             short = after_person(self._folded, cue_start, start, _WHO)
@@ -197,9 +202,9 @@ class _Reader:
             return "in-own-body"
         if self._is_exam:
             return ""
-        if kind in _NAMEABLE and self._is_named(start):
+        if kind in _NAMEABLE and not self._is_public and not self._is_invented and self._is_named(start):
             return "named-person"
-        return "clinical-note" if kind in _NOTABLE and self._has_note(start, end) else ""
+        return "clinical-note" if kind in _NOTABLE and not self._is_invented and self._has_note(start, end) else ""
 
     def _is_figure(self, start: int, end: int) -> bool:
         folded = self._folded

@@ -101,6 +101,15 @@ NOT_NAMES = wordset(
     "indian russian islam muslims christians jews catholics germany france england london paris america europe africa asia china india japan "
     "russia spain italy canada australia brazil mexico turkey iran iraq israel google apple microsoft amazon facebook tesla python java "
     "javascript excel word linux windows company university school hospital church state court police government parliament congress senate "
+    "austria switzerland belgium netherlands portugal greece poland hungary romania bulgaria ukraine belarus serbia croatia sweden norway denmark finland "
+    "iceland ireland scotland wales britain egypt morocco algeria tunisia nigeria kenya ethiopia ghana uganda rwanda somalia sudan syria lebanon jordan "
+    "afghanistan pakistan bangladesh nepal thailand vietnam indonesia malaysia philippines singapore korea taiwan mongolia argentina chile peru colombia "
+    "venezuela cuba haiti jamaica texas california florida ontario quebec ohio oregon arizona nevada utah virginia georgia carolina dakota jersey kansas "
+    "missouri michigan wisconsin minnesota illinois indiana tennessee alabama louisiana oklahoma berlin munich hamburg vienna zurich geneva madrid "
+    "barcelona lisbon porto rome milan naples venice athens dublin oslo stockholm copenhagen helsinki warsaw prague budapest moscow kyiv istanbul ankara "
+    "tehran baghdad cairo lagos nairobi delhi mumbai beijing shanghai tokyo osaka seoul bangkok sydney melbourne toronto vancouver montreal boston chicago "
+    "denver seattle austin dallas houston phoenix atlanta miami leeds manchester liverpool birmingham edinburgh glasgow lyon marseille cologne frankfurt "
+    "github docker kubernetes react django postgres mysql redis stripe slack zoom outlook gmail teams spotify youtube instagram twitter reddit tiktok "
     "netflix covid cancer aids hiv diabetes depression autism buddhism christianity hinduism judaism employee employees student students "
     "section article chapter figure table question answer note notes new north south east west united great san los st mount lake king queen "
     "president prime minister pope saint senator professor judge captain general prince princess lord sir case hr ceo cfo act law code data"
@@ -150,7 +159,7 @@ def _name() -> re.Pattern[str]:
     upper = _WORD_WITH_NAME
     said = (
         r"is|was|has|had|earns?|got|told|takes?|wants?|keeps?|came|said|says|who|from|next\sdoor|in\s(?:payroll|sales|it|dispatch|accounting|marketing|hr|finance)"
-        r"|needs?|owes|refuses|smokes|drinks|uses|lives|tithes|did|does|went|won't|doesn't|isn't|hasn't|[a-z]+ed|\d"
+        r"|needs?|owes|refuses|smokes|drinks|uses|lives|tithes|did|does|went|won't|doesn't|isn't|hasn't|and\s[A-Z]|[a-z]{3,}(?:ed|s|ing|ss)|\d"
     )
     return re.compile(
         rf"(?<![\w.@/])(?:(?P<titled>(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau|Señora?)\b\.?\s{upper}(?:\s{upper})?)"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.frame import frame_of
+from hybridrt.sense.language import is_common
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.person import Cue, Who, cues
 from hybridrt.sense.wordlist import rows_of, wordset
@@ -52,7 +53,7 @@ _AT_WORK = wordset(
 _WITH_CHILDREN = wordset(
     "son daughter child children kid kids toddler baby boy girl stepson stepdaughter grandson granddaughter school kindergarten nursery teacher "
     "twins yo pupil nanny foster niece nephew college university gpa exam grades seminar semester professor degree student students pupils algebra "
-    "math class transcript campus dean thesis custody"
+    "math class transcript campus dean thesis custody final homework lecture disciplinary faculty lecturer course coursework"
 )
 
 
@@ -66,11 +67,13 @@ class Topics:
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Return the statements of a passage; each hit is a sentence, and a sentence is one hit per subject at most."""
         heads = _heads()
-        named = heads.keys() & passage.vocabulary
-        if not named:
-            return
-        folded = passage.folded
-        places = sorted({(*span, *term[1:]) for word in named for term in heads[word] for span in _occurrences(folded, term[0])})
+        folded, vocabulary = passage.folded, passage.vocabulary
+        terms = [term for word in heads.keys() & vocabulary for term in heads[word]]
+        # Neither list can hold every illness and drug, nor every way to misspell one.
+        terms += [(word, "health", "have") for word in vocabulary if word.endswith(_MEDICAL) and len(word) > _SHORTEST and word not in _NOT_MEDICAL]
+        if not _PEOPLE.isdisjoint(vocabulary):
+            terms += [term for word in vocabulary if len(word) >= _SHORTEST and not is_common(word) and word not in heads for term in _misspelt(word)]
+        places = sorted({(*span, *term[1:]) for term in terms for span in _occurrences(folded, term[0])})
         if not places:
             return
         reader = _Reader(passage)
@@ -100,7 +103,7 @@ class _Reader:
         self._stops = [0, *(match.end() for match in _stop().finditer(passage.folded)), len(passage.folded)]
         self._sentences: dict[int, _Sentence] = {}
         frame = frame_of(passage)
-        self._is_fiction, self._is_exam, self._is_sum, self._is_form, self._is_public = frame
+        self._is_fiction, self._is_exam, self._is_sum, self._is_form, self._is_public, self._is_code = frame
 
     def sentence(self, at: int) -> _Sentence:
         """Return the sentence around a place, with whom it speaks of."""
@@ -126,6 +129,8 @@ class _Reader:
             return is_own
         if self._is_fiction and not is_own and not self._folded.startswith(("my ", "our "), cue.start):
             return False
+        if cue.who in (Who.NAMED, Who.NOTE) and self._is_code:
+            return False
         if cue.who in (Who.NAMED, Who.PRONOUN) and (self._is_public or self._is_sum):
             return False
         if cue.is_definite_only and (self._is_form or _if().search(self._folded, start, cue.start)):
@@ -148,13 +153,15 @@ class _Reader:
         if topic == "employee" and self._vocabulary.isdisjoint(_AT_WORK):
             people = [cue for cue in people if cue.who is Who.WORK]
         if topic in ("child", "student") and self._vocabulary.isdisjoint(_WITH_CHILDREN):
-            people = [cue for cue in people if cue.who in (Who.CHILD, Who.LEARNER)]
+            people = [cue for cue in people if cue.who in (Who.CHILD, Who.LEARNER) or (cue.who is Who.SELF and kind in ("do", "be"))]
         for cue in reversed(people):
             if cue.start < start and self._binds_before(cue, start, end, kind, topic) and not self._is_asked(sentence, cue):
                 return f"{cue.who}-{kind}"
         for cue in people:
             if cue.start >= end and self._binds_behind(cue, start, end, kind) and not self._is_asked(sentence, cue):
                 return f"{kind}-{cue.who}"
+        if kind == "be" and self._is_the_writer(sentence, start, end):
+            return "writer-be"
         if kind in ("have", "be", "do") and topic in _TOLD:
             if self._goes_on(sentence, start, topic):
                 return "story"
@@ -163,7 +170,7 @@ class _Reader:
         return ""
 
     def _said(self, sentence: _Sentence, start: int, topic: str) -> str:
-        if self._is_fiction or self._is_exam or self._is_form or self._is_public:
+        if self._is_fiction or self._is_exam or self._is_form or self._is_public or self._is_code:
             return ""
         is_own = any(cue.who not in (Who.NAMED, Who.PRONOUN) for cue in sentence.people)
         if sentence.is_question and not is_own:
@@ -190,6 +197,8 @@ class _Reader:
             return _self_gap(kind).match(gap) is not None
         if cue.who is Who.MINE:
             is_whose = self._folded.startswith(("my", "our"), cue.start)
+            if topic == "financial" and _moves().search(self._folded, max(0, cue.start - _NEAR), cue.start):
+                return False
             return is_whose and kind in ("own", "have", "sum") and (topic != "child" or kind == "own") and len(gap.split()) <= 3 and not _verb().search(gap)
         if kind == "own":
             owned = len(gap.split()) <= 3 or _has().search(gap) is not None
@@ -204,12 +213,22 @@ class _Reader:
             return False
         if cue.who in (Who.SELF, Who.MINE):
             return False
+        if kind == "sum":
+            return False
         if kind == "do":
             return _object_gap().fullmatch(gap) is not None
         if kind == "be":
             # "My gay son": the term stands inside the person.
             return False
         return _behind_gap().fullmatch(gap) is not None
+
+    def _is_the_writer(self, sentence: _Sentence, start: int, end: int) -> bool:
+        """Do the words name the writer by the term: "as a practising Hindu I", "ex-mormon here"?"""
+        if self._is_fiction:
+            return False
+        if _here().match(self._folded, end):
+            return len(self._folded[sentence.start : start].split()) <= 2
+        return _as_a().search(self._folded[sentence.start : start]) is not None and _and_i().match(self._folded, end) is not None
 
     def _goes_on(self, sentence: _Sentence, start: int, topic: str) -> bool:
         """Does the sentence go on with a story about somebody of the writer's that one of the last sentences began?"""
@@ -227,7 +246,7 @@ class _Reader:
 
     def _is_unsaid(self, sentence: _Sentence, start: int) -> bool:
         """Does the sentence leave out who, as notes and short messages do: "diagnosed with crohns last month"?"""
-        if self._is_fiction or self._is_exam or self._is_form:
+        if self._is_fiction or self._is_exam or self._is_form or self._is_code or self._is_sum:
             return False
         # A note may put one such statement behind another.
         first = max(sentence.start, self._folded.rfind(",", sentence.start, start) + 1)
@@ -239,6 +258,45 @@ class _Reader:
 # Subjects that stories and short notes are told of; the others need their person said.
 _TOLD = frozenset({"health", "substance_use", "criminal", "genetic", "financial"})
 
+
+
+# How the names of illnesses, operations and drugs end, and the words that end so and name none.
+_MEDICAL_ENDS = (
+    "itis oma omas osis emia aemia algia opathy ectomy otomy plasty oscopy phrenia plegia uria pnea trophy sclerosis stenosis syndrome pril sartan olol "
+    "statin mab cillin azole mycin azepam zolam oxetine triptan gliptin gliflozin glutide parin caine codone morphone tinib ciclovir prazole".split()
+)
+_MEDICAL = tuple(_MEDICAL_ENDS)
+_NOT_MEDICAL = wordset(
+    "diagnosis diploma aroma oklahoma tacoma sonoma osmosis hypnosis academia bohemia sympathy empathy apathy telepathy antipathy nostalgia symbiosis "
+    "mitosis meiosis metamorphosis photosynthesis apotheosis genoma pamoma trophy atrophy catastrophe lobotomy dichotomy anatomy autonomy syndrome "
+    "diplomas aromas phagocytosis prognosis hypotenuse homeopathy taxonomy kyoto dubai bioscopy april"
+)
+# A shorter word is too near to too many others.
+_SHORTEST = 7
+_PEOPLE = wordset("i im i'm i've ive my our he she his her him mom mum dad we me patient pt client hes shes he's she's")
+
+
+def _misspelt(word: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the terms that a word is one slip away from, each as the word stands."""
+    index = _shortened()
+    terms = {term for short in (word, *_one_short(word)) for term in index.get(short, ())}
+    return tuple((word, topic, kind) for _, topic, kind in terms)
+
+
+def _one_short(word: str) -> list[str]:
+    return [word[:place] + word[place + 1 :] for place in range(len(word))]
+
+
+@lru_cache(maxsize=1)
+def _shortened() -> dict[str, tuple[tuple[str, str, str], ...]]:
+    """Return the terms of one word by what is left of them with one letter gone."""
+    index: dict[str, list[tuple[str, str, str]]] = {}
+    for terms in _heads().values():
+        for term in terms:
+            if len(term[0]) >= _SHORTEST and term[0].isalpha():
+                for short in (term[0], *_one_short(term[0])):
+                    index.setdefault(short, []).append(term)
+    return {short: tuple(terms) for short, terms in index.items()}
 
 
 def _occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
@@ -322,7 +380,7 @@ def _one_of(choices: str) -> str:
 
 # What leads away from the person: a topic, a purpose, a work, a study.
 _AWAY = _one_of(
-    "about regarding whether essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song poem game "
+    "(?<!worried\\s)(?<!concerned\\s)(?<!lied\\s)(?<!scared\\s)(?<!anxious\\s)(?<!ashamed\\s)(?<!upset\\s)(?<!complained\\s)about regarding whether compare contrast essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song poem game "
     "documentary dataset classifier website blog podcast study studying studies researching research class(?!mate) course wrote reads? "
     "learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells company app "
     "charity software startup scientist specialist expert charity activist museum museums festival poster brochure survey questionnaire "
@@ -344,8 +402,8 @@ def _stop() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _question() -> re.Pattern[str]:
     return re.compile(
-        r"\s*(?:(?:and|so|but|ok|hi|hey|please|also|could\syou|can\syou|pls)[\s,]+){0,3}(?:what|who|whom|whose|which|why|when|where|how|explain|describe|define|compare"
-        r"|discuss|list|outline|name|is|are|was|were|did|does|do|can|could|should|would|may|must|has|have|had|give\sme|tell\sme\sabout|tips"
+        r"\s*(?:(?:and|so|but|ok|hi|hey|please|also|(?:could|can|would|will)\syou|pls)[\s,]+){0,3}(?:what|who|whom|whose|which|why|when|where|how|explain|describe|define|compare"
+        r"|discuss|list|outline|name|is|are|was|were|did|does|do|(?:can|could|should|would|may|must|will)(?!\syou)|has|have|had|give\sme|tell\sme\sabout|tips"
         r"|difference|pros|signs|symptoms|summari[sz]e\sthe|translate)(?!\w)"
     )
 
@@ -378,6 +436,12 @@ def _self_gap(kind: str) -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
+def _moves() -> re.Pattern[str]:
+    # Orders to a bank say nothing that the bank does not see.
+    return re.compile(r"(?<!\w)(?:transfer|move|send|deposit|withdraw|put|pay|roll|shift|wire|take|balance)(?!\w)")
+
+
+@lru_cache(maxsize=1)
 def _verb() -> re.Pattern[str]:
     return re.compile(r"(?<!\w)(?:is|was|are|were|has|have|had|wants?|said|says|and|or|to|in|at|for|with|works?)(?!\w)")
 
@@ -385,6 +449,21 @@ def _verb() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _has() -> re.Pattern[str]:
     return re.compile(r"(?<!\w)(?:has|have|had|with|owns|got|showed|shows)\s(?:[\w'-]+\s){0,3}\Z")
+
+
+@lru_cache(maxsize=1)
+def _here() -> re.Pattern[str]:
+    return re.compile(r"\s(?:\w+\s)?(?:here|myself)(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _as_a() -> re.Pattern[str]:
+    return re.compile(r"(?<!\w)(?:as|being)\s(?:an?\s|the\sonly\s)?(?:[\w-]+\s){0,2}\Z")
+
+
+@lru_cache(maxsize=1)
+def _and_i() -> re.Pattern[str]:
+    return re.compile(r"(?:\s\w+)?,?\s(?:i|i'm|i've|my|we|im)(?!\w)|(?:\s[\w-]+){1,6}\s(?:i|i'm|my|me)(?!\w)")
 
 
 @lru_cache(maxsize=1)
