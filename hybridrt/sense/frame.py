@@ -21,12 +21,15 @@ _EXAM = (
     "\na) ",
     "case study:",
     "true or false",
+    "what is the diagnosis",
+    " a) ",
+    " (a) ",
 )
 _CODE = ("def ", "import ", "();", "){", ") {", "select *", "select name", "</", "print(", "return ", "create table", "();", "=> ", "&&", "#include")
 _SELF = wordset("i im i'm i've ive my our")
 _FORM = wordset("template templates placeholder placeholders fictional fictitious fake hypothetical sample samples mock dummy")
 _WORK = wordset(
-    "story stories novel scene screenplay character characters poem play fairy tale haiku limerick rap lyrics song monologue dialogue mystery "
+    "story stories script scenario verse episode novel scene screenplay character characters poem play fairy tale haiku limerick rap lyrics song monologue dialogue mystery "
     "plot roleplay fanfic backstory book film movie chapter narrative sketch skit prequel sequel fanfiction series episode sitcom invent imagine protagonist heroine hero continue drama comic villain "
     "fictional game musical anime manga"
 )
@@ -36,6 +39,10 @@ _OFFICE = (
     r"|philosopher|emperor|pope|bishop|mayor|governor|poet|novelist|congressman|congresswoman|athlete|billionaire)(?!\w)"
 )
 _OF_OTHERS = r"(?!\s(?:supporters?|voters?|fans?|haters?|rally|rallies|shirt|flag|hat|high|middle|elementary|school|street|road|avenue))"
+
+
+# A sum in words gives at least this many numbers.
+_NUMBERS = 3
 
 
 class Frame(NamedTuple):
@@ -55,11 +62,21 @@ def frame_of(passage: Passage) -> Frame:
     return Frame(
         is_fiction=not words.isdisjoint(_WORK) and _fiction().search(folded) is not None,
         is_exam=any(mark in folded for mark in _EXAM),
-        is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and _sum().search(folded) is not None,
+        is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and (_sum().search(folded) is not None or _is_puzzle(folded)),
         is_form=not words.isdisjoint(_FORM),
         is_public=_has_figure(folded, words) or _office().search(folded) is not None,
         is_code=any(mark in folded for mark in _CODE),
     )
+
+
+def _is_puzzle(folded: str) -> bool:
+    """Does it give several numbers and end with a question, as sums in words do?"""
+    return folded.rstrip().endswith("?") and len(_number().findall(folded)) >= _NUMBERS
+
+
+@lru_cache(maxsize=1)
+def _number() -> re.Pattern[str]:
+    return re.compile(r"\d+")
 
 
 def is_anybodys(passage: Passage) -> bool:
@@ -97,7 +114,7 @@ def _fiction() -> re.Pattern[str]:
     return re.compile(
         rf"(?<!\w)(?:in|of|from|for)\s(?:the|this|that|a|my|her|his|our)\s(?:[\w-]+\s){{0,2}}{work}|(?:main|fictional|title)\scharacter|protagonist|heroine"
         rf"|(?<!\w){make}\s(?:me\s|up\s)?(?:(?:an?|the|some)\s)?(?:[\w&'-]+\s){{0,4}}{work}"
-        rf"|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}}{work}(?::|\s(?:about|in\swhich|where|ideas|set|of))|(?<!\w)(?:invent|imagine|roleplay|continue:)(?!\w)"
+        rf"|script\s(?:of|for|where|in\swhich)|scenario\s(?:for|where|in\swhich)|verse\sshould|episode\s(?:of|where)|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}}{work}(?::|\s(?:about|in\swhich|where|ideas|set|of))|(?<!\w)(?:invent|imagine|roleplay|continue:)(?!\w)"
     )
 
 

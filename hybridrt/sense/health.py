@@ -101,6 +101,9 @@ _IS = (
 # Figures of speech, and words that name something else beside these neighbours (before the term, after it).
 _FIGURES = {
     "addicted": ("", " to chocolate| to coffee| to sugar| to this| to the game| to tiktok| to my phone| to your| to gaming"),
+    "heart": ("", " is broken| breaks| broke| sinks| goes out| is set"),
+    "depressed": ("", " about"),
+    "allergic to": ("", " mondays| work| homework| drama"),
     "sick": ("", " of| and tired| beat| leave| day"),
     "stroke": ("butterfly |back|breast |key", " of| order"),
     "diagnosed": ("", " the | a | an | this | that | our "),

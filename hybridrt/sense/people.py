@@ -38,7 +38,7 @@ class People:
     """Finds people whom a text introduces, and street addresses where it says who lives there."""
 
     name = "people"
-    covers = frozenset({"name", "address"})
+    covers = frozenset({"name", "address", "child"})
     language_bound = True
 
     def scan(self, passage: Passage) -> Iterator[Hit]:
@@ -49,7 +49,8 @@ class People:
                 kind = (match.lastgroup or "").rstrip("0123456789")
                 if place := _name_in(match):
                     # "Mr Smith" alone may be anybody's; a rule lifts him where something is said of him.
-                    yield Hit(*place, "person" if kind == "titled" else "private_person", 0.8, f"introduced-{kind}")
+                    label = {"titled": "person", "minor": "child"}.get(kind, "private_person")
+                    yield Hit(*place, label, 0.8, f"introduced-{kind}")
         if passage.digits:
             yield from _addresses(passage)
 
@@ -108,6 +109,8 @@ def _introduced() -> re.Pattern[str]:
         rf"|(?:[Dd]ear|DEAR)\s(?P<dear>(?:(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof)\b\.?\s)?{_NAME})(?=\s?[,:!\n])"
         rf"|(?P<titled>(?:Mr|Mrs|Ms|Miss|Mx)\b\.?\s{_UP}(?:\s{_UP})?)"
         rf"|(?i:(?:patient|client|employee|student|pupil|applicant|candidate|resident|customer|tenant|pt|name|insured|borrower|witness)(?:\sname)?)\s?[:=]\s?(?P<field>{_UP},?\s{_UP}|[A-Z]\.\s?{_UP})"
+        rf"|(?:[Oo]ur|[Mm]y|[Hh]is|[Hh]er)\s(?:[a-z'-]+\s){{0,2}}(?:(?:step|grand|god|foster\s|adopted\s)?(?:son|daughter|kid|child)|boy|girl|baby|toddler|little\s(?:brother|sister)|nephew|niece|pupil|student),?\s"
+        rf"(?P<minor>{_UP})(?=(?:,|\s\(|\sis|\saged?|,?\swho\sis|,?\swho\sturned|\sturns)?\s?\(?(?:1[0-7]|[1-9])(?:\)|,|\.|\s(?:and|has|is|was|at|years|yrs|yo)|$))"
         rf"|(?:[Oo]ur|[Mm]y|[Hh]is|[Hh]er|[Tt]he|[Tt]heir|[Yy]our)\s(?:[a-z'-]+\s){{0,2}}(?:{role},?\s(?P<role>{_NAME})|{kin},?\s(?P<kin>{_NAME}))"
         rf"|(?i:regards|best|cheers|sincerely|yours|love|thanks),?\s?\n\s?(?P<signed>{_NAME})\s*(?=\n|\Z))"
     )

@@ -80,7 +80,7 @@ def _any_of(words: str) -> str:
 # "The" before one of these is a person of a case at hand; before other roles it is whoever holds the role.
 _DEFINITE = (
     r"tenant|lodger|claimant|defendant|plaintiff|suspect|borrower|applicant|candidate|caller|passenger|deceased|insured|resident|patient"
-    r"|client|customer|employee|pupil|student|boy|girl|child|kid|baby|guy|lady|woman|man|gentleman|neighbou?r|witness|intern|trainee|victim"
+    r"|client|customer|employee|guy|lady|woman|man|gentleman|neighbou?r|witness|intern|trainee|victim"
 )
 # Words that may stand between "my" and the person; a verb there would begin a clause of its own.
 _BETWEEN = r"(?:\s(?!(?:is|was|has|had|and|or|to|in|on|at|about|with|of|for|i|my|our|when|that|who)\b)[\w'/-]+){0,3}?"
@@ -118,9 +118,10 @@ NOT_NAMES = wordset(
 
 @lru_cache(maxsize=1)
 def _cue() -> re.Pattern[str]:
-    mine = rf"(?:my|our|his|her|their|this|these|one\sof\s(?:my|our|the|these)|the\snew|a\s(?:girl|boy)\sin\smy){_BETWEEN}\s"
+    mine = rf"(?:my|our|his|her|their|your|this|these|(?:one|two|three|some|all)\sof\s(?:my|our|the|these)|the\snew|(?:the|a)\s(?:girl|boy|guy|woman|man|kid)\s(?:in|on|from|down|next)\s(?:my|our|the|to)|parents\sof\sa){_BETWEEN}\s"
     return re.compile(
         rf"(?<![\w'])(?:(?P<note>{_NOTE})"
+        r"|(?P<definitechild>the\s(?:pupil|student|boy|girl|child|kid|baby|toddler)(?![\w-]))"
         rf"|(?P<definite>the\s(?:{_DEFINITE})(?![\w-]))"
         rf"|(?:{mine})(?:(?P<child>{_any_of(_CHILD)})|(?P<kin>{_any_of(_KIN)})|(?P<work>{_any_of(_WORK)})|(?P<learner>{_any_of(_LEARNER)})"
         rf"|(?P<case>{_any_of(_CASE)}))(?![\w-])(?:'s)?"
@@ -129,6 +130,7 @@ def _cue() -> re.Pattern[str]:
         r"|(?P<roll>(?:student|pupil)(?=:|\s(?:[a-z]\.|\d{3,})))"
         r"|(?P<opening>\A\s*(?:[\w.]+\.\s)?(?:client|patient|resident|tenant|pupil|applicant|candidate|caller|borrower|defendant|claimant|employee)(?=\s(?:is|was|has|had|[a-z]{2,}(?:s|ed))(?!\w)))"
         r"|(?P<file>(?:employee|applicant|candidate|client|patient|resident|tenant|driver|borrower|customer)(?=:|\s(?:[a-z]\.|\d{3,})))"
+        r"|(?P<staff>(?:an?|the)\s(?:employee|colleague|staff\smember|subordinate|co-?worker|tenant|student|pupil|patient|client|shift\slead|team\slead|head\sof\s\w+)(?=\s(?:who|of\s(?:mine|ours)|told|came|just|at\sour|in\sour|on\smy)(?!\w)))"
         r"|(?P<pronoun>(?:he|she|his|her|him|hers|hes|shes)(?!\w))"
         r"|(?P<self>(?:i|im|ive|we|weve)(?!\w))"
         r"|(?P<mine>(?:my|our|me|us|mine|myself)(?!\w)))"
@@ -138,6 +140,7 @@ def _cue() -> re.Pattern[str]:
 _WHO = {
     "note": Who.NOTE,
     "definite": Who.CASE,
+    "definitechild": Who.CHILD,
     "child": Who.CHILD,
     "kin": Who.KIN,
     "bare": Who.KIN,
@@ -145,6 +148,7 @@ _WHO = {
     "learner": Who.LEARNER,
     "case": Who.CASE,
     "young": Who.CHILD,
+    "staff": Who.WORK,
     "roll": Who.LEARNER,
     "opening": Who.CASE,
     "file": Who.CASE,
@@ -159,7 +163,7 @@ def _name() -> re.Pattern[str]:
     upper = _WORD_WITH_NAME
     said = (
         r"is|was|has|had|earns?|got|told|takes?|wants?|keeps?|came|said|says|who|from|next\sdoor|in\s(?:payroll|sales|it|dispatch|accounting|marketing|hr|finance)"
-        r"|needs?|owes|refuses|smokes|drinks|uses|lives|tithes|did|does|went|won't|doesn't|isn't|hasn't|and\s[A-Z]|[a-z]{3,}(?:ed|s|ing|ss)|\d"
+        r"|needs?|owes|refuses|smokes|drinks|uses|lives|tithes|did|does|went|won't|doesn't|isn't|hasn't|and\s[A-Z]\w*|[a-z]{3,}(?:ed|s|ing|ss)|\d"
     )
     return re.compile(
         rf"(?<![\w.@/])(?:(?P<titled>(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau|Señora?)\b\.?\s{upper}(?:\s{upper})?)"
@@ -183,7 +187,7 @@ def cues(text: str, folded: str) -> list[Cue]:
         # "0.75 m" is a length; a note writes the letter large, or the age out.
         if kind == "note" and match[0][-1] in "mf" and match[0][-2].isdigit() + match[0][-2].isspace() and text[match.end() - 1].islower():
             continue
-        found.append(Cue(*match.span(), _WHO[kind], kind == "definite"))
+        found.append(Cue(*match.span(), _WHO[kind], kind.startswith("definite")))
     for match in _name().finditer(text):
         if match["titled"] or is_name(match[0].split()[0]) or (match["short"] and match[0][1] == "."):
             found.append(Cue(*match.span(), Who.NAMED))

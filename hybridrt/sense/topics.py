@@ -46,9 +46,9 @@ _MEANT = {
 }
 # At work "she" and "Tomas" are somebody's staff only where something speaks of work.
 _AT_WORK = wordset(
-    "employee employees staff hr payroll manager team boss supervisor shift shifts colleague colleagues coworker salary contract sales office "
-    "position role cv applicant candidate interview warehouse accounting department it marketing review work worker job dismiss terminate "
-    "termination company firm receptionist assistant absence absences sick headmaster written warning performance"
+    "employee employees staff hr payroll manager team boss supervisor shift shifts colleague colleagues coworker coworkers office promotion dismissal "
+    "cv applicant candidate interview warehouse accounting department dismiss terminate termination receptionist assistant absence absences headmaster "
+    "warning performance rehire reference mailbox payslip resignation probation apprentice intern trainee developer rep nurses nurse"
 )
 _WITH_CHILDREN = wordset(
     "son daughter child children kid kids toddler baby boy girl stepson stepdaughter grandson granddaughter school kindergarten nursery teacher "
@@ -133,6 +133,10 @@ class _Reader:
             return False
         if cue.who in (Who.NAMED, Who.PRONOUN) and (self._is_public or self._is_sum):
             return False
+        if cue.who is Who.WORK and self._is_public:
+            return False
+        if cue.who is Who.NOTE and self._folded.startswith(("a ", "an "), cue.start - 2) and self._vocabulary.isdisjoint(_WRITER):
+            return False
         if cue.is_definite_only and (self._is_form or _if().search(self._folded, start, cue.start)):
             return False
         return not (self._is_sum and not is_own and not self._folded.startswith(("my ", "our "), cue.start))
@@ -170,7 +174,7 @@ class _Reader:
         return ""
 
     def _said(self, sentence: _Sentence, start: int, topic: str) -> str:
-        if self._is_fiction or self._is_exam or self._is_form or self._is_public or self._is_code:
+        if any((self._is_fiction, self._is_exam, self._is_form, self._is_public, self._is_code, self._is_sum)):
             return ""
         is_own = any(cue.who not in (Who.NAMED, Who.PRONOUN) for cue in sentence.people)
         if sentence.is_question and not is_own:
@@ -188,6 +192,8 @@ class _Reader:
         if start - cue.end > _NEAR:
             return False
         # The cue may hold the term ("my foster child", "his dui").
+        if cue.who is Who.NAMED and cue.end > start:
+            return False
         gap = self._folded[cue.end : start] if cue.end <= start else ""
         if _away().search(gap):
             return False
@@ -256,7 +262,7 @@ class _Reader:
 
 
 # Subjects that stories and short notes are told of; the others need their person said.
-_TOLD = frozenset({"health", "substance_use", "criminal", "genetic", "financial"})
+_TOLD = frozenset({"health", "substance_use", "criminal", "genetic", "financial", "sex_life", "religion", "union", "politics"})
 
 
 
@@ -273,6 +279,8 @@ _NOT_MEDICAL = wordset(
 )
 # A shorter word is too near to too many others.
 _SHORTEST = 7
+# A word is taken for a misspelt one only from this length on, where hardly any other word is one slip away.
+_LONG = 8
 _PEOPLE = wordset("i im i'm i've ive my our he she his her him mom mum dad we me patient pt client hes shes he's she's")
 
 
@@ -352,14 +360,31 @@ _FIGURES = {
     "stroke": ("butterfly |back|breast |key", " of| order"),
     "raise": ("", " a ticket| awareness| money| funds| an error| an exception| the bar"),
     "orthodox": ("", " chess| method"),
-    "fever": ("", " dream"),
+    "fever": ("disco |cabin |gold |bieber |spring ", " dream"),
     "sick leave": ("", " policy"),
     "bail": ("", " on"),
     "conservative": ("", " estimate"),
     "covid": ("", " shot| jab| vaccin| pandemic| era| test site| lockdown"),
     "depression": ("great ", ""),
     "carry a": ("", " bag| knife| laptop| backpack| umbrella| torch"),
-    "union": ("credit |european |soviet |student |students' |western |african |civil |rugby |state of the ", " all| square| jack| station| type| find"),
+    "depressed": ("", " about"),
+    "allergic to": ("", " mondays| work| homework| drama| cleaning"),
+    "sick": ("", " of| beat| leave policy"),
+    "ill": ("", " show| tell| be | go | do | take| have| get| let "),
+    "overweight": ("", " stock| stocks| tech"),
+    "paranoid": ("", " android"),
+    "infected": ("", " file| with malware| by a virus"),
+    "dying": ("", " to| for| phone| plant| leaves"),
+    "shot": ("", " by the| on a| list"),
+    "on trial": ("", " version"),
+    "want to die": ("", " of embarrass| laughing"),
+    "broke my": ("", " screen| phone| laptop| heart| mug| glasses| bike| rule"),
+    "hit me": ("", " up| with"),
+    "ran over": ("", " it| time| budget| the"),
+    "killed a": ("", " process| mosquito| spider"),
+    "the pill": ("", "ow"),
+    "rash": ("", " decision| guard"),
+    "union": ("credit |european |soviet |student |students' |western |african |civil |rugby |state of the ", " all| square| jack| station| type| find| of sets| of two| operator| select"),
     "pip": ("", " install| freeze| list| package"),
     "dismiss": ("", " the dialog| the alert| notification"),
     "terminate": ("", " the process| process| the program| the thread| the loop"),
@@ -369,8 +394,6 @@ _FIGURES = {
     "prep": ("exam |test |meal |interview |food |sat |deposition |supervision ", " for| work| time|aration"),
     "carrier": ("phone |mobile |aircraft |network |my |our ", ""),
     "trans": ("", " fat|-siberian"),
-    "outed": ("", ""),
-    "nan": ("", ""),
 }
 
 
@@ -378,11 +401,12 @@ def _one_of(choices: str) -> str:
     return "(?:" + "|".join(choices.split()) + ")"
 
 
+_WRITER = wordset("i i'm im i've my our we me us")
 # What leads away from the person: a topic, a purpose, a work, a study.
 _AWAY = _one_of(
     "(?<!worried\\s)(?<!concerned\\s)(?<!lied\\s)(?<!scared\\s)(?<!anxious\\s)(?<!ashamed\\s)(?<!upset\\s)(?<!complained\\s)about regarding whether compare contrast essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song poem game "
     "documentary dataset classifier website blog podcast study studying studies researching research class(?!mate) course wrote reads? "
-    "learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells company app "
+    "talks?\\son learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells company app "
     "charity software startup scientist specialist expert charity activist museum museums festival poster brochure survey questionnaire "
     "works?\\sfor works?\\sat lives\\sin doctor\\swho treats researcher template policy hypothetical"
 )
@@ -425,10 +449,12 @@ def _amount() -> re.Pattern[str]:
 
 @lru_cache(maxsize=8)  # one per kind
 def _self_gap(kind: str) -> re.Pattern[str]:
-    small = r"(?:\s(?:just|also|really|still|now|currently|always|already|only|never|once|recently|probably|definitely|finally|actually|have|had|has|was|were|am|been|be|being|got|get|a|an|the|my|to|not|and|so|very|did|do|don't|can't|cant|didn't|haven't|two|three|both|all|on|in|of|with|from|who|that|is|might|may|will|would|think|guess|kind|sort|bit|little|\w+ly|\d+|years?|months?|weeks?|last|ago|since))"
+    small = r"(?:\s(?:just|also|really|still|now|currently|always|already|only|never|once|recently|probably|definitely|finally|actually|have|had|has|was|were|am|been|be|being|got|get|a|an|the|my|to|not|and|so|very|did|do|don't|can't|cant|didn't|haven't|two|three|both|all|on|in|of|with|from|who|that|is|might|may|will|would|think|guess|kind|sort|bit|little|\w+ly|\d+|years?|months?|weeks?|last|ago|since|feel|feeling|like|keep|keeps|kept|started|think|thinking|about|begun|often|sometimes|again))"
     apart = r"(?:'m|'ve|'d|'re|'ll)?"
     if kind == "be":
         return re.compile(rf"(?:'ve|'d)?(?:'m|'re|\s(?:am|was|were|are|been|feel|become|became|got|identify\sas|consider\smyself|grew\sup|came\sout\sas|have\sbeen|'m))(?:\s[\w-]+){{0,4}}\s?(?:,\s)?\Z|(?:,)?\s(?:as|being)\s(?:an?|the)?\s?(?:[\w-]+\s){{0,2}}\Z")
+    if kind == "own":
+        return re.compile(r"(?!)")
     if kind in ("do", "sum"):
         return re.compile(rf"{apart}{small}{{0,6}}\s?(?:[\w']+\s){{0,1}}\Z")
     has = r"(?:have|had|has|got|get|getting|suffer|suffered|take|took|taking|use|used|using|on|with|from|live|lived|lost|need|inject|diagnosed|tested|treated|addicted|owe|find|found|carry|inherited|wear|keep|hear|struggle|struggling|survived|beat|developed|since|after|for|failed|attempted|been|was|positive|stopped|quit|started|start|love|drink|smoke|snort|did|do|joined)"
@@ -469,7 +495,7 @@ def _and_i() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _be_gap() -> re.Pattern[str]:
     return re.compile(
-        r"(?:(?<!\w)(?:is|was|are|were|been|be|being|became|become|turned|as|identifies\sas|came\sout\sas|of|from|isnt|isn't|hes|shes|may\sbe|seems|found\sout)|'s|'re|s|\(|,|:)\s?(?:[\w'-]+\s){0,4}\Z"
+        r"(?:(?<!\w)(?:is|was|are|were|been|be|being|became|become|turned|as|identifies\sas|came\sout\sas|of|from|isnt|isn't|hes|shes|may\sbe|seems|found\sout)|'s|'re|\(|,|:)\s?(?:[\w'-]+\s){0,4}\Z"
     )
 
 
