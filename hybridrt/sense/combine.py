@@ -36,7 +36,8 @@ _NUMBER = frozenset(
     "us_ssn national_id tax_id passport driver_license credit_card iban bank_account employee_id medical_record_number health_plan_number "
     "vin license_plate".split()
 )
-_STATEMENT = frozenset(
+# What a detector says of a whole sentence.
+STATEMENTS = frozenset(
     "health genetic biometric ethnicity politics religion union sex_life criminal child student substance_use psychotherapy_notes financial employee "
     "legal_privilege".split()
 )
@@ -53,11 +54,11 @@ _IDENTIFIER = (
 RULES = (
     Rule("person-beside-contact", frozenset({"person"}), _CONTACT, "private_person"),
     Rule("person-beside-number", frozenset({"person"}), _NUMBER, "private_person"),
-    Rule("person-in-statement", frozenset({"person"}), _STATEMENT, "private_person"),
+    Rule("person-in-statement", frozenset({"person"}), STATEMENTS, "private_person"),
     Rule("person-at-address", frozenset({"person"}), frozenset({"address"}), "private_person", 80),
     Rule("address-of-person", frozenset({"address"}), _PERSON | _NUMBER | frozenset({"email", "phone", "date_of_birth"}), "home_address", 120),
     Rule("address-in-full", frozenset({"address"}), frozenset({"postcode"}), "home_address", 60),
-    Rule("address-in-statement", frozenset({"address"}), _STATEMENT, "home_address"),
+    Rule("address-in-statement", frozenset({"address"}), STATEMENTS, "home_address"),
     Rule("postcode-of-person", frozenset({"postcode"}), _PERSON | frozenset({"date_of_birth"}), "home_address", 120),
     Rule("age-of-person", frozenset({"age"}), frozenset({"private_person", "child", "health"}), "personal_date", 120),
     Rule("patient", _IDENTIFIER, _CARE, "phi", None),

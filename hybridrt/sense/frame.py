@@ -62,7 +62,7 @@ def frame_of(passage: Passage) -> Frame:
     return Frame(
         is_fiction=not words.isdisjoint(_WORK) and _fiction().search(folded) is not None,
         is_exam=any(mark in folded for mark in _EXAM),
-        is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and (_sum().search(folded) is not None or _is_puzzle(folded)),
+        is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and ("?" in folded or "calculate" in words) and (_sum().search(folded) is not None or _is_puzzle(folded)),
         is_form=not words.isdisjoint(_FORM),
         is_public=_has_figure(folded, words) or _office().search(folded) is not None,
         is_code=any(mark in folded for mark in _CODE),
@@ -71,7 +71,12 @@ def frame_of(passage: Passage) -> Frame:
 
 def _is_puzzle(folded: str) -> bool:
     """Does it give several numbers and end with a question, as sums in words do?"""
-    return folded.rstrip().endswith("?") and len(_number().findall(folded)) >= _NUMBERS
+    return _last_question().search(folded) is not None and len(_number().findall(folded)) >= _NUMBERS
+
+
+@lru_cache(maxsize=1)
+def _last_question() -> re.Pattern[str]:
+    return re.compile(r"(?:what|how|find|at\swhat|after\show|by\show)(?:'s)?\s[^.?!]{1,200}\?\s*\Z")
 
 
 @lru_cache(maxsize=1)
@@ -114,7 +119,7 @@ def _fiction() -> re.Pattern[str]:
     return re.compile(
         rf"(?<!\w)(?:in|of|from|for)\s(?:the|this|that|a|my|her|his|our)\s(?:[\w-]+\s){{0,2}}{work}|(?:main|fictional|title)\scharacter|protagonist|heroine"
         rf"|(?<!\w){make}\s(?:me\s|up\s)?(?:(?:an?|the|some)\s)?(?:[\w&'-]+\s){{0,4}}{work}"
-        rf"|script\s(?:of|for|where|in\swhich)|scenario\s(?:for|where|in\swhich)|verse\sshould|episode\s(?:of|where)|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}}{work}(?::|\s(?:about|in\swhich|where|ideas|set|of))|(?<!\w)(?:invent|imagine|roleplay|continue:)(?!\w)"
+        rf"|script\s(?:of|where|in\swhich|about)|scenario\s(?:for|where|in\swhich)|verse\sshould|episode\s(?:of|where)|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}}{work}(?::|\s(?:about|in\swhich|where|ideas|set|of))|(?<!\w)(?:invent|imagine|roleplay|continue:)(?!\w)"
     )
 
 
@@ -122,5 +127,5 @@ def _fiction() -> re.Pattern[str]:
 def _sum() -> re.Pattern[str]:
     return re.compile(
         r"how\s(?:many|much|old|long|far|tall|big|heavy|fast|did)|what\s(?:is|was|will\sbe|are|were)\s(?:the|his|her|their|its|[a-z]+'s)"
-        r"|what\s\w+\s(?:is|was|does|did|do|will|should|would)|calculate|in\stotal|probability|at\swhat"
+        r"|what\s\w+\s(?:is|was|does|did|do|will|should|would)|calculate|probability|at\swhat"
     )

@@ -10,7 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from hybridrt.sense.language import is_common
+from hybridrt.sense.language import common_words
 from hybridrt.sense.wordlist import wordset
 
 
@@ -126,7 +126,7 @@ def _cue() -> re.Pattern[str]:
         rf"|(?:{mine})(?:(?P<child>{_any_of(_CHILD)})|(?P<kin>{_any_of(_KIN)})|(?P<work>{_any_of(_WORK)})|(?P<learner>{_any_of(_LEARNER)})"
         rf"|(?P<case>{_any_of(_CASE)}))(?![\w-])(?:'s)?"
         r"|(?P<bare>(?:mom|mum|mam|dad|daddy|mommy|grandma|grandpa|gran|nana|granny|hubby|grandson|granddaughter|neighbou?r's\skid|coworker|ex)(?![\w-])(?:'s)?)"
-        r"|(?P<young>(?:the\s|a\s)?(?:1[0-7]|[1-9])[\s-]?(?:yo|y/o|yr|year|years)(?:[\s-]old)(?![\w-]))"
+        r"|(?P<young>(?<!\ba\s)(?<!\ban\s)(?:the\s)?(?:1[0-7]|[1-9])[\s-]?(?:yo|y/o|yr|year|years)(?:[\s-]old)(?![\w-]))"
         r"|(?P<roll>(?:student|pupil)(?=:|\s(?:[a-z]\.|\d{3,})))"
         r"|(?P<opening>\A\s*(?:[\w.]+\.\s)?(?:client|patient|resident|tenant|pupil|applicant|candidate|caller|borrower|defendant|claimant|employee)(?=\s(?:is|was|has|had|[a-z]{2,}(?:s|ed))(?!\w)))"
         r"|(?P<file>(?:employee|applicant|candidate|client|patient|resident|tenant|driver|borrower|customer)(?=:|\s(?:[a-z]\.|\d{3,})))"
@@ -176,7 +176,7 @@ def _name() -> re.Pattern[str]:
 def is_name(word: str) -> bool:
     """Could a word with a capital letter be somebody's name: no word of the language, or a name that is one?"""
     bare = word.lower().strip(".,'").removesuffix("'s")
-    return bare not in NOT_NAMES and (bare in _GIVEN or not is_common(bare))
+    return bare not in NOT_NAMES and (bare in _GIVEN or bare not in common_words())
 
 
 def cues(text: str, folded: str) -> list[Cue]:

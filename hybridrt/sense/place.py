@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
+from hybridrt.sense.home import is_home
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import wordset
 
@@ -63,12 +64,12 @@ class Place:
             for match in _street().finditer(text):
                 if _is_street(passage, match):
                     done.append((match.start(), _end(text, match.end())))
-                    yield Hit(*done[-1], "address", 0.9, "street")
+                    yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street")
         if not _STREET_WORDS.isdisjoint(words) or any(_STREET_ENDS.search(word) for word in words if len(word) > 3):
             for match in _european().finditer(text):
                 if match["po"] or any(map(str.isupper, match[0])) or match[0][0].isdigit():
                     done.append((match.start(), _end(text, match.end())))
-                    yield Hit(*done[-1], "address", 0.9, "street-abroad")
+                    yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street-abroad")
         if passage.digits >= 2:
             for start, end, rule in _postcodes(passage):
                 if not any(first <= start < stop for first, stop in done):
@@ -77,6 +78,10 @@ class Place:
             for match in _geo().finditer(text):
                 if _is_geo(passage, match):
                     yield Hit(*match.span(), "geo_coordinates", 0.9, "coordinates")
+
+
+def _kind(passage: Passage, start: int, end: int) -> str:
+    return "home_address" if is_home(passage, start, end) else "address"
 
 
 def _is_street(passage: Passage, match: re.Match[str]) -> bool:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hybridrt.deadline import Deadline
 from hybridrt.sense.combine import NAME as COMBINATIONS
-from hybridrt.sense.combine import combined, given, uncertain
+from hybridrt.sense.combine import STATEMENTS, combined, given, uncertain
 from hybridrt.sense.decode import base64_texts, unescaped
 from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
@@ -171,8 +171,8 @@ class Scan:
                     start, stop = passage.original(*place(found.start, found.end))
                     finding = replace(found, start=start + first, end=stop + first)
                     is_known = any(one.label == found.label and one.start < finding.end and finding.start < one.end for one in known)
-                    # A sentence about somebody's health reads the same without its escapes.
-                    if found.label != "health" and not is_known:
+                    # A sentence about somebody reads the same without its escapes.
+                    if found.label not in STATEMENTS and not is_known:
                         yield finding
 
     def _tried(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.frame import frame_of
-from hybridrt.sense.language import is_common
+from hybridrt.sense.language import common_words
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.person import Cue, Who, cues
 from hybridrt.sense.wordlist import rows_of, wordset
@@ -69,10 +69,11 @@ class Topics:
         heads = _heads()
         folded, vocabulary = passage.folded, passage.vocabulary
         terms = [term for word in heads.keys() & vocabulary for term in heads[word]]
+        rare = vocabulary - common_words()
         # Neither list can hold every illness and drug, nor every way to misspell one.
-        terms += [(word, "health", "have") for word in vocabulary if word.endswith(_MEDICAL) and len(word) > _SHORTEST and word not in _NOT_MEDICAL]
+        terms += [(word, "health", "have") for word in rare if word.endswith(_MEDICAL) and len(word) > _SHORTEST and word not in _NOT_MEDICAL]
         if not _PEOPLE.isdisjoint(vocabulary):
-            terms += [term for word in vocabulary if len(word) >= _SHORTEST and not is_common(word) and word not in heads for term in _misspelt(word)]
+            terms += [term for word in rare if len(word) >= _SHORTEST and word not in heads for term in _misspelt(word)]
         places = sorted({(*span, *term[1:]) for term in terms for span in _occurrences(folded, term[0])})
         if not places:
             return
@@ -100,7 +101,7 @@ class _Reader:
 
     def __init__(self, passage: Passage) -> None:
         self._text, self._folded, self._vocabulary = passage.text, passage.folded, passage.vocabulary
-        self._stops = [0, *(match.end() for match in _stop().finditer(passage.folded)), len(passage.folded)]
+        self._stops = _bounds(passage.folded)
         self._sentences: dict[int, _Sentence] = {}
         frame = frame_of(passage)
         self._is_fiction, self._is_exam, self._is_sum, self._is_form, self._is_public, self._is_code = frame
@@ -111,10 +112,6 @@ class _Reader:
         if (known := self._sentences.get(place)) is not None:
             return known
         start, end = self._stops[place], self._stops[min(place + 1, len(self._stops) - 1)]
-        if end - start > 2 * _REACH:
-            # No sentence of a person: read around the term alone, and do not keep it for the next.
-            start, end = max(start, at - _REACH), min(end, at + _REACH)
-            return self._read(start, end)
         self._sentences[place] = self._read(start, end)
         return self._sentences[place]
 
@@ -169,7 +166,7 @@ class _Reader:
         if kind in ("have", "be", "do") and topic in _TOLD:
             if self._goes_on(sentence, start, topic):
                 return "story"
-            if self._is_unsaid(sentence, start):
+            if (kind == "do" or topic in _NOTED) and self._is_unsaid(sentence, start):
                 return "unsaid-person"
         return ""
 
@@ -262,6 +259,7 @@ class _Reader:
 
 
 # Subjects that stories and short notes are told of; the others need their person said.
+_NOTED = frozenset({"health", "substance_use"})
 _TOLD = frozenset({"health", "substance_use", "criminal", "genetic", "financial", "sex_life", "religion", "union", "politics"})
 
 
@@ -301,10 +299,22 @@ def _shortened() -> dict[str, tuple[tuple[str, str, str], ...]]:
     index: dict[str, list[tuple[str, str, str]]] = {}
     for terms in _heads().values():
         for term in terms:
-            if len(term[0]) >= _SHORTEST and term[0].isalpha():
+            if term[1] == "health" and len(term[0]) >= _LONG and term[0].isalpha():
                 for short in (term[0], *_one_short(term[0])):
                     index.setdefault(short, []).append(term)
     return {short: tuple(terms) for short, terms in index.items()}
+
+
+def _bounds(folded: str) -> list[int]:
+    """Return where sentences begin, and the end; what has no stops is cut at blanks, so that no sentence is long."""
+    bounds = [0]
+    for end in (*(match.end() for match in _stop().finditer(folded)), len(folded)):
+        while end - bounds[-1] > 2 * _REACH:
+            blank = folded.rfind(" ", bounds[-1] + _REACH, bounds[-1] + 2 * _REACH)
+            bounds.append(blank if blank > 0 else bounds[-1] + 2 * _REACH)
+        if end > bounds[-1] or end == len(folded):
+            bounds.append(end)
+    return bounds
 
 
 def _occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
@@ -320,7 +330,7 @@ def _occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
 def _trimmed(folded: str, first: int, last: int) -> tuple[int, int]:
     while first < last and folded[first].isspace():
         first += 1
-    while first < last and folded[last - 1].isspace():
+    while first < last and (folded[last - 1].isspace() or folded[last - 1] in ".!?;"):
         last -= 1
     return first, last
 
@@ -360,6 +370,9 @@ _FIGURES = {
     "stroke": ("butterfly |back|breast |key", " of| order"),
     "raise": ("", " a ticket| awareness| money| funds| an error| an exception| the bar"),
     "orthodox": ("", " chess| method"),
+    "can't hear": ("", " you| this| the audio"),
+    "can't see": ("", " the| it| my| any| what| this"),
+    "charged my": ("", " phone| car| laptop| battery"),
     "fever": ("disco |cabin |gold |bieber |spring ", " dream"),
     "sick leave": ("", " policy"),
     "bail": ("", " on"),
@@ -404,7 +417,7 @@ def _one_of(choices: str) -> str:
 _WRITER = wordset("i i'm im i've my our we me us")
 # What leads away from the person: a topic, a purpose, a work, a study.
 _AWAY = _one_of(
-    "(?<!worried\\s)(?<!concerned\\s)(?<!lied\\s)(?<!scared\\s)(?<!anxious\\s)(?<!ashamed\\s)(?<!upset\\s)(?<!complained\\s)about regarding whether compare contrast essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song poem game "
+    "(?<!worried\\s)(?<!concerned\\s)(?<!lied\\s)(?<!scared\\s)(?<!anxious\\s)(?<!ashamed\\s)(?<!upset\\s)(?<!complained\\s)about regarding whether asked\\sus\\sto essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song poem game "
     "documentary dataset classifier website blog podcast study studying studies researching research class(?!mate) course wrote reads? "
     "talks?\\son learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells company app "
     "charity software startup scientist specialist expert charity activist museum museums festival poster brochure survey questionnaire "
@@ -509,12 +522,12 @@ def _noun_behind() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _object_gap() -> re.Pattern[str]:
-    return re.compile(r"\s?(?:of\s|off\s|up\s|against\s|by\s|with\s|for\s|from\s|to\s|at\s)?(?:the\s|my\s|our\s|a\s)?(?:[\w'-]+\s){0,2}")
+    return re.compile(r"\s?(?:of\s|off\s|up\s|against\s|by\s|with\s|for\s|from\s|to\s|at\s)?(?:the\s|my\s|our\s|a\s)?(?:[\w'-]+,?\s){0,4}")
 
 
 @lru_cache(maxsize=1)
 def _behind_gap() -> re.Pattern[str]:
-    return re.compile(r"[\s,:(-]{0,3}(?:[\w'-]+\s){0,3}?(?:for|of|on|against|by|from|with|to|in|re|regarding)[\s:]{1,2}(?:[\w'-]+\s){0,3}|\s?[:,(–-]\s?(?:[\w'-]+\s){0,2}")
+    return re.compile(r"[\s,:(-]{0,3}(?:[\w'-]+\s){0,3}?(?:for|of|on|against|by|from|with|to|in|re|regarding)[\s:]{1,2}(?:[\w'-]+\s){0,3}|(?:\s\w+){0,2}\s?[:,(–-]\s?(?:[\w'-]+\s){0,2}")
 
 
 @lru_cache(maxsize=1)
@@ -536,13 +549,36 @@ def _dated() -> re.Pattern[str]:
     )
 
 
+def _forms(term: str, kind: str) -> Iterator[str]:
+    """Yield a term, the forms of the verb that it begins with, and each without its apostrophes, as people type in a hurry."""
+    first, blank, rest = term.partition(" ")
+    forms = [first]
+    if kind == "do" and blank and first not in _AUXILIARY:
+        base = first
+        if first.endswith("ed"):
+            base = first[:-2] if first[:-2].endswith(("s", "k", "t", "l", "n", "p", "w", "h", "r")) else first[:-1]
+        elif first.endswith("s") and not first.endswith("ss"):
+            base = first[:-2] if first.endswith(("shes", "ches", "sses")) else first[:-1]
+        stem = base.removesuffix("e")
+        if first != base or first.endswith("ed"):
+            forms += [base, f"{base}s", f"{stem}ing", f"{stem}ed"]
+    for form in dict.fromkeys(forms):
+        yield form + blank + rest
+        if "'" in form + rest:
+            yield (form + blank + rest).replace("'", "")
+
+
+_AUXILIARY = wordset("is was were are has had have been be being got gets get can't cannot won't doesn't don't didn't isn't haven't still no not as")
+
+
 @lru_cache(maxsize=1)
 def _heads() -> dict[str, tuple[tuple[str, str, str], ...]]:
     """Return, by the longest word of each term, the terms that hold it: few texts hold any, and most of this is never read."""
     heads: dict[str, dict[tuple[str, str, str], None]] = {}
     for key, line in rows_of("topics.txt"):
         topic, kind = key.split()
-        for term in line.split(", "):
-            head = max(re.findall(r"[a-z0-9']+", term), key=len)
-            heads.setdefault(head, {})[term, topic, kind] = None
+        for listed in line.split(", "):
+            for term in _forms(listed, kind):
+                head = max(re.findall(r"[a-z0-9']+", term), key=len)
+                heads.setdefault(head, {})[term, topic, kind] = None
     return {word: tuple(terms) for word, terms in heads.items()}
