@@ -34,13 +34,16 @@ _WORK = wordset(
     "fictional game musical anime manga"
 )
 # A role that is played in public, whoever has it; and what follows a name of which nobody's life is told.
-_OFFICE = (
-    r"(?<!\w)the\s(?:\w+\s)?(?:actor|actress|singer|senator|president|minister|chancellor|king|queen|author|celebrity|rapper|footballer|star|composer|painter"
-    r"|philosopher|emperor|pope|bishop|mayor|governor|poet|novelist|congressman|congresswoman|athlete|billionaire)(?!\w)"
+_OFFICES = wordset(
+    "actor actress singer senator president minister chancellor king queen author celebrity rapper footballer star composer painter philosopher emperor pope "
+    "bishop mayor governor poet novelist congressman congresswoman athlete billionaire"
 )
+_ASKING = wordset("how what what's whats calculate probability find")
 _OF_OTHERS = r"(?!\s(?:supporters?|voters?|fans?|haters?|rally|rallies|shirt|flag|hat|high|middle|elementary|school|street|road|avenue))"
 
 
+# What is said of a work stands this close before it.
+_BEFORE = 70
 # A sum in words gives at least this many numbers.
 _NUMBERS = 3
 
@@ -60,11 +63,11 @@ def frame_of(passage: Passage) -> Frame:
     """Look at a text once; linear in its length."""
     words, folded = passage.vocabulary, passage.folded
     return Frame(
-        is_fiction=not words.isdisjoint(_WORK) and _fiction().search(folded) is not None,
+        is_fiction=any(_is_invented(folded, word) for word in _WORK & words),
         is_exam=any(mark in folded for mark in _EXAM),
-        is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and ("?" in folded or "calculate" in words) and (_sum().search(folded) is not None or _is_puzzle(folded)),
+        is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and not words.isdisjoint(_ASKING) and ("?" in folded or "calculate" in words) and (_sum().search(folded) is not None or _is_puzzle(folded)),
         is_form=not words.isdisjoint(_FORM),
-        is_public=_has_figure(folded, words) or _office().search(folded) is not None,
+        is_public=_has_figure(folded, words) or (not words.isdisjoint(_OFFICES) and _office().search(folded) is not None),
         is_code=any(mark in folded for mark in _CODE),
     )
 
@@ -106,21 +109,35 @@ def _figures() -> dict[str, re.Pattern[str]]:
 
 @lru_cache(maxsize=1)
 def _office() -> re.Pattern[str]:
-    return re.compile(_OFFICE)
+    return re.compile(rf"(?<!\w)the\s(?:\w+\s)?(?:{'|'.join(sorted(_OFFICES))})(?!\w)")
+
+
+def _is_invented(folded: str, word: str) -> bool:
+    """Do the words before a work say that it is one that is told of or asked for: "in the novel", "write a short story"?"""
+    at = folded.find(word)
+    while at >= 0:
+        if _told_of().search(folded, max(0, at - _BEFORE), at) or _goes_with(word).match(folded, at):
+            return True
+        at = folded.find(word, at + len(word))
+    return False
 
 
 @lru_cache(maxsize=1)
-def _fiction() -> re.Pattern[str]:
-    work = (
-        r"(?:novel|story|stories|tale|film|movie|book|show|series|play|episode|musical|game|comic|sitcom|drama|fanfic|myth|scene|screenplay|(?:film|movie)\sscript|poem|haiku|chapter|narrative|sketch|skit|prequel|sequel|fanfiction"
-        r"|limerick|rap|song|lyrics|monologue|dialogue|mystery|backstory|character|villain|plot|anime|manga)s?(?!\w)"
-    )
+def _told_of() -> re.Pattern[str]:
     make = r"(?:write|draft|invent|imagine|create|continue|tell|make\sup|generate|help\sme\sname|compose)"
     return re.compile(
-        rf"(?<!\w)(?:in|of|from|for)\s(?:the|this|that|a|my|her|his|our)\s(?:[\w-]+\s){{0,2}}{work}|(?:main|fictional|title)\scharacter|protagonist|heroine"
-        rf"|(?<!\w){make}\s(?:me\s|up\s)?(?:(?:an?|the|some)\s)?(?:[\w&'-]+\s){{0,4}}{work}"
-        rf"|script\s(?:of|where|in\swhich|about)|scenario\s(?:for|where|in\swhich)|verse\sshould|episode\s(?:of|where)|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}}{work}(?::|\s(?:about|in\swhich|where|ideas|set|of))|(?<!\w)(?:invent|imagine|roleplay|continue:)(?!\w)"
+        r"(?:(?<!\w)(?:in|of|from|for)\s(?:the|this|that|a|my|her|his|our)\s(?:[\w-]+\s){0,2}|(?:main|fictional|title)\s"
+        rf"|(?<!\w){make}\s(?:me\s|up\s)?(?:(?:an?|the|some)\s)?(?:[\w&'-]+\s){{0,4}}|\A\s*(?:an?\s)?(?:[\w-]+\s){{0,2}})\Z"
     )
+
+
+@lru_cache(maxsize=64)  # one per word that names a work
+def _goes_with(word: str) -> re.Pattern[str]:
+    if word in ("protagonist", "heroine", "imagine", "invent", "roleplay"):
+        return re.compile(rf"{word}(?!\w)")
+    if word in ("script", "scenario", "episode", "verse"):
+        return re.compile(rf"{word}\s(?:of|where|in\swhich|about|should)(?!\w)")
+    return re.compile(r"(?!)")
 
 
 @lru_cache(maxsize=1)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.frame import frame_of
+from hybridrt.sense.frame import Frame, frame_of
 from hybridrt.sense.language import common_words
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.person import Cue, Who, cues
@@ -103,8 +103,12 @@ class _Reader:
         self._text, self._folded, self._vocabulary = passage.text, passage.folded, passage.vocabulary
         self._stops = _bounds(passage.folded)
         self._sentences: dict[int, _Sentence] = {}
-        frame = frame_of(passage)
-        self._is_fiction, self._is_exam, self._is_sum, self._is_form, self._is_public, self._is_code = frame
+        self._passage = passage
+
+    @cached_property
+    def _frame(self) -> Frame:
+        # Asked for only where a sentence reads like a statement, which in most texts none does.
+        return frame_of(self._passage)
 
     def sentence(self, at: int) -> _Sentence:
         """Return the sentence around a place, with whom it speaks of."""
@@ -118,25 +122,25 @@ class _Reader:
     def _read(self, start: int, end: int) -> _Sentence:
         text, folded = self._text[start:end], self._folded[start:end]
         people = [Cue(cue.start + start, cue.end + start, cue.who, cue.is_definite_only) for cue in cues(text, folded)]
-        return _Sentence(start, end, [cue for cue in people if self._may_be_meant(cue, start)], _question().match(folded) is not None)
+        return _Sentence(start, end, people, _question().match(folded) is not None)
 
     def _may_be_meant(self, cue: Cue, start: int) -> bool:
         is_own = cue.who in (Who.SELF, Who.MINE)
-        if self._is_exam:
+        if self._frame.is_exam:
             return is_own
-        if self._is_fiction and not is_own and not self._folded.startswith(("my ", "our "), cue.start):
+        if self._frame.is_fiction and not is_own and not self._folded.startswith(("my ", "our "), cue.start):
             return False
-        if cue.who in (Who.NAMED, Who.NOTE) and self._is_code:
+        if cue.who in (Who.NAMED, Who.NOTE) and self._frame.is_code:
             return False
-        if cue.who in (Who.NAMED, Who.PRONOUN) and (self._is_public or self._is_sum):
+        if cue.who in (Who.NAMED, Who.PRONOUN) and (self._frame.is_public or self._frame.is_sum):
             return False
-        if cue.who is Who.WORK and self._is_public:
+        if cue.who is Who.WORK and self._frame.is_public:
             return False
         if cue.who is Who.NOTE and self._folded.startswith(("a ", "an "), cue.start - 2) and self._vocabulary.isdisjoint(_WRITER):
             return False
-        if cue.is_definite_only and (self._is_form or _if().search(self._folded, start, cue.start)):
+        if cue.is_definite_only and (self._frame.is_form or _if().search(self._folded, start, cue.start)):
             return False
-        return not (self._is_sum and not is_own and not self._folded.startswith(("my ", "our "), cue.start))
+        return not (self._frame.is_sum and not is_own and not self._folded.startswith(("my ", "our "), cue.start))
 
     def rule(self, sentence: _Sentence, start: int, end: int, topic: str, kind: str) -> str:
         """Return the rule by which a sentence makes the term somebody's; nothing if none does."""
@@ -156,12 +160,12 @@ class _Reader:
         if topic in ("child", "student") and self._vocabulary.isdisjoint(_WITH_CHILDREN):
             people = [cue for cue in people if cue.who in (Who.CHILD, Who.LEARNER) or (cue.who is Who.SELF and kind in ("do", "be"))]
         for cue in reversed(people):
-            if cue.start < start and self._binds_before(cue, start, end, kind, topic) and not self._is_asked(sentence, cue):
+            if cue.start < start and self._binds_before(cue, start, end, kind, topic) and self._is_meant(sentence, cue):
                 return f"{cue.who}-{kind}"
         for cue in people:
-            if cue.start >= end and self._binds_behind(cue, start, end, kind) and not self._is_asked(sentence, cue):
+            if cue.start >= end and self._binds_behind(cue, start, end, kind) and self._is_meant(sentence, cue):
                 return f"{kind}-{cue.who}"
-        if kind == "be" and self._is_the_writer(sentence, start, end):
+        if kind == "be" and self._is_the_writer(sentence, start, end) and not self._frame.is_fiction:
             return "writer-be"
         if kind in ("have", "be", "do") and topic in _TOLD:
             if self._goes_on(sentence, start, topic):
@@ -171,12 +175,15 @@ class _Reader:
         return ""
 
     def _said(self, sentence: _Sentence, start: int, topic: str) -> str:
-        if any((self._is_fiction, self._is_exam, self._is_form, self._is_public, self._is_code, self._is_sum)):
-            return ""
         is_own = any(cue.who not in (Who.NAMED, Who.PRONOUN) for cue in sentence.people)
         if sentence.is_question and not is_own:
             return ""
-        return "" if _away().search(self._folded, max(sentence.start, start - 60), start) else "said"
+        if _away().search(self._folded, max(sentence.start, start - 60), start) or any(self._frame):
+            return ""
+        return "said"
+
+    def _is_meant(self, sentence: _Sentence, cue: Cue) -> bool:
+        return not self._is_asked(sentence, cue) and self._may_be_meant(cue, sentence.start)
 
     def _is_asked(self, sentence: _Sentence, cue: Cue) -> bool:
         """Is it a question about somebody whom the writer need not know?"""
@@ -227,35 +234,30 @@ class _Reader:
 
     def _is_the_writer(self, sentence: _Sentence, start: int, end: int) -> bool:
         """Do the words name the writer by the term: "as a practising Hindu I", "ex-mormon here"?"""
-        if self._is_fiction:
-            return False
         if _here().match(self._folded, end):
             return len(self._folded[sentence.start : start].split()) <= 2
         return _as_a().search(self._folded[sentence.start : start]) is not None and _and_i().match(self._folded, end) is not None
 
     def _goes_on(self, sentence: _Sentence, start: int, topic: str) -> bool:
         """Does the sentence go on with a story about somebody of the writer's that one of the last sentences began?"""
-        if sentence.is_question or self._is_fiction or self._is_exam or self._is_sum or self._is_public:
-            return False
-        if any(cue.who in _OTHERS for cue in sentence.people) or _general().match(self._folded, sentence.start, sentence.end):
+        if sentence.is_question or any(cue.who in _OTHERS for cue in sentence.people) or _general().match(self._folded, sentence.start, sentence.end):
             return False
         place = bisect_right(self._stops, start) - 1
         for before in range(place - 1, max(-1, place - 1 - _STORY), -1):
             at = self._stops[before]
             people = self.sentence(at).people if at < self._stops[before + 1] else ()
             if any(cue.who in (Who.KIN, Who.CHILD, Who.NOTE) or (cue.who is Who.CASE and not cue.is_definite_only) for cue in people):
-                return _told().search(self._folded, sentence.start, start) is not None
+                return _told().search(self._folded, sentence.start, start) is not None and not any(self._frame)
         return False
 
     def _is_unsaid(self, sentence: _Sentence, start: int) -> bool:
         """Does the sentence leave out who, as notes and short messages do: "diagnosed with crohns last month"?"""
-        if self._is_fiction or self._is_exam or self._is_form or self._is_code or self._is_sum:
-            return False
         # A note may put one such statement behind another.
         first = max(sentence.start, self._folded.rfind(",", sentence.start, start) + 1)
         first, _ = _trimmed(self._folded, first, start)
         said = _unsaid().match(self._folded[first:start].rstrip() + " \0") if first < start else True
-        return bool(said) and _dated().search(self._folded, sentence.start, sentence.end) is not None
+        is_dated = bool(said) and _dated().search(self._folded, sentence.start, sentence.end) is not None
+        return is_dated and not any(self._frame)
 
 
 # Subjects that stories and short notes are told of; the others need their person said.
@@ -568,6 +570,12 @@ def _forms(term: str, kind: str) -> Iterator[str]:
             yield (form + blank + rest).replace("'", "")
 
 
+_COMMON = wordset(
+    "the a an have has had having about with without get gets got getting in on off of and or her his him he she it to for from at up down out my me i "
+    "im i'm i'ive this that these was were is are be been being want wants like likes call called calls take takes took taking because lost make makes "
+    "making made need needs one going goes go went using use uses used write time let left someone somebody something things thing again always never "
+    "every not no don't doesn't can't won't told tell said says say by as after before since into over under back good bad new old work works working home"
+)
 _AUXILIARY = wordset("is was were are has had have been be being got gets get can't cannot won't doesn't don't didn't isn't haven't still no not as")
 
 
@@ -579,6 +587,7 @@ def _heads() -> dict[str, tuple[tuple[str, str, str], ...]]:
         topic, kind = key.split()
         for listed in line.split(", "):
             for term in _forms(listed, kind):
-                head = max(re.findall(r"[a-z0-9']+", term), key=len)
+                # The rarest word leads to the term: a long one that no other sentence has.
+                head = min(re.findall(r"[a-z0-9']+", term), key=lambda word: (word in _COMMON, -len(word)))
                 heads.setdefault(head, {})[term, topic, kind] = None
     return {word: tuple(terms) for word, terms in heads.items()}
