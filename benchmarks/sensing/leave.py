@@ -88,7 +88,8 @@ def figures(data_dir: Path | None) -> dict[str, Any]:
 def _public(data_dir: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, (path, key) in PUBLIC.items():
-        for line in (data_dir / path).read_text("utf-8").splitlines():
+        # Only a line feed ends a row: texts hold other separators.
+        for line in (data_dir / path).read_text("utf-8").rstrip("\n").split("\n"):
             row = json.loads(line)
             found.setdefault(str(row["source"]) if name == "prompts" and "source" in row else name, []).append(row.get(key) or row["text"])
     return found

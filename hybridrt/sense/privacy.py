@@ -91,6 +91,7 @@ class Scan:
     languages: set[str] = field(default_factory=set)
     has_injection: bool = False
     read_chars: int = 0
+    combine: Callable[[Sequence[Finding]], list[Finding]] = combined
 
     async def run(self, texts: Sequence[SensedText], ready: Mapping[int, Reading]) -> None:
         """Read every text, in slices where it is long, and let the event loop go on in between. `ready` spares a second reading."""
@@ -233,7 +234,7 @@ class Scan:
             labels.setdefault(label, Presence.ABSENT)
         self._mark_present(labels)
         try:
-            added = combined(self.findings)
+            added = self.combine(self.findings)
         except Exception:  # noqa: BLE001 - whatever goes wrong here, no label may look absent for it
             self.failed[COMBINATIONS] = None
             labels.update((label, Presence.UNKNOWN) for label in lifted if labels[label] is Presence.ABSENT)

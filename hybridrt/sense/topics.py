@@ -130,7 +130,7 @@ class _Reader:
             return is_own
         if self._frame.is_fiction and not is_own and not self._folded.startswith(("my ", "our "), cue.start):
             return False
-        if cue.who in (Who.NAMED, Who.NOTE) and self._frame.is_code:
+        if cue.who not in (Who.SELF, Who.MINE, Who.KIN, Who.CHILD, Who.PRONOUN) and self._frame.is_code:
             return False
         if cue.who in (Who.NAMED, Who.PRONOUN) and (self._frame.is_public or self._frame.is_sum):
             return False
@@ -473,7 +473,7 @@ def _self_gap(kind: str) -> re.Pattern[str]:
     if kind in ("do", "sum"):
         return re.compile(rf"{apart}{small}{{0,6}}\s?(?:[\w']+\s){{0,1}}\Z")
     has = r"(?:have|had|has|got|get|getting|suffer|suffered|take|took|taking|use|used|using|on|with|from|live|lived|lost|need|inject|diagnosed|tested|treated|addicted|owe|find|found|carry|inherited|wear|keep|hear|struggle|struggling|survived|beat|developed|since|after|for|failed|attempted|been|was|positive|stopped|quit|started|start|love|drink|smoke|snort|did|do|joined)"
-    return re.compile(rf"(?:'ve|'m|'d|ve|m)?(?:\s[\w'/%.-]+){{0,5}}?\s?(?:(?<=\s){has}|(?<=')ve|(?<=')m)(?:\s[\w'/%.,-]+){{0,4}}\s(?:[(\"']\s?)?\Z")
+    return re.compile(rf"'m\s(?:an?|on|with|taking|using|off|having|getting)\s(?:[\w'/%.,-]+\s){{0,3}}\Z|(?:'ve|'m|'d)?(?:\s[\w'/%.-]+){{0,5}}?\s?(?<=\s){has}(?:\s[\w'/%.,-]+){{0,4}}\s(?:[(\"']\s?)?\Z")
 
 
 @lru_cache(maxsize=1)
