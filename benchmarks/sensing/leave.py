@@ -56,7 +56,11 @@ def recall(senses: Senses, number: str) -> dict[str, Any]:
     labelled = list(rows(f"leave-{number}.txt"))
     found = levels(senses, (text for _, text in labelled))
     missed = Counter(label for (label, _), level in zip(labelled, found, strict=True) if level not in HELD)
-    return {"requests": len(labelled), "recall": _share(len(labelled) - missed.total(), len(labelled)), "missed": dict(sorted(missed.items()))}
+    return {
+        "requests": len(labelled),
+        "recall": _share(len(labelled) - missed.total(), len(labelled)),
+        "missed": dict(sorted(missed.items())),
+    }
 
 
 def alarms(senses: Senses, texts: Iterable[str]) -> dict[str, Any]:

@@ -43,12 +43,7 @@ STATEMENTS = frozenset(
 )
 _PERSON = frozenset({"person", "private_person"})
 _CARE = frozenset({"health", "genetic", "substance_use", "psychotherapy_notes", "medical_record_number", "health_plan_number"})
-_IDENTIFIER = (
-    _PERSON
-    | _CONTACT
-    | _NUMBER
-    | frozenset({"address", "postcode", "geo_coordinates", "ip_address", "mac_address", "device_id"})
-)
+_IDENTIFIER = _PERSON | _CONTACT | _NUMBER | frozenset({"address", "postcode", "geo_coordinates", "ip_address", "mac_address", "device_id"})
 
 # In order: what one rule gives the next may stand on.
 RULES = (
@@ -56,7 +51,9 @@ RULES = (
     Rule("person-beside-number", frozenset({"person"}), _NUMBER, "private_person"),
     Rule("person-in-statement", frozenset({"person"}), STATEMENTS, "private_person"),
     Rule("person-at-address", frozenset({"person"}), frozenset({"address"}), "private_person", 80),
-    Rule("address-of-person", frozenset({"address"}), _PERSON | _NUMBER | frozenset({"email", "phone", "date_of_birth"}), "home_address", 120),
+    Rule(
+        "address-of-person", frozenset({"address"}), _PERSON | _NUMBER | frozenset({"email", "phone", "date_of_birth"}), "home_address", 120
+    ),
     Rule("address-in-full", frozenset({"address"}), frozenset({"postcode"}), "home_address", 60),
     Rule("address-in-statement", frozenset({"address"}), STATEMENTS, "home_address"),
     Rule("postcode-of-person", frozenset({"postcode"}), _PERSON | frozenset({"date_of_birth"}), "home_address", 120),

@@ -25,7 +25,23 @@ _EXAM = (
     " a) ",
     " (a) ",
 )
-_CODE = ("def ", "import ", "();", "){", ") {", "select *", "select name", "</", "print(", "return ", "create table", "();", "=> ", "&&", "#include")
+_CODE = (
+    "def ",
+    "import ",
+    "();",
+    "){",
+    ") {",
+    "select *",
+    "select name",
+    "</",
+    "print(",
+    "return ",
+    "create table",
+    "();",
+    "=> ",
+    "&&",
+    "#include",
+)
 _SELF = wordset("i im i'm i've ive my our")
 _FORM = wordset("template templates placeholder placeholders fictional fictitious fake hypothetical sample samples mock dummy")
 _WORK = wordset(
@@ -65,7 +81,11 @@ def frame_of(passage: Passage) -> Frame:
     return Frame(
         is_fiction=any(_is_invented(folded, word) for word in _WORK & words),
         is_exam=any(mark in folded for mark in _EXAM),
-        is_sum=passage.digits > 0 and words.isdisjoint(_SELF) and not words.isdisjoint(_ASKING) and ("?" in folded or "calculate" in words) and (_sum().search(folded) is not None or _is_puzzle(folded)),
+        is_sum=passage.digits > 0
+        and words.isdisjoint(_SELF)
+        and not words.isdisjoint(_ASKING)
+        and ("?" in folded or "calculate" in words)
+        and (_sum().search(folded) is not None or _is_puzzle(folded)),
         is_form=not words.isdisjoint(_FORM),
         is_public=_has_figure(folded, words) or (not words.isdisjoint(_OFFICES) and _office().search(folded) is not None),
         is_code=any(mark in folded for mark in _CODE),

@@ -35,7 +35,10 @@ def _home() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _named_before() -> re.Pattern[str]:
     # A name, then the address: a label, a list, "Raj Patel at 12 Elm Road".
-    return re.compile(rf"(?:(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau)\.?\s|(?<!\w)(?:{_UP}\s(?:&\s|and\s)?){{1,2}}|grandma\s|uncle\s|aunt\s|the\s){_UP}\s?(?:,|:|\sat|\sof|\slives\sat|-|\n)\s?(?:(?:apartment|apt|flat|unit)\s\w{{1,5}},?\s)?\Z", re.IGNORECASE)
+    return re.compile(
+        rf"(?:(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau)\.?\s|(?<!\w)(?:{_UP}\s(?:&\s|and\s)?){{1,2}}|grandma\s|uncle\s|aunt\s|the\s){_UP}\s?(?:,|:|\sat|\sof|\slives\sat|-|\n)\s?(?:(?:apartment|apt|flat|unit)\s\w{{1,5}},?\s)?\Z",
+        re.IGNORECASE,
+    )
 
 
 @lru_cache(maxsize=1)
@@ -47,4 +50,6 @@ def _public() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _lives_there() -> re.Pattern[str]:
-    return re.compile(r"[^.!?\n]{0,50}?(?<!\w)(?:right\snow|we're\saway|we\sare\saway|home\safter|lives?\sthere|lives\salone|gate\scode|door\scode|owes\sme|my\s(?:bank|address|house)|alone\sat\snight)")
+    return re.compile(
+        r"[^.!?\n]{0,50}?(?<!\w)(?:right\snow|we're\saway|we\sare\saway|home\safter|lives?\sthere|lives\salone|gate\scode|door\scode|owes\sme|my\s(?:bank|address|house)|alone\sat\snight)"
+    )

@@ -80,9 +80,7 @@ _KIN = (
     r"mother|mom|mum|father|dad|wife|husband|partner|girlfriend|boyfriend|ex|ex-wife|ex-husband|fianc[eé]e?|brother|sister|cousin|uncle|aunt|friend|grandma"
     r"|grandpa|grandmother|grandfather|gran|gf|bf"
 )
-_YOUNG = (
-    r"(?:step|grand|god|foster\s|adopted\s)?(?:son|daughter|kid|child)|boy|girl|baby|toddler|little\s(?:brother|sister)|nephew|niece|pupil|student"
-)
+_YOUNG = r"(?:step|grand|god|foster\s|adopted\s)?(?:son|daughter|kid|child)|boy|girl|baby|toddler|little\s(?:brother|sister)|nephew|niece|pupil|student"
 _FIELDS = r"patient|client|employee|student|pupil|applicant|candidate|resident|customer|tenant|pt|name|insured|borrower|witness"
 
 
@@ -91,12 +89,19 @@ def _introductions() -> tuple[tuple[frozenset[str], re.Pattern[str]], ...]:
     """Return the ways to introduce somebody, each behind words without which it cannot stand."""
     whose = r"(?<!\w)(?:[Oo]ur|[Mm]y|[Hh]is|[Hh]er|[Tt]heir|[Yy]our|[Tt]he)\s(?:[a-z'-]+\s){0,2}"
     age = r"(?:,|\s\(|\sis|\saged?|,?\swho\sis|,?\swho\sturned|\sturns)?\s?\(?(?:1[0-7]|[1-9])(?:\)|,|\.|\s(?:and|has|is|was|at|years|yrs|yo)|$)"
-    roles, kin, young = _plain(_ROLES), _plain(_KIN), _plain(_YOUNG) | wordset("son daughter kid child stepson stepdaughter grandson granddaughter brother sister")
+    roles, kin, young = (
+        _plain(_ROLES),
+        _plain(_KIN),
+        _plain(_YOUNG) | wordset("son daughter kid child stepson stepdaughter grandson granddaughter brother sister"),
+    )
     return (
         (wordset("name name's"), re.compile(rf"(?<!\w)(?i:my\sname\sis|my\sname's|the\sname\sis)\s(?P<self>{_NAME})")),
         (wordset("speaking calling here"), re.compile(rf"(?<!\w)[Tt]his\sis\s(?P<caller>{_NAME})(?=\s(?:speaking|from|calling|here)\b)")),
         (wordset("am i'm"), re.compile(rf"(?<!\w)(?:I\sam|I'm)\s(?P<writer>{_UP}\s{_UP})(?!\w)")),
-        (wordset("dear"), re.compile(rf"(?<!\w)(?:[Dd]ear|DEAR)\s(?P<addressee>(?:(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof)\b\.?\s)?{_NAME})(?=\s?[,:!\n])")),
+        (
+            wordset("dear"),
+            re.compile(rf"(?<!\w)(?:[Dd]ear|DEAR)\s(?P<addressee>(?:(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof)\b\.?\s)?{_NAME})(?=\s?[,:!\n])"),
+        ),
         (wordset("mr mrs ms miss mx"), re.compile(rf"(?<!\w)(?P<titled>(?:Mr|Mrs|Ms|Miss|Mx)\b\.?\s{_UP}(?:\s{_UP})?)")),
         (
             _plain(_FIELDS),
@@ -124,7 +129,7 @@ def _house() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _street() -> re.Pattern[str]:
-    no_name = r"(?!(?:of|the|a|an|am|pm|in|on|at|to|is|are|as|my|and|or|times|miles?|km|minutes?|hours?|years?|people|cars?|way|per|for|more|lane|if|each|percent)\b)"
+    no_name = r"(?!(?:of|the|a|an|am|pm|in|on|at|to|is|are|as|my|and|or|times|miles?|km|minutes?|hours?|years?|people|cars?|way|per|for|more|lane|if|each|percent|o'clock)\b)"
     unit = r"(?:,?\s(?:apt|apartment|unit|flat|suite|ste|no|#)\.?\s?#?\w{1,5}|\s#\w{1,5})?"
     return re.compile(
         rf"(?<![\w.$€£-])\d{{1,5}}[a-z]?,?\s(?:(?:n|s|e|w|ne|nw|se|sw|st|old|new)\.?\s)?(?:{no_name}[^\W\d_][\w'-]{{1,20}}\s){{1,3}}(?:{_KINDS})(?!\w)\.?{unit}"

@@ -29,9 +29,13 @@ _NO_NAME = wordset(
     "more other new same different another times percent years year old different straight right left wide each only"
 )
 # Before a number these say that an address follows, so that one in small letters counts.
-_HERE = wordset("live lives living lived at address to home house located moved move staying stay resides residing deliver ship send mail visit is")
+_HERE = wordset(
+    "live lives living lived at address to home house located moved move staying stay resides residing deliver ship send mail visit is"
+)
 _ZIP_WORDS = wordset("zip zipcode postcode postal plz postleitzahl cap codigo postale cep eircode pincode pin")
-_GEO_WORDS = wordset("lat latitude lon lng long longitude gps coordinate coordinates coords geo location located position map maps pin at here am")
+_GEO_WORDS = wordset(
+    "lat latitude lon lng long longitude gps coordinate coordinates coords geo location located position map maps pin at here am"
+)
 _STATES = (
     "AL|AK|AZ|AR|CA|CO|CT|DE|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|OH|OK|OR|PA|RI|SC|SD|TN|TX|UT"
     "|VT|VA|WA|WV|WI|WY|DC|PR|NSW|VIC|QLD|SA|TAS|ACT|NT|ON|QC|BC|AB|MB|SK|NS|NB|NL|PE"

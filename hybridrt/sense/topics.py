@@ -69,9 +69,11 @@ class Topics:
         heads = _heads()
         folded, vocabulary = passage.folded, passage.vocabulary
         terms = [term for word in heads.keys() & vocabulary for term in heads[word]]
-        rare = vocabulary - common_words()
+        rare = vocabulary - common_words() - _NOT_MEDICAL
         # Neither list can hold every illness and drug, nor every way to misspell one.
-        terms += [(word, "health", "have") for word in rare if word.endswith(_MEDICAL) and len(word) > _SHORTEST and word not in _NOT_MEDICAL]
+        terms += [
+            (word, "health", "have") for word in rare if word.endswith(_MEDICAL) and len(word) > _SHORTEST and word not in _NOT_MEDICAL
+        ]
         if not _PEOPLE.isdisjoint(vocabulary):
             terms += [term for word in rare if len(word) >= _SHORTEST and word not in heads for term in _misspelt(word)]
         places = sorted({(*span, *term[1:]) for term in terms for span in _occurrences(folded, term[0])})
@@ -183,6 +185,8 @@ class _Reader:
         return "said"
 
     def _is_meant(self, sentence: _Sentence, cue: Cue) -> bool:
+        if _media().search(self._folded, sentence.start, sentence.end):
+            return False
         return not self._is_asked(sentence, cue) and self._may_be_meant(cue, sentence.start)
 
     def _is_asked(self, sentence: _Sentence, cue: Cue) -> bool:
@@ -209,7 +213,13 @@ class _Reader:
             is_whose = self._folded.startswith(("my", "our"), cue.start)
             if topic == "financial" and _moves().search(self._folded, max(0, cue.start - _NEAR), cue.start):
                 return False
-            return is_whose and kind in ("own", "have", "sum") and (topic != "child" or kind == "own") and len(gap.split()) <= 3 and not _verb().search(gap)
+            return (
+                is_whose
+                and kind in ("own", "have", "sum")
+                and (topic != "child" or kind == "own")
+                and len(gap.split()) <= 3
+                and not _verb().search(gap)
+            )
         if kind == "own":
             owned = len(gap.split()) <= 3 or _has().search(gap) is not None
             return owned if cue.who is Who.PRONOUN else owned or self._folded.startswith("'s", cue.end)
@@ -240,7 +250,11 @@ class _Reader:
 
     def _goes_on(self, sentence: _Sentence, start: int, topic: str) -> bool:
         """Does the sentence go on with a story about somebody of the writer's that one of the last sentences began?"""
-        if sentence.is_question or any(cue.who in _OTHERS for cue in sentence.people) or _general().match(self._folded, sentence.start, sentence.end):
+        if (
+            sentence.is_question
+            or any(cue.who in _OTHERS for cue in sentence.people)
+            or _general().match(self._folded, sentence.start, sentence.end)
+        ):
             return False
         place = bisect_right(self._stops, start) - 1
         for before in range(place - 1, max(-1, place - 1 - _STORY), -1):
@@ -265,7 +279,6 @@ _NOTED = frozenset({"health", "substance_use"})
 _TOLD = frozenset({"health", "substance_use", "criminal", "genetic", "financial", "sex_life", "religion", "union", "politics"})
 
 
-
 # How the names of illnesses, operations and drugs end, and the words that end so and name none.
 _MEDICAL_ENDS = (
     "itis oma omas osis emia aemia algia opathy ectomy otomy plasty oscopy phrenia plegia uria pnea trophy sclerosis stenosis syndrome pril sartan olol "
@@ -275,7 +288,7 @@ _MEDICAL = tuple(_MEDICAL_ENDS)
 _NOT_MEDICAL = wordset(
     "diagnosis diploma aroma oklahoma tacoma sonoma osmosis hypnosis academia bohemia sympathy empathy apathy telepathy antipathy nostalgia symbiosis "
     "mitosis meiosis metamorphosis photosynthesis apotheosis genoma pamoma trophy atrophy catastrophe lobotomy dichotomy anatomy autonomy syndrome "
-    "diplomas aromas phagocytosis prognosis hypotenuse homeopathy taxonomy kyoto dubai bioscopy april"
+    "spelling concert concerts concerto diplomas aromas phagocytosis prognosis hypotenuse homeopathy taxonomy kyoto dubai bioscopy april"
 )
 # A shorter word is too near to too many others.
 _SHORTEST = 7
@@ -324,7 +337,12 @@ def _occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
     while at >= 0:
         end = at + len(term)
         # Part of a longer word, or of a name in code.
-        if not (folded[at - 1 : at].isalnum() or folded[end : end + 1].isalnum() or folded[at - 1 : at] in ("_", "<", "`") or folded[end : end + 1] == "_"):
+        if not (
+            folded[at - 1 : at].isalnum()
+            or folded[end : end + 1].isalnum()
+            or folded[at - 1 : at] in ("_", "<", "`")
+            or folded[end : end + 1] == "_"
+        ):
             yield at, end
         at = folded.find(term, at + 1)
 
@@ -399,7 +417,10 @@ _FIGURES = {
     "killed a": ("", " process| mosquito| spider"),
     "the pill": ("", "ow"),
     "rash": ("", " decision| guard"),
-    "union": ("credit |european |soviet |student |students' |western |african |civil |rugby |state of the ", " all| square| jack| station| type| find| of sets| of two| operator| select"),
+    "union": (
+        "credit |european |soviet |student |students' |western |african |civil |rugby |state of the ",
+        " all| square| jack| station| type| find| of sets| of two| operator| select",
+    ),
     "pip": ("", " install| freeze| list| package"),
     "dismiss": ("", " the dialog| the alert| notification"),
     "terminate": ("", " the process| process| the program| the thread| the loop"),
@@ -407,7 +428,10 @@ _FIGURES = {
     "ms": ("", " office| word| excel| teams| paint| project| in "),
     "std": ("", " dev|::"),
     "prep": ("exam |test |meal |interview |food |sat |deposition |supervision ", " for| work| time|aration"),
-    "carrier": ("phone |mobile |aircraft |network |my |our ", ""),
+    "savings": ("", " account| to my checking"),
+    "hooked on": ("", " a feeling| this"),
+    "weight loss": ("", " goal| plan| tips| app"),
+    "carrier": ("cell |phone |mobile |aircraft |network |my |our ", ""),
     "trans": ("", " fat|-siberian"),
 }
 
@@ -435,7 +459,18 @@ def _away() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _stop() -> re.Pattern[str]:
-    return re.compile(r"[.!?](?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?<!\bno\.)(?<!\b[a-z]\.)(?<!\bvs\.)(?=[\s\"')]|$)|[\n;]")
+    return re.compile(
+        r"[.!?](?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?<!\bno\.)(?<!\b[a-z]\.)(?<!\bvs\.)(?=[\s\"')]|$)|[\n;]"
+    )
+
+
+@lru_cache(maxsize=1)
+def _media() -> re.Pattern[str]:
+    # What is to be played, found or rated has a name of any words.
+    return re.compile(
+        r"(?<!\w)(?:playlist|soundtrack|album|tv\s(?:show|series)|listen\sto|concerto|rating\sof|out\sof\s6|playing\sat|reserve\sa|book\sa\s(?:table|diner|restaurant)"
+        r"|how\s(?:would|do|can)\s(?:i|you)\ssay|get\srid\sof|tips\son)(?!\w)"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -459,7 +494,11 @@ def _if() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _amount() -> re.Pattern[str]:
-    return re.compile(r"[$€£₹]\s?\d|\d[\d.,]{2,}|\d\s?[km](?!\w)|\d\s?(?:grand|thousand|million|eur|usd|dollars|euros|pounds|bucks|percent|%)|(?:hundred|thousand|million)")
+    # Neither a time nor a year.
+    return re.compile(
+        r"[$€£₹]\s?\d|(?<![\d:.,/])(?!(?:19|20)\d\d(?![\d.,]))(?:\d{1,3}(?:[.,]\d{3})+|\d{3,}(?:[.,]\d+)?|\d+[.,]\d\d)(?![\d:])"
+        r"|\d\s?[km](?!\w)|\d\s?(?:grand|thousand|million|eur|usd|dollars|euros|pounds|bucks|percent|%)|(?:hundred|thousand|million)"
+    )
 
 
 @lru_cache(maxsize=8)  # one per kind
@@ -467,13 +506,17 @@ def _self_gap(kind: str) -> re.Pattern[str]:
     small = r"(?:\s(?:just|also|really|still|now|currently|always|already|only|never|once|recently|probably|definitely|finally|actually|have|had|has|was|were|am|been|be|being|got|get|a|an|the|my|to|not|and|so|very|did|do|don't|can't|cant|didn't|haven't|two|three|both|all|on|in|of|with|from|who|that|is|might|may|will|would|think|guess|kind|sort|bit|little|\w+ly|\d+|years?|months?|weeks?|last|ago|since|feel|feeling|like|keep|keeps|kept|started|think|thinking|about|begun|often|sometimes|again))"
     apart = r"(?:'m|'ve|'d|'re|'ll)?"
     if kind == "be":
-        return re.compile(rf"(?:'ve|'d)?(?:'m|'re|\s(?:am|was|were|are|been|feel|become|became|got|identify\sas|consider\smyself|grew\sup|came\sout\sas|have\sbeen|'m))(?:\s[\w-]+){{0,4}}\s?(?:,\s)?\Z|(?:,)?\s(?:as|being)\s(?:an?|the)?\s?(?:[\w-]+\s){{0,2}}\Z")
+        return re.compile(
+            rf"(?:'ve|'d)?(?:'m|'re|\s(?:am|was|(?<!if i\s)were|are|been|feel|become|became|got|identify\sas|consider\smyself|grew\sup|came\sout\sas|have\sbeen|'m))(?:\s[\w-]+){{0,4}}\s?(?:,\s)?\Z|(?:,)?\s(?:as|being)\s(?:an?|the)?\s?(?:[\w-]+\s){{0,2}}\Z"
+        )
     if kind == "own":
         return re.compile(r"(?!)")
     if kind in ("do", "sum"):
         return re.compile(rf"{apart}{small}{{0,6}}\s?(?:[\w']+\s){{0,1}}\Z")
     has = r"(?:have|had|has|got|get|getting|suffer|suffered|take|took|taking|use|used|using|on|with|from|live|lived|lost|need|inject|diagnosed|tested|treated|addicted|owe|find|found|carry|inherited|wear|keep|hear|struggle|struggling|survived|beat|developed|since|after|for|failed|attempted|been|was|positive|stopped|quit|started|start|love|drink|smoke|snort|did|do|joined)"
-    return re.compile(rf"'m\s(?:an?|on|with|taking|using|off|having|getting)\s(?:[\w'/%.,-]+\s){{0,3}}\Z|(?:'ve|'m|'d)?(?:\s[\w'/%.-]+){{0,5}}?\s?(?<=\s){has}(?:\s[\w'/%.,-]+){{0,4}}\s(?:[(\"']\s?)?\Z")
+    return re.compile(
+        rf"'m\s(?:an?|on|with|taking|using|off|having|getting)\s(?:[\w'/%.,-]+\s){{0,3}}\Z|(?:'ve|'m|'d)?(?:\s[\w'/%.-]+){{0,5}}?\s?(?<=\s){has}(?:\s[\w'/%.,-]+){{0,4}}\s(?:[(\"']\s?)?\Z"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -529,12 +572,16 @@ def _object_gap() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _behind_gap() -> re.Pattern[str]:
-    return re.compile(r"[\s,:(-]{0,3}(?:[\w'-]+\s){0,3}?(?:for|of|on|against|by|from|with|to|in|re|regarding)[\s:]{1,2}(?:[\w'-]+\s){0,3}|(?:\s\w+){0,2}\s?[:,(–-]\s?(?:[\w'-]+\s){0,2}")
+    return re.compile(
+        r"[\s,:(-]{0,3}(?:[\w'-]+\s){0,3}?(?:for|of|on|against|by|from|with|to|in|re|regarding)[\s:]{1,2}(?:[\w'-]+\s){0,3}|(?:\s\w+){0,2}\s?[:,(–-]\s?(?:[\w'-]+\s){0,2}"
+    )
 
 
 @lru_cache(maxsize=1)
 def _told() -> re.Pattern[str]:
-    return re.compile(r"(?<!\w)(?:the\sdoctors?|doctors?|they|it's|it\sis|it\swas|turns\sout|test|results|biopsy|police|found|says?|said|the\shospital|consultant|gp|court|judge|now|lawyer|diagnos\w+)(?!\w)")
+    return re.compile(
+        r"(?<!\w)(?:the\sdoctors?|doctors?|they|it's|it\sis|it\swas|turns\sout|test|results|biopsy|police|found|says?|said|the\shospital|consultant|gp|court|judge|now|lawyer|diagnos\w+)(?!\w)"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -576,7 +623,9 @@ _COMMON = wordset(
     "making made need needs one going goes go went using use uses used write time let left someone somebody something things thing again always never "
     "every not no don't doesn't can't won't told tell said says say by as after before since into over under back good bad new old work works working home"
 )
-_AUXILIARY = wordset("is was were are has had have been be being got gets get can't cannot won't doesn't don't didn't isn't haven't still no not as")
+_AUXILIARY = wordset(
+    "is was were are has had have been be being got gets get can't cannot won't doesn't don't didn't isn't haven't still no not as"
+)
 
 
 @lru_cache(maxsize=1)

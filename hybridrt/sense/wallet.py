@@ -11,7 +11,9 @@ from hybridrt.sense.detect import Hit
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import wordset
 
-_WORDS = wordset("wallet wallets crypto sol solana xrp ripple xmr monero ada cardano usdt btc bitcoin eth ethereum ltc doge trx tron address")
+_WORDS = wordset(
+    "wallet wallets crypto sol solana xrp ripple xmr monero ada cardano usdt btc bitcoin eth ethereum ltc doge trx tron address"
+)
 
 
 def wallets(passage: Passage) -> Iterator[Hit]:

@@ -46,7 +46,9 @@ def test_what_stands_beside_what_decides(case, findings, gives):
     assert {finding.label for finding in combined(findings)} == gives
 
 
-@given(st.lists(st.builds(at, st.sampled_from(sorted(MEANINGS)), st.integers(0, 900), st.integers(901, 950), st.integers(0, 2)), max_size=12))
+@given(
+    st.lists(st.builds(at, st.sampled_from(sorted(MEANINGS)), st.integers(0, 900), st.integers(901, 950), st.integers(0, 2)), max_size=12)
+)
 def test_what_is_added_stands_where_a_finding_stood_and_order_does_not_matter(findings):
     added = combined(findings)
     places = {(finding.text, finding.start, finding.end) for finding in findings}

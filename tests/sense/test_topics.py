@@ -27,7 +27,11 @@ PAIRS = (
     ("psychotherapy_notes", "Session notes: client disclosed abuse by an uncle", "How long is a therapy session?"),
     ("child", "my son Leo, 7, wets the bed", "Why do some children wet the bed?"),
     ("student", "my gpa is 2.1 and i'm on academic probation", "what GPA does Stanford ask for?"),
-    ("employee", "draft a warning letter to our employee J. Smith about his absences", "draft a template for a warning letter about absences"),
+    (
+        "employee",
+        "draft a warning letter to our employee J. Smith about his absences",
+        "draft a template for a warning letter about absences",
+    ),
     ("employee", "I have to fire my assistant, she has been late nine times", "When may somebody be fired for being late?"),
     ("financial", "I owe 23k on three credit cards", "How does credit card debt grow?"),
     ("financial", "my salary is 87,000 and my ex wants half", "What is the average salary of a nurse?"),
