@@ -38,7 +38,8 @@ _NUMBER = frozenset(
 )
 # What a detector says of a whole sentence.
 STATEMENTS = frozenset(
-    "health genetic biometric ethnicity politics religion union sex_life criminal child student substance_use psychotherapy_notes financial employee "
+    "health genetic biometric ethnicity politics religion union sex_life criminal child student substance_use psychotherapy_notes "
+    "financial employee "
     "legal_privilege".split()
 )
 _PERSON = frozenset({"person", "private_person"})

@@ -45,13 +45,16 @@ _CODE = (
 _SELF = wordset("i im i'm i've ive my our")
 _FORM = wordset("template templates placeholder placeholders fictional fictitious fake hypothetical sample samples mock dummy")
 _WORK = wordset(
-    "story stories script scenario verse episode novel scene screenplay character characters poem play fairy tale haiku limerick rap lyrics song monologue dialogue mystery "
-    "plot roleplay fanfic backstory book film movie chapter narrative sketch skit prequel sequel fanfiction series episode sitcom invent imagine protagonist heroine hero continue drama comic villain "
+    "story stories script scenario verse episode novel scene screenplay character characters poem play fairy tale haiku limerick rap "
+    "lyrics song monologue dialogue mystery "
+    "plot roleplay fanfic backstory book film movie chapter narrative sketch skit prequel sequel fanfiction series episode sitcom invent "
+    "imagine protagonist heroine hero continue drama comic villain "
     "fictional game musical anime manga"
 )
 # A role that is played in public, whoever has it; and what follows a name of which nobody's life is told.
 _OFFICES = wordset(
-    "actor actress singer senator president minister chancellor king queen author celebrity rapper footballer star composer painter philosopher emperor pope "
+    "actor actress singer senator president minister chancellor king queen author celebrity rapper footballer star composer painter "
+    "philosopher emperor pope "
     "bishop mayor governor poet novelist congressman congresswoman athlete billionaire"
 )
 _ASKING = wordset("how what what's whats calculate probability find")

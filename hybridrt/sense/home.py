@@ -26,9 +26,14 @@ def is_home(passage: Passage, start: int, end: int) -> bool:
 @lru_cache(maxsize=1)
 def _home() -> re.Pattern[str]:
     return re.compile(
-        r"(?<!\w)(?:(?:i|we|he|she|they|who|grand\w+|gran|mom|mum|dad|\w+)\s(?:now\s|still\s|alone\s|currently\s)?(?:lives?|lived|living|resides?|moved|stays?|staying)\s(?:alone\s)?(?:at|to|in|on|from)"
-        r"|(?:my|our|his|her|their|home|private|mailing|delivery|shipping)\s(?:new\s|home\s|house\s|flat\s|current\s|mailing\s)?(?:address|house|flat|apartment|place|home)(?:\sfor\sthe\sform)?(?:\sis)?(?:\sat)?"
-        r"|moving\s(?:from|to)|i'm\sat|im\sat|i\sam\sat|we're\sat|ship\s(?:it\s)?to|deliver(?:y|ed)?(?:\sit)?\s(?:to|for)|send\s(?:it\s)?to|spare\skey|key\sis|come\sto|found\sme\sat|address(?:\sis)?:?|(?:neighbou?rs?|tenant|wife|husband|ex|mother|father|gran\w*|sister|brother|friend|client|customer|stalker|landlord|patient|employee)\b[^.!?\n]{0,60}(?:at|,|of|from)|number)\s?:?\s?\Z"
+        r"(?<!\w)(?:(?:i|we|he|she|they|who|grand\w+|gran|mom|mum|dad|\w+)\s(?:now\s|still\s|alone\s|currently\s)?(?:lives?|lived|living"
+        r"|resides?|moved|stays?|staying)\s(?:alone\s)?(?:at|to|in|on|from)"
+        r"|(?:my|our|his|her|their|home|private|mailing|delivery|shipping)\s(?:new\s|home\s|house\s|flat\s|current\s"
+        r"|mailing\s)?(?:address|house|flat|apartment|place|home)(?:\sfor\sthe\sform)?(?:\sis)?(?:\sat)?"
+        r"|moving\s(?:from|to)|i'm\sat|im\sat|i\sam\sat|we're\sat|ship\s(?:it\s)?to|deliver(?:y|ed)?(?:\sit)?\s(?:to|for)"
+        r"|send\s(?:it\s)?to|spare\skey|key\sis|come\sto|found\sme\sat|address(?:\sis)?:?|(?:neighbou?rs?|tenant|wife|husband|ex|mother"
+        r"|father|gran\w*|sister|brother|friend|client|customer|stalker|landlord|patient|employee)\b[^.!?\n]{0,60}(?:at|,|of|from)"
+        r"|number)\s?:?\s?\Z"
     )
 
 
@@ -36,7 +41,8 @@ def _home() -> re.Pattern[str]:
 def _named_before() -> re.Pattern[str]:
     # A name, then the address: a label, a list, "Raj Patel at 12 Elm Road".
     return re.compile(
-        rf"(?:(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau)\.?\s|(?<!\w)(?:{_UP}\s(?:&\s|and\s)?){{1,2}}|grandma\s|uncle\s|aunt\s|the\s){_UP}\s?(?:,|:|\sat|\sof|\slives\sat|-|\n)\s?(?:(?:apartment|apt|flat|unit)\s\w{{1,5}},?\s)?\Z",
+        rf"(?:(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau)\.?\s|(?<!\w)(?:{_UP}\s(?:&\s|and\s)?){{1,2}}|grandma\s|uncle\s|aunt\s|the\s){_UP}\s?(?:,|:"
+        rf"|\sat|\sof|\slives\sat|-|\n)\s?(?:(?:apartment|apt|flat|unit)\s\w{{1,5}},?\s)?\Z",
         re.IGNORECASE,
     )
 
@@ -44,12 +50,15 @@ def _named_before() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _public() -> re.Pattern[str]:
     return re.compile(
-        r"(?:directions?\sto|what's\sat|what\sis\sat|where\sis|where's|museum\sat|store\sat|office\sat|restaurant\sat|navigate\sto|route\sto|way\sto|far\sis(?:\sit\sto)?|hotel\sat|cafe\sat|opening\shours[^.\n]{0,40}|\bfind\s|how\sto\sget\sto|drive\sto|traffic\s(?:on|to)|take\sme\sto|near)\s?\Z"
+        r"(?:directions?\sto|what's\sat|what\sis\sat|where\sis|where's|museum\sat|store\sat|office\sat|restaurant\sat|navigate\sto"
+        r"|route\sto|way\sto|far\sis(?:\sit\sto)?|hotel\sat|cafe\sat|opening\shours[^.\n]{0,40}|\bfind\s|how\sto\sget\sto|drive\sto"
+        r"|traffic\s(?:on|to)|take\sme\sto|near)\s?\Z"
     )
 
 
 @lru_cache(maxsize=1)
 def _lives_there() -> re.Pattern[str]:
     return re.compile(
-        r"[^.!?\n]{0,50}?(?<!\w)(?:right\snow|we're\saway|we\sare\saway|home\safter|lives?\sthere|lives\salone|gate\scode|door\scode|owes\sme|my\s(?:bank|address|house)|alone\sat\snight)"
+        r"[^.!?\n]{0,50}?(?<!\w)(?:right\snow|we're\saway|we\sare\saway|home\safter|lives?\sthere|lives\salone|gate\scode|door\scode"
+        r"|owes\sme|my\s(?:bank|address|house)|alone\sat\snight)"
     )

@@ -19,7 +19,8 @@ from hybridrt.sense.wordlist import wordset
 
 # An address in small letters, as it is typed in a hurry, counts only where something says whose it is.
 _KINDS = (
-    r"street|st|road|rd|lane|ln|avenue|ave|drive|dr|court|ct|close|mews|terrace|boulevard|blvd|place|crescent|cres|gardens|gdns|way|grove|square|hill"
+    r"street|st|road|rd|lane|ln|avenue|ave|drive|dr|court|ct|close|mews|terrace|boulevard|blvd|place|crescent|cres|gardens|gdns|way"
+    r"|grove|square|hill"
     r"|row|parade|highway|circle|trail|view|quay|park|green"
 )
 _KIND_WORDS = wordset(_KINDS.replace("|", " "))
@@ -73,14 +74,19 @@ _NAME = rf"(?:[A-Z]\.\s?)?{_UP}(?:\s[A-Z]\.)?(?:\s(?:van\s|von\s|de\s|der\s|da\s
 
 _ROLES = (
     r"employee|colleague|co-?worker|tenant|lodger|landlord|landlady|neighbou?r|client|patient|applicant|candidate|assistant|intern|nurse"
-    r"|driver|teacher|boss|manager|supervisor|customer|resident|defendant|claimant|borrower|witness|caller|accountant|treasurer|secretary|receptionist|cleaner"
+    r"|driver|teacher|boss|manager|supervisor|customer|resident|defendant|claimant|borrower|witness|caller|accountant|treasurer"
+    r"|secretary|receptionist|cleaner"
     r"|nanny|babysitter|roommate|flatmate|hire|cfo|ceo|cto"
 )
 _KIN = (
-    r"mother|mom|mum|father|dad|wife|husband|partner|girlfriend|boyfriend|ex|ex-wife|ex-husband|fianc[eé]e?|brother|sister|cousin|uncle|aunt|friend|grandma"
+    r"mother|mom|mum|father|dad|wife|husband|partner|girlfriend|boyfriend|ex|ex-wife|ex-husband|fianc[eé]e?|brother|sister|cousin|uncle"
+    r"|aunt|friend|grandma"
     r"|grandpa|grandmother|grandfather|gran|gf|bf"
 )
-_YOUNG = r"(?:step|grand|god|foster\s|adopted\s)?(?:son|daughter|kid|child)|boy|girl|baby|toddler|little\s(?:brother|sister)|nephew|niece|pupil|student"
+_YOUNG = (
+    r"(?:step|grand|god|foster\s|adopted\s)?(?:son|daughter|kid|child)|boy|girl|baby|toddler|little\s(?:brother|sister)|nephew|niece"
+    r"|pupil|student"
+)
 _FIELDS = r"patient|client|employee|student|pupil|applicant|candidate|resident|customer|tenant|pt|name|insured|borrower|witness"
 
 
@@ -88,7 +94,10 @@ _FIELDS = r"patient|client|employee|student|pupil|applicant|candidate|resident|c
 def _introductions() -> tuple[tuple[frozenset[str], re.Pattern[str]], ...]:
     """Return the ways to introduce somebody, each behind words without which it cannot stand."""
     whose = r"(?<!\w)(?:[Oo]ur|[Mm]y|[Hh]is|[Hh]er|[Tt]heir|[Yy]our|[Tt]he)\s(?:[a-z'-]+\s){0,2}"
-    age = r"(?:,|\s\(|\sis|\saged?|,?\swho\sis|,?\swho\sturned|\sturns)?\s?\(?(?:1[0-7]|[1-9])(?:\)|,|\.|\s(?:and|has|is|was|at|years|yrs|yo)|$)"
+    age = (
+        r"(?:,|\s\(|\sis|\saged?|,?\swho\sis|,?\swho\sturned|\sturns)?\s?\(?(?:1[0-7]|[1-9])(?:\)|,|\.|\s(?:and|has|is|was|at|years|yrs"
+        r"|yo)|$)"
+    )
     roles, kin, young = (
         _plain(_ROLES),
         _plain(_KIN),
@@ -129,8 +138,12 @@ def _house() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _street() -> re.Pattern[str]:
-    no_name = r"(?!(?:of|the|a|an|am|pm|in|on|at|to|is|are|as|my|and|or|times|miles?|km|minutes?|hours?|years?|people|cars?|way|per|for|more|lane|if|each|percent|o'clock)\b)"
+    no_name = (
+        r"(?!(?:of|the|a|an|am|pm|in|on|at|to|is|are|as|my|and|or|times|miles?|km|minutes?|hours?|years?|people|cars?|way|per|for|more"
+        r"|lane|if|each|percent|o'clock)\b)"
+    )
     unit = r"(?:,?\s(?:apt|apartment|unit|flat|suite|ste|no|#)\.?\s?#?\w{1,5}|\s#\w{1,5})?"
     return re.compile(
-        rf"(?<![\w.$€£-])\d{{1,5}}[a-z]?,?\s(?:(?:n|s|e|w|ne|nw|se|sw|st|old|new)\.?\s)?(?:{no_name}[^\W\d_][\w'-]{{1,20}}\s){{1,3}}(?:{_KINDS})(?!\w)\.?{unit}"
+        rf"(?<![\w.$€£-])\d{{1,5}}[a-z]?,?\s(?:(?:n|s|e|w|ne|nw|se|sw|st|old"
+        rf"|new)\.?\s)?(?:{no_name}[^\W\d_][\w'-]{{1,20}}\s){{1,3}}(?:{_KINDS})(?!\w)\.?{unit}"
     )

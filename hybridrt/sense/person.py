@@ -16,11 +16,16 @@ from hybridrt.sense.wordlist import wordset
 
 # Given names that are also among the common words of the language.
 _GIVEN = wordset(
-    "aaron adam alex alice amanda amy angela anna anne arthur ben betty bill bob brian carl carlos carol charles charlie chris christopher dan daniel "
-    "dave david edward elizabeth emily emma frank fred gary george grace greg harry henry isaac ivan jack jacob james jan jane janet jason jean "
-    "jennifer jerry jim jimmy joan joe john johnny joseph josh joy juan justin keith kelly kevin kim linda lisa louis lucy marcus maria marie martin "
-    "mary matt max michael mike nick nicole oliver oscar patrick paul peter phil rachel ray richard robert robin roger rose ruby russell ruth ryan "
-    "sally sam samuel sarah scott sean steve steven sue susan taylor ted thomas tim tom tommy tony victoria walter william maya ana lena noah leo"
+    "aaron adam alex alice amanda amy angela anna anne arthur ben betty bill bob brian carl carlos carol charles charlie chris "
+    "christopher dan daniel "
+    "dave david edward elizabeth emily emma frank fred gary george grace greg harry henry isaac ivan jack jacob james jan jane janet "
+    "jason jean "
+    "jennifer jerry jim jimmy joan joe john johnny joseph josh joy juan justin keith kelly kevin kim linda lisa louis lucy marcus maria "
+    "marie martin "
+    "mary matt max michael mike nick nicole oliver oscar patrick paul peter phil rachel ray richard robert robin roger rose ruby russell "
+    "ruth ryan "
+    "sally sam samuel sarah scott sean steve steven sue susan taylor ted thomas tim tom tommy tony victoria walter william maya ana lena "
+    "noah leo"
 )
 
 
@@ -55,7 +60,8 @@ _KIN = (
     "friends? bestie mate roommate flatmate housemate crush date lover twin"
 )
 _CHILD = (
-    r"sons? daughters? child children kids? baby toddler newborn infant twins? (?:step|grand|foster\s|god)(?:son|daughter|child|kid)s? boy girl "
+    r"sons? daughters? child children kids? baby toddler newborn infant twins? (?:step|grand|foster\s|god)(?:son|daughter|child"
+    r"|kid)s? boy girl "
     r"(?:little|kid|baby|younger)\s(?:brother|sister) teen teenager nephew niece "
     r"(?:1[0-7]|[1-9])[\s-]?(?:yo|y/o|yr|yrs|year|years|month|months)(?:[\s-]olds?)?"
 )
@@ -95,42 +101,63 @@ NOT_NAMES = wordset(
     "what who which this it that there here how when where why the a an if is are was were do does did can could would should people "
     "someone somebody anyone everyone nobody patients research researchers scientists doctors women men children medicine science earth "
     "society many most some each every one they we you i not and but or so because although while since after before during please write "
-    "draft summarize summarise explain describe compare translate list give make create dear hi hello hey help rewrite he she his her my our "
-    "your their its in on at to for from of with by as january february march april may june july august september october november december "
-    "monday tuesday wednesday thursday friday saturday sunday english german french spanish american british european african asian chinese "
-    "indian russian islam muslims christians jews catholics germany france england london paris america europe africa asia china india japan "
+    "draft summarize summarise explain describe compare translate list give make create dear hi hello hey help rewrite he she his her my "
+    "our "
+    "your their its in on at to for from of with by as january february march april may june july august september october november "
+    "december "
+    "monday tuesday wednesday thursday friday saturday sunday english german french spanish american british european african asian "
+    "chinese "
+    "indian russian islam muslims christians jews catholics germany france england london paris america europe africa asia china india "
+    "japan "
     "russia spain italy canada australia brazil mexico turkey iran iraq israel google apple microsoft amazon facebook tesla python java "
-    "javascript excel word linux windows company university school hospital church state court police government parliament congress senate "
-    "austria switzerland belgium netherlands portugal greece poland hungary romania bulgaria ukraine belarus serbia croatia sweden norway denmark finland "
-    "iceland ireland scotland wales britain egypt morocco algeria tunisia nigeria kenya ethiopia ghana uganda rwanda somalia sudan syria lebanon jordan "
-    "afghanistan pakistan bangladesh nepal thailand vietnam indonesia malaysia philippines singapore korea taiwan mongolia argentina chile peru colombia "
-    "venezuela cuba haiti jamaica texas california florida ontario quebec ohio oregon arizona nevada utah virginia georgia carolina dakota jersey kansas "
-    "missouri michigan wisconsin minnesota illinois indiana tennessee alabama louisiana oklahoma berlin munich hamburg vienna zurich geneva madrid "
-    "barcelona lisbon porto rome milan naples venice athens dublin oslo stockholm copenhagen helsinki warsaw prague budapest moscow kyiv istanbul ankara "
-    "tehran baghdad cairo lagos nairobi delhi mumbai beijing shanghai tokyo osaka seoul bangkok sydney melbourne toronto vancouver montreal boston chicago "
-    "denver seattle austin dallas houston phoenix atlanta miami leeds manchester liverpool birmingham edinburgh glasgow lyon marseille cologne frankfurt "
-    "github docker kubernetes react django postgres mysql redis stripe slack zoom outlook gmail teams spotify youtube instagram twitter reddit tiktok "
+    "javascript excel word linux windows company university school hospital church state court police government parliament congress "
+    "senate "
+    "austria switzerland belgium netherlands portugal greece poland hungary romania bulgaria ukraine belarus serbia croatia sweden "
+    "norway denmark finland "
+    "iceland ireland scotland wales britain egypt morocco algeria tunisia nigeria kenya ethiopia ghana uganda rwanda somalia sudan syria "
+    "lebanon jordan "
+    "afghanistan pakistan bangladesh nepal thailand vietnam indonesia malaysia philippines singapore korea taiwan mongolia argentina "
+    "chile peru colombia "
+    "venezuela cuba haiti jamaica texas california florida ontario quebec ohio oregon arizona nevada utah virginia georgia carolina "
+    "dakota jersey kansas "
+    "missouri michigan wisconsin minnesota illinois indiana tennessee alabama louisiana oklahoma berlin munich hamburg vienna zurich "
+    "geneva madrid "
+    "barcelona lisbon porto rome milan naples venice athens dublin oslo stockholm copenhagen helsinki warsaw prague budapest moscow kyiv "
+    "istanbul ankara "
+    "tehran baghdad cairo lagos nairobi delhi mumbai beijing shanghai tokyo osaka seoul bangkok sydney melbourne toronto vancouver "
+    "montreal boston chicago "
+    "denver seattle austin dallas houston phoenix atlanta miami leeds manchester liverpool birmingham edinburgh glasgow lyon marseille "
+    "cologne frankfurt "
+    "github docker kubernetes react django postgres mysql redis stripe slack zoom outlook gmail teams spotify youtube instagram twitter "
+    "reddit tiktok "
     "netflix covid cancer aids hiv diabetes depression autism buddhism christianity hinduism judaism employee employees student students "
-    "section article chapter figure table question answer note notes new north south east west united great san los st mount lake king queen "
+    "section article chapter figure table question answer note notes new north south east west united great san los st mount lake king "
+    "queen "
     "president prime minister pope saint senator professor judge captain general prince princess lord sir case hr ceo cfo act law code data"
 )
 
 
 @lru_cache(maxsize=1)
 def _cue() -> re.Pattern[str]:
-    mine = rf"(?:my|our|his|her|their|your|this|these|(?:one|two|three|some|all)\sof\s(?:my|our|the|these)|the\snew|(?:the|a)\s(?:girl|boy|guy|woman|man|kid)\s(?:in|on|from|down|next)\s(?:my|our|the|to)|parents\sof\sa){_BETWEEN}\s"
+    mine = (
+        rf"(?:my|our|his|her|their|your|this|these|(?:one|two|three|some|all)\sof\s(?:my|our|the|these)|the\snew|(?:the|a)\s(?:girl|boy"
+        rf"|guy|woman|man|kid)\s(?:in|on|from|down|next)\s(?:my|our|the|to)|parents\sof\sa){_BETWEEN}\s"
+    )
     return re.compile(
         rf"(?<![\w'])(?:(?P<note>{_NOTE})"
         r"|(?P<definitechild>the\s(?:pupil|student|boy|girl|child|kid|baby|toddler)(?![\w-]))"
         rf"|(?P<definite>the\s(?:{_DEFINITE})(?![\w-]))"
         rf"|(?:{mine})(?:(?P<child>{_any_of(_CHILD)})|(?P<kin>{_any_of(_KIN)})|(?P<work>{_any_of(_WORK)})|(?P<learner>{_any_of(_LEARNER)})"
         rf"|(?P<case>{_any_of(_CASE)}))(?![\w-])(?:'s)?"
-        r"|(?P<bare>(?:mom|mum|mam|dad|daddy|mommy|grandma|grandpa|gran|nana|granny|hubby|grandson|granddaughter|neighbou?r's\skid|coworker|ex)(?![\w-])(?:'s)?)"
+        r"|(?P<bare>(?:mom|mum|mam|dad|daddy|mommy|grandma|grandpa|gran|nana|granny|hubby|grandson|granddaughter|neighbou?r's\skid"
+        r"|coworker|ex)(?![\w-])(?:'s)?)"
         r"|(?P<young>(?<!\ba\s)(?<!\ban\s)(?:the\s)?(?:1[0-7]|[1-9])[\s-]?(?:yo|y/o|yr|year|years)(?:[\s-]old)(?![\w-]))"
         r"|(?P<roll>(?:student|pupil)(?=:|\s(?:[a-z]\.|\d{3,})))"
-        r"|(?P<opening>\A\s*(?:[\w.]+\.\s)?(?:client|patient|resident|tenant|pupil|applicant|candidate|caller|borrower|defendant|claimant|employee)(?=\s(?:is|was|has|had|[a-z]{2,}(?:s|ed))(?!\w)))"
+        r"|(?P<opening>\A\s*(?:[\w.]+\.\s)?(?:client|patient|resident|tenant|pupil|applicant|candidate|caller|borrower|defendant"
+        r"|claimant|employee)(?=\s(?:is|was|has|had|[a-z]{2,}(?:s|ed))(?!\w)))"
         r"|(?P<file>(?:employee|applicant|candidate|client|patient|resident|tenant|driver|borrower|customer)(?=:|\s(?:[a-z]\.|\d{3,})))"
-        r"|(?P<staff>(?:an?|the)\s(?:employee|colleague|staff\smember|subordinate|co-?worker|tenant|student|pupil|patient|client|shift\slead|team\slead|head\sof\s\w+)(?=\s(?:who|of\s(?:mine|ours)|told|came|just|at\sour|in\sour|on\smy)(?!\w)))"
+        r"|(?P<staff>(?:an?|the)\s(?:employee|colleague|staff\smember|subordinate|co-?worker|tenant|student|pupil|patient|client"
+        r"|shift\slead|team\slead|head\sof\s\w+)(?=\s(?:who|of\s(?:mine|ours)|told|came|just|at\sour|in\sour|on\smy)(?!\w)))"
         r"|(?P<pronoun>(?:he|she|his|her|him|hers|hes|shes)(?!\w))"
         r"|(?P<self>(?:i|im|ive|we|weve)(?!\w))"
         r"|(?P<mine>(?:my|our|me|us|mine|myself)(?!\w)))"
@@ -162,8 +189,10 @@ _WHO = {
 def _name() -> re.Pattern[str]:
     upper = _WORD_WITH_NAME
     said = (
-        r"is|was|has|had|earns?|got|told|takes?|wants?|keeps?|came|said|says|who|from|next\sdoor|in\s(?:payroll|sales|it|dispatch|accounting|marketing|hr|finance)"
-        r"|needs?|owes|refuses|smokes|drinks|uses|lives|tithes|did|does|went|won't|doesn't|isn't|hasn't|and\s[A-Z]\w*|[a-z]{3,}(?:ed|s|ing|ss)|\d"
+        r"is|was|has|had|earns?|got|told|takes?|wants?|keeps?|came|said|says|who|from|next\sdoor|in\s(?:payroll|sales|it|dispatch"
+        r"|accounting|marketing|hr|finance)"
+        r"|needs?|owes|refuses|smokes|drinks|uses|lives|tithes|did|does|went|won't|doesn't|isn't|hasn't|and\s[A-Z]\w*|[a-z]{3,}(?:ed|s"
+        r"|ing|ss)|\d"
     )
     return re.compile(
         rf"(?<![\w.@/])(?:(?P<titled>(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau|Señora?)\b\.?\s{upper}(?:\s{upper})?)"

@@ -32,7 +32,8 @@ _BESIDE = 70
 _STORY = 3
 
 COVERS = frozenset(
-    "health genetic biometric ethnicity politics religion union sex_life criminal child student substance_use psychotherapy_notes phi financial "
+    "health genetic biometric ethnicity politics religion union sex_life criminal child student substance_use psychotherapy_notes phi "
+    "financial "
     "employee legal_privilege".split()
 )
 # Finding labels are those of the vocabulary; notes about a patient are a patient's health until an identifier stands beside them.
@@ -46,13 +47,17 @@ _MEANT = {
 }
 # At work "she" and "Tomas" are somebody's staff only where something speaks of work.
 _AT_WORK = wordset(
-    "employee employees staff hr payroll manager team boss supervisor shift shifts colleague colleagues coworker coworkers office promotion dismissal "
-    "cv applicant candidate interview warehouse accounting department dismiss terminate termination receptionist assistant absence absences headmaster "
+    "employee employees staff hr payroll manager team boss supervisor shift shifts colleague colleagues coworker coworkers office "
+    "promotion dismissal "
+    "cv applicant candidate interview warehouse accounting department dismiss terminate termination receptionist assistant absence "
+    "absences headmaster "
     "warning performance rehire reference mailbox payslip resignation probation apprentice intern trainee developer rep nurses nurse"
 )
 _WITH_CHILDREN = wordset(
-    "son daughter child children kid kids toddler baby boy girl stepson stepdaughter grandson granddaughter school kindergarten nursery teacher "
-    "twins yo pupil nanny foster niece nephew college university gpa exam grades seminar semester professor degree student students pupils algebra "
+    "son daughter child children kid kids toddler baby boy girl stepson stepdaughter grandson granddaughter school kindergarten nursery "
+    "teacher "
+    "twins yo pupil nanny foster niece nephew college university gpa exam grades seminar semester professor degree student students "
+    "pupils algebra "
     "math class transcript campus dean thesis custody final homework lecture disciplinary faculty lecturer course coursework"
 )
 
@@ -281,13 +286,17 @@ _TOLD = frozenset({"health", "substance_use", "criminal", "genetic", "financial"
 
 # How the names of illnesses, operations and drugs end, and the words that end so and name none.
 _MEDICAL_ENDS = (
-    "itis oma omas osis emia aemia algia opathy ectomy otomy plasty oscopy phrenia plegia uria pnea trophy sclerosis stenosis syndrome pril sartan olol "
-    "statin mab cillin azole mycin azepam zolam oxetine triptan gliptin gliflozin glutide parin caine codone morphone tinib ciclovir prazole".split()
+    "itis oma omas osis emia aemia algia opathy ectomy otomy plasty oscopy phrenia plegia uria pnea trophy sclerosis stenosis syndrome "
+    "pril sartan olol "
+    "statin mab cillin azole mycin azepam zolam oxetine triptan gliptin gliflozin glutide parin caine codone morphone tinib ciclovir "
+    "prazole".split()
 )
 _MEDICAL = tuple(_MEDICAL_ENDS)
 _NOT_MEDICAL = wordset(
-    "diagnosis diploma aroma oklahoma tacoma sonoma osmosis hypnosis academia bohemia sympathy empathy apathy telepathy antipathy nostalgia symbiosis "
-    "mitosis meiosis metamorphosis photosynthesis apotheosis genoma pamoma trophy atrophy catastrophe lobotomy dichotomy anatomy autonomy syndrome "
+    "diagnosis diploma aroma oklahoma tacoma sonoma osmosis hypnosis academia bohemia sympathy empathy apathy telepathy antipathy "
+    "nostalgia symbiosis "
+    "mitosis meiosis metamorphosis photosynthesis apotheosis genoma pamoma trophy atrophy catastrophe lobotomy dichotomy anatomy "
+    "autonomy syndrome "
     "spelling concert concerts concerto diplomas aromas phagocytosis prognosis hypotenuse homeopathy taxonomy kyoto dubai bioscopy april"
 )
 # A shorter word is too near to too many others.
@@ -443,13 +452,19 @@ def _one_of(choices: str) -> str:
 _WRITER = wordset("i i'm im i've my our we me us")
 # What leads away from the person: a topic, a purpose, a work, a study.
 _AWAY = _one_of(
-    "(?<!worried\\s)(?<!concerned\\s)(?<!lied\\s)(?<!scared\\s)(?<!anxious\\s)(?<!ashamed\\s)(?<!upset\\s)(?<!complained\\s)about regarding whether asked\\sus\\sto essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song poem game "
+    "(?<!worried\\s)(?<!concerned\\s)(?<!lied\\s)(?<!scared\\s)(?<!anxious\\s)(?<!ashamed\\s)(?<!upset\\s)(?<!complained\\s)about "
+    "regarding whether asked\\sus\\sto essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song "
+    "poem game "
     "documentary dataset classifier website blog podcast study studying studies researching research class(?!mate) course wrote reads? "
-    "talks?\\son learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells company app "
+    "talks?\\son learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells "
+    "company app "
     "charity software startup scientist specialist expert charity activist museum museums festival poster brochure survey questionnaire "
     "works?\\sfor works?\\sat lives\\sin doctor\\swho treats researcher template policy hypothetical"
 )
-_COGNITION = r"(?:want|like|need|love|wish|try|trying|plan|have|going|get)\sto\s(?:know|learn|write|understand|read|ask|explain|see|find|make|create|study|buy|watch|cook|avoid|prevent|help)"
+_COGNITION = (
+    r"(?:want|like|need|love|wish|try|trying|plan|have|going|get)\sto\s(?:know|learn|write|understand|read|ask|explain|see|find|make"
+    r"|create|study|buy|watch|cook|avoid|prevent|help)"
+)
 
 
 @lru_cache(maxsize=1)
@@ -468,7 +483,8 @@ def _stop() -> re.Pattern[str]:
 def _media() -> re.Pattern[str]:
     # What is to be played, found or rated has a name of any words.
     return re.compile(
-        r"(?<!\w)(?:playlist|soundtrack|album|tv\s(?:show|series)|listen\sto|concerto|rating\sof|out\sof\s6|playing\sat|reserve\sa|book\sa\s(?:table|diner|restaurant)"
+        r"(?<!\w)(?:playlist|soundtrack|album|tv\s(?:show|series)|listen\sto|concerto|rating\sof|out\sof\s6|playing\sat|reserve\sa"
+        r"|book\sa\s(?:table|diner|restaurant)"
         r"|how\s(?:would|do|can)\s(?:i|you)\ssay|get\srid\sof|tips\son)(?!\w)"
     )
 
@@ -476,8 +492,10 @@ def _media() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _question() -> re.Pattern[str]:
     return re.compile(
-        r"\s*(?:(?:and|so|but|ok|hi|hey|please|also|(?:could|can|would|will)\syou|pls)[\s,]+){0,3}(?:what|who|whom|whose|which|why|when|where|how|explain|describe|define|compare"
-        r"|discuss|list|outline|name|is|are|was|were|did|does|do|(?:can|could|should|would|may|must|will)(?!\syou)|has|have|had|give\sme|tell\sme\sabout|tips"
+        r"\s*(?:(?:and|so|but|ok|hi|hey|please|also|(?:could|can|would|will)\syou|pls)[\s,]+){0,3}(?:what|who|whom|whose|which|why|when"
+        r"|where|how|explain|describe|define|compare"
+        r"|discuss|list|outline|name|is|are|was|were|did|does|do|(?:can|could|should|would|may|must|will)(?!\syou)|has|have|had|give\sme"
+        r"|tell\sme\sabout|tips"
         r"|difference|pros|signs|symptoms|summari[sz]e\sthe|translate)(?!\w)"
     )
 
@@ -503,19 +521,30 @@ def _amount() -> re.Pattern[str]:
 
 @lru_cache(maxsize=8)  # one per kind
 def _self_gap(kind: str) -> re.Pattern[str]:
-    small = r"(?:\s(?:just|also|really|still|now|currently|always|already|only|never|once|recently|probably|definitely|finally|actually|have|had|has|was|were|am|been|be|being|got|get|a|an|the|my|to|not|and|so|very|did|do|don't|can't|cant|didn't|haven't|two|three|both|all|on|in|of|with|from|who|that|is|might|may|will|would|think|guess|kind|sort|bit|little|\w+ly|\d+|years?|months?|weeks?|last|ago|since|feel|feeling|like|keep|keeps|kept|started|think|thinking|about|begun|often|sometimes|again))"
+    small = (
+        r"(?:\s(?:just|also|really|still|now|currently|always|already|only|never|once|recently|probably|definitely|finally|actually|have"
+        r"|had|has|was|were|am|been|be|being|got|get|a|an|the|my|to|not|and|so|very|did|do|don't|can't|cant|didn't|haven't|two|three"
+        r"|both|all|on|in|of|with|from|who|that|is|might|may|will|would|think|guess|kind|sort|bit|little|\w+ly|\d+|years?|months?|weeks?"
+        r"|last|ago|since|feel|feeling|like|keep|keeps|kept|started|think|thinking|about|begun|often|sometimes|again))"
+    )
     apart = r"(?:'m|'ve|'d|'re|'ll)?"
     if kind == "be":
         return re.compile(
-            rf"(?:'ve|'d)?(?:'m|'re|\s(?:am|was|(?<!if i\s)were|are|been|feel|become|became|got|identify\sas|consider\smyself|grew\sup|came\sout\sas|have\sbeen|'m))(?:\s[\w-]+){{0,4}}\s?(?:,\s)?\Z|(?:,)?\s(?:as|being)\s(?:an?|the)?\s?(?:[\w-]+\s){{0,2}}\Z"
+            rf"(?:'ve|'d)?(?:'m|'re|\s(?:am|was|(?<!if i\s)were|are|been|feel|become|became|got|identify\sas|consider\smyself|grew\sup"
+            rf"|came\sout\sas|have\sbeen|'m))(?:\s[\w-]+){{0,4}}\s?(?:,\s)?\Z|(?:,)?\s(?:as|being)\s(?:an?|the)?\s?(?:[\w-]+\s){{0,2}}\Z"
         )
     if kind == "own":
         return re.compile(r"(?!)")
     if kind in ("do", "sum"):
         return re.compile(rf"{apart}{small}{{0,6}}\s?(?:[\w']+\s){{0,1}}\Z")
-    has = r"(?:have|had|has|got|get|getting|suffer|suffered|take|took|taking|use|used|using|on|with|from|live|lived|lost|need|inject|diagnosed|tested|treated|addicted|owe|find|found|carry|inherited|wear|keep|hear|struggle|struggling|survived|beat|developed|since|after|for|failed|attempted|been|was|positive|stopped|quit|started|start|love|drink|smoke|snort|did|do|joined)"
+    has = (
+        r"(?:have|had|has|got|get|getting|suffer|suffered|take|took|taking|use|used|using|on|with|from|live|lived|lost|need|inject"
+        r"|diagnosed|tested|treated|addicted|owe|find|found|carry|inherited|wear|keep|hear|struggle|struggling|survived|beat|developed"
+        r"|since|after|for|failed|attempted|been|was|positive|stopped|quit|started|start|love|drink|smoke|snort|did|do|joined)"
+    )
     return re.compile(
-        rf"'m\s(?:an?|on|with|taking|using|off|having|getting)\s(?:[\w'/%.,-]+\s){{0,3}}\Z|(?:'ve|'m|'d)?(?:\s[\w'/%.-]+){{0,5}}?\s?(?<=\s){has}(?:\s[\w'/%.,-]+){{0,4}}\s(?:[(\"']\s?)?\Z"
+        rf"'m\s(?:an?|on|with|taking|using|off|having|getting)\s(?:[\w'/%.,-]+\s){{0,3}}\Z|(?:'ve|'m"
+        rf"|'d)?(?:\s[\w'/%.-]+){{0,5}}?\s?(?<=\s){has}(?:\s[\w'/%.,-]+){{0,4}}\s(?:[(\"']\s?)?\Z"
     )
 
 
@@ -553,7 +582,8 @@ def _and_i() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _be_gap() -> re.Pattern[str]:
     return re.compile(
-        r"(?:(?<!\w)(?:is|was|are|were|been|be|being|became|become|turned|as|identifies\sas|came\sout\sas|of|from|isnt|isn't|hes|shes|may\sbe|seems|found\sout)|'s|'re|\(|,|:)\s?(?:[\w'-]+\s){0,4}\Z"
+        r"(?:(?<!\w)(?:is|was|are|were|been|be|being|became|become|turned|as|identifies\sas|came\sout\sas|of|from|isnt|isn't|hes|shes"
+        r"|may\sbe|seems|found\sout)|'s|'re|\(|,|:)\s?(?:[\w'-]+\s){0,4}\Z"
     )
 
 
@@ -561,7 +591,10 @@ def _be_gap() -> re.Pattern[str]:
 def _noun_behind() -> re.Pattern[str]:
     # "A catholic school", "a gay bar": the term only describes what follows.
     return re.compile(
-        r"[\s-](?:school|hospital|church|bar|club|party\s(?:platform|program)|magazine|literature|music|food|restaurant|cuisine|movie|film|art|history|studies|wedding|holiday|festival|cards?|colou?r|car|dress|shirt|shoes|coffee|tea|dog|cat|horse|cake|wine|bread|chocolate|bean|market|tavern|place|diner|bistro|cafe|grill|pub|takeout|dish|recipe|chicken|rice|playlist|album|jeep|suv|suburban|ink|background|paint|button)s?(?!\w)"
+        r"[\s-](?:school|hospital|church|bar|club|party\s(?:platform|program)|magazine|literature|music|food|restaurant|cuisine|movie"
+        r"|film|art|history|studies|wedding|holiday|festival|cards?|colou?r|car|dress|shirt|shoes|coffee|tea|dog|cat|horse|cake|wine"
+        r"|bread|chocolate|bean|market|tavern|place|diner|bistro|cafe|grill|pub|takeout|dish|recipe|chicken|rice|playlist|album|jeep|suv"
+        r"|suburban|ink|background|paint|button)s?(?!\w)"
     )
 
 
@@ -573,28 +606,34 @@ def _object_gap() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _behind_gap() -> re.Pattern[str]:
     return re.compile(
-        r"[\s,:(-]{0,3}(?:[\w'-]+\s){0,3}?(?:for|of|on|against|by|from|with|to|in|re|regarding)[\s:]{1,2}(?:[\w'-]+\s){0,3}|(?:\s\w+){0,2}\s?[:,(–-]\s?(?:[\w'-]+\s){0,2}"
+        r"[\s,:(-]{0,3}(?:[\w'-]+\s){0,3}?(?:for|of|on|against|by|from|with|to|in|re|regarding)[\s:]{1,2}(?:[\w'-]+\s){0,3}"
+        r"|(?:\s\w+){0,2}\s?[:,(–-]\s?(?:[\w'-]+\s){0,2}"
     )
 
 
 @lru_cache(maxsize=1)
 def _told() -> re.Pattern[str]:
     return re.compile(
-        r"(?<!\w)(?:the\sdoctors?|doctors?|they|it's|it\sis|it\swas|turns\sout|test|results|biopsy|police|found|says?|said|the\shospital|consultant|gp|court|judge|now|lawyer|diagnos\w+)(?!\w)"
+        r"(?<!\w)(?:the\sdoctors?|doctors?|they|it's|it\sis|it\swas|turns\sout|test|results|biopsy|police|found|says?|said|the\shospital"
+        r"|consultant|gp|court|judge|now|lawyer|diagnos\w+)(?!\w)"
     )
 
 
 @lru_cache(maxsize=1)
 def _unsaid() -> re.Pattern[str]:
     return re.compile(
-        r"(?:(?:hi|hey|hello|so|ok|well|help|please|yeah|ugh|omg)[\s,.!:]+)?(?:(?:just|recently|been|got|was|is|had|have|still|currently|taking|on|diagnosed|hospitali[sz]ed|as|known|hx|of|with|the|a|an|my|severe|mild|now|since|\d+|years?|months?|weeks?|yrs?|mg|days?|mcg|daily|off|back|again)[\s,]+){0,6}\0"
+        r"(?:(?:hi|hey|hello|so|ok|well|help|please|yeah|ugh|omg)[\s,.!:]+)?(?:(?:just|recently|been|got|was|is|had|have|still|currently"
+        r"|taking|on|diagnosed|hospitali[sz]ed|as|known|hx|of|with|the|a|an|my|severe|mild|now|since|\d+|years?|months?|weeks?|yrs?|mg"
+        r"|days?|mcg|daily|off|back|again)[\s,]+){0,6}\0"
     )
 
 
 @lru_cache(maxsize=1)
 def _dated() -> re.Pattern[str]:
     return re.compile(
-        r"(?<!\w)(?:since|last\s(?:week|month|year|night|weekend|summer|spring|fall|autumn|winter)|for\s(?:\d+|two|three|six|a|many|years|months)|ago|yesterday|today|this\s(?:week|month|year|morning)|19\d\d|20\d\d|in\s(?:january|february|march|april|may|june|july|august|september|october|november|december)|again|on\s\w+|now|still|months?|weeks?|i|my|me)(?!\w)"
+        r"(?<!\w)(?:since|last\s(?:week|month|year|night|weekend|summer|spring|fall|autumn|winter)|for\s(?:\d+|two|three|six|a|many"
+        r"|years|months)|ago|yesterday|today|this\s(?:week|month|year|morning)|19\d\d|20\d\d|in\s(?:january|february|march|april|may"
+        r"|june|july|august|september|october|november|december)|again|on\s\w+|now|still|months?|weeks?|i|my|me)(?!\w)"
     )
 
 
@@ -618,10 +657,14 @@ def _forms(term: str, kind: str) -> Iterator[str]:
 
 
 _COMMON = wordset(
-    "the a an have has had having about with without get gets got getting in on off of and or her his him he she it to for from at up down out my me i "
-    "im i'm i'ive this that these was were is are be been being want wants like likes call called calls take takes took taking because lost make makes "
-    "making made need needs one going goes go went using use uses used write time let left someone somebody something things thing again always never "
-    "every not no don't doesn't can't won't told tell said says say by as after before since into over under back good bad new old work works working home"
+    "the a an have has had having about with without get gets got getting in on off of and or her his him he she it to for from at up "
+    "down out my me i "
+    "im i'm i'ive this that these was were is are be been being want wants like likes call called calls take takes took taking because "
+    "lost make makes "
+    "making made need needs one going goes go went using use uses used write time let left someone somebody something things thing again "
+    "always never "
+    "every not no don't doesn't can't won't told tell said says say by as after before since into over under back good bad new old work "
+    "works working home"
 )
 _AUXILIARY = wordset(
     "is was were are has had have been be being got gets get can't cannot won't doesn't don't didn't isn't haven't still no not as"
