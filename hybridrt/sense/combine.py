@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from hybridrt.sense.meaning import Meaning
+from hybridrt.sense.wordlist import wordset
 from hybridrt.signals import Finding, Presence
 
 # The name that stands in `Privacy.failed` when combining did not finish.
@@ -32,15 +33,15 @@ class Rule(NamedTuple):
 
 
 _CONTACT = frozenset({"email", "phone", "username", "home_address", "date_of_birth"})
-_NUMBER = frozenset(
+_NUMBER = wordset(
     "us_ssn national_id tax_id passport driver_license credit_card iban bank_account employee_id medical_record_number health_plan_number "
-    "vin license_plate".split()
+    "vin license_plate"
 )
 # What a detector says of a whole sentence.
-STATEMENTS = frozenset(
+STATEMENTS = wordset(
     "health genetic biometric ethnicity politics religion union sex_life criminal child student substance_use psychotherapy_notes "
     "financial employee "
-    "legal_privilege".split()
+    "legal_privilege"
 )
 _PERSON = frozenset({"person", "private_person"})
 _CARE = frozenset({"health", "genetic", "substance_use", "psychotherapy_notes", "medical_record_number", "health_plan_number"})

@@ -10,7 +10,7 @@ from hybridrt.sense.passage import Passage
 # A word that says so stands this close before the address.
 _CONTEXT = 90
 
-_UP = r"[A-Z][\w'’-]{1,20}"
+_UP = r"[A-Z][\w'-]{1,20}"
 
 
 def is_home(passage: Passage, start: int, end: int) -> bool:

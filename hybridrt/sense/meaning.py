@@ -11,8 +11,8 @@ LEVELS = ("public", "internal", "confidential", "special")
 class Meaning(NamedTuple):
     """What a finding means: the data label of the policy vocabulary, the least sensitivity and what stands for it when masked.
 
-    One that is no reason by itself (a first name, a town, an age, the address of a shop) makes its label present only where a combination rule says
-    so; it is masked with its label all the same.
+    One that is no reason by itself (a first name, a town, an age, the address of a shop) makes its label present only where
+    a combination rule says so; it is masked with its label all the same.
     """
 
     data: str

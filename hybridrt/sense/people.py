@@ -68,7 +68,7 @@ def _addresses(passage: Passage) -> Iterator[Hit]:
             yield Hit(*match.span(), "home_address", 0.8, "street-of-a-person")
 
 
-_UP = r"[A-Z][\w'’-]{1,20}"
+_UP = r"[A-Z][\w'-]{1,20}"
 _NAME = rf"(?:[A-Z]\.\s?)?{_UP}(?:\s[A-Z]\.)?(?:\s(?:van\s|von\s|de\s|der\s|da\s|al-|el\s)?{_UP}){{0,2}}(?:\s[A-Z]\.)?"
 
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 from hybridrt.sense.language import common_words
 from hybridrt.sense.wordlist import wordset
 
-
 # Given names that are also among the common words of the language.
 _GIVEN = wordset(
     "aaron adam alex alice amanda amy angela anna anne arthur ben betty bill bob brian carl carlos carol charles charlie chris "
@@ -73,8 +72,10 @@ _WORK = (
 )
 _LEARNER = r"students? pupils? classmate undergraduate phd\sstudent freshman sophomore learner"
 _CASE = (
-    r"tenant lodger landlord landlady neighbou?rs? clients? customer patients? pt resident applicant candidate claimant defendant plaintiff "
-    r"witness suspect borrower debtor parishioner volunteer caller passenger insured deceased donor buyer seller guy lady man woman gentleman "
+    r"tenant lodger landlord landlady neighbou?rs? clients? customer patients? pt "
+    r"resident applicant candidate claimant defendant plaintiff "
+    r"witness suspect "
+    r"borrower debtor parishioner volunteer caller passenger insured deceased donor buyer seller guy lady man woman gentleman "
     "maid carer survivor victim inmate offender asylum\\sseeker refugee member officer"
 )
 
@@ -95,7 +96,7 @@ _NOTE = (
     r"\d{1,3}[\s-]?(?:yo|y/o|y\.o\.|yrs?[\s-]old|years?[\s-]old)(?:\s(?:m|f|male|female|man|woman|gentleman|lady|boy|girl)\b)?"
     r"|\d{1,3}\s?[mf](?=[\s,.:;]|$)|[mf]/\d{1,3}|pt|g\dp\d"
 )
-_WORD_WITH_NAME = r"[A-Z][\w'’-]{1,20}"
+_WORD_WITH_NAME = r"[A-Z][\w'-]{1,20}"
 # What behind a capital letter is no name: the words that begin sentences, and what has one by rule.
 NOT_NAMES = wordset(
     "what who which this it that there here how when where why the a an if is are was were do does did can could would should people "
@@ -217,8 +218,10 @@ def cues(text: str, folded: str) -> list[Cue]:
         if kind == "note" and match[0][-1] in "mf" and match[0][-2].isdigit() + match[0][-2].isspace() and text[match.end() - 1].islower():
             continue
         found.append(Cue(*match.span(), _WHO[kind], kind.startswith("definite")))
-    for match in _name().finditer(text):
-        if match["titled"] or is_name(match[0].split()[0]) or (match["short"] and match[0][1] == "."):
-            found.append(Cue(*match.span(), Who.NAMED))
+    found += [
+        Cue(*match.span(), Who.NAMED)
+        for match in _name().finditer(text)
+        if match["titled"] or is_name(match[0].split()[0]) or (match["short"] and match[0][1] == ".")
+    ]
     found.sort()
     return found
