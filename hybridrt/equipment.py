@@ -143,13 +143,12 @@ def equip(
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Transport
-    from hybridrt.sense import Senses
 
     problems: list[str] = []
     app = _application(application, problems)
     policy = _policy(app.policies if policies is None else _listed(policies), problems)
     ledger = ledger or _ledger(app.ledger, problems)
-    senses = Senses(_detectors(problems))
+    senses = _senses(policy, problems)
     # Some 25 ms, paid here and not by the first request.
     senses.warm()
     gate = Gate(ledger)
@@ -248,6 +247,18 @@ class _NoLedger:
 
     def close(self) -> None:
         """Hold nothing."""
+
+
+def _senses(policy: Deciding, problems: list[str]) -> Senses:
+    """Every registered detector, and one for what the policy itself lists."""
+    from hybridrt.sense import Senses
+
+    detectors = _detectors(problems)
+    if not policy.detection.labels:
+        return Senses(detectors)
+    from hybridrt.sense.custom import Custom, own_meanings
+
+    return Senses([*detectors, Custom(policy.detection)], meanings=own_meanings(policy.detection))
 
 
 def _detectors(problems: list[str]) -> list[Detector]:

@@ -24,12 +24,16 @@ LEFT_OUT = {
     "curl-auth-user": "its pattern is not linear without RE2; `-u` is read in credential.py",
     "kubernetes-secret-yaml": "its pattern is not linear without RE2, and its values are base64, which is read anyway",
     "nuget-config-password": "assignments are judged in credential.py",
+    "hashicorp-tf-password": "assignments are judged in credential.py",
     "pkcs12-file": "the name of a file",
     "aws-amazon-bedrock-api-key-short-lived": "the beginning of a key, without the key",
     # The digits and letters of a public key or a name, not of a secret.
     "flutterwave-public-key": "a public key",
 }
 _SPACE = r"\t\n\f\r "
+_ASSIGNED = "(?:=|>|"
+_END = r"""[`'"\t\n\f\r ;]"""
+_SENTENCE_END = r"""[`'"\t\n\f\r ;.,:!?)\]}<>&|@]"""
 _PREFIX = r"[\w.-]{0,50}?"
 # A value that goes on for ever is found just as well by its beginning, and a bound keeps `re` linear.
 _MOST = 400
@@ -52,9 +56,12 @@ def main() -> None:
 
 
 def row(rule: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    yield "id", rule["id"]
+    # Names of rules are shown, so they are short identifiers.
+    yield "id", rule["id"].replace("1password", "onepassword")[:40]
     yield "keywords", sorted(rule["keywords"])
-    yield "pattern", bounded(portable(rule["regex"]).replace(_PREFIX, ""))
+    pattern = bounded(portable(rule["regex"]).replace(_PREFIX, ""))
+    # In a sentence other marks end a key than in a program; a word and a sign before it say as much as the end.
+    yield "pattern", pattern if _ASSIGNED in pattern else pattern.replace(_END, _SENTENCE_END)
     if "entropy" in rule:
         yield "entropy", rule["entropy"]
     if "secretGroup" in rule:

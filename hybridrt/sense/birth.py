@@ -54,11 +54,14 @@ def _birth() -> re.Pattern[str]:
     day = r"(?:0?[1-9]|[12]\d|3[01])(?:st|nd|rd|th|er)?"
     year = r"(?:1[89]\d\d|20[0-3]\d)"
     date = (
-        rf"(?:{year}[-/. ](?:0?[1-9]|1[0-2])[-/. ](?:0?[1-9]|[12]\d|3[01])(?!\d)|(?:0?[1-9]|[12]\d|3[01])[-/. ](?:0?[1-9]|[12]\d|3[01])[-/. ](?:{year}|\d\d)(?!\d)"
-        rf"|{day}\.?[\s-]?(?:of\s|de\s)?(?:{_MONTHS})\.?(?:,?[\s-](?:de\s|del\s)?'?(?:{year}|\d\d(?!\d)))?(?!\w)|(?:{_MONTHS})\.?\s{day}(?:,?\s{{1,2}}'?(?:{year}|\d\d(?!\d)))?(?!\w))"
+        rf"(?:{year}[-/. ](?:0?[1-9]|1[0-2])[-/. ](?:0?[1-9]|[12]\d|3[01])(?!\d)|(?:0?[1-9]|[12]\d|3[01])[-/. ](?:0?[1-9]|[12]\d"
+        rf"|3[01])[-/. ](?:{year}|\d\d)(?!\d)"
+        rf"|{day}\.?[\s-]?(?:of\s|de\s)?(?:{_MONTHS})\.?(?:,?[\s-](?:de\s|del\s)?'?(?:{year}|\d\d(?!\d)))?(?!\w)|"
+        rf"(?:{_MONTHS})\.?\s{day}(?:,?\s{{1,2}}'?(?:{year}|\d\d(?!\d)))?(?!\w))"
     )
     said = (
-        r"(?:born|d\.?o\.?b\b\.?|date\sof\sbirth|birth\s?date|birth\s?day|bday|geboren|geb\.|geburtsdatum|geburtstag|née?|naissance|nacid[oa]|nacimiento|nat[oa]"
+        r"(?:born|d\.?o\.?b\b\.?|date\sof\sbirth|birth\s?date|birth\s?day|bday|geboren|geb\.|geburtsdatum|geburtstag|née?"
+        r"|naissance|nacid[oa]|nacimiento|nat[oa]"
         r"|nascita|geboortedatum|nascimento|nasceu)"
     )
     return re.compile(
@@ -70,7 +73,8 @@ def _birth() -> re.Pattern[str]:
 def _age() -> re.Pattern[str]:
     return re.compile(
         r"(?<![\w.$€£-])(?P<old>\d{1,3}(?:\.5)?(?:\s|-)?(?:(?:years?|yrs?|months?)(?:\s|-)old|y/?o\b|yr\s?old|y\.o\.))"
-        r"|\b(?:aged?|age\sof|age\sis|turn(?:s|ed|ing))[\s:=]{1,2}(?:is\s|of\s)?(?P<aged>\d{1,3})(?![\w%-]|\.\d|\sto\b|\s(?:hours|minutes|days|percent|degrees))"
+        r"|\b(?:aged?|age\sof|age\sis|turn(?:s|ed|ing))[\s:=]{1,2}(?:is\s|of\s)?(?P<aged>\d{1,3})(?![\w%-]|\.\d|\sto\b|\s(?:hours"
+        r"|minutes|days|percent|degrees))"
     )
 
 

@@ -76,13 +76,11 @@ class Re2Engine:
 
     def gate(self, words: Sequence[str]) -> Callable[[bytes], Sequence[int]]:
         """Return one automaton for all words."""
-        # The set counts its memory for all its words together.
-        options = self._options()
-        gate = self._re2.Set.SearchSet(options)
+        gate = self._re2.Set.SearchSet(self._options())
         for word in words:
             gate.Add(self._re2.escape(word).encode())
         gate.Compile()
-        return lambda text: sorted(gate.Match(text))
+        return lambda text: sorted(gate.Match(text) or ())
 
 
 @lru_cache(maxsize=1)

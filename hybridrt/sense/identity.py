@@ -21,8 +21,10 @@ from hybridrt.sense.wordlist import wordset
 _PACKS = Path(__file__).with_name("data") / "identity.json"
 # A word counts when it stands this many characters before the number (about ten words), or this many behind ("... is my TFN").
 _CONTEXT = 60
-_BEHIND = 25
+_BEHIND = 40
 # Not within a longer number or word; and a decimal or a version has no such number behind its point.
+# No number with its digits scattered among letters is shorter, and little stands directly beside one.
+_MIXED = 16
 _APART = r"(?<!\w)(?<!\d[.\-])"
 
 
@@ -60,9 +62,11 @@ class Identity:
         said = self._words & passage.vocabulary
         near = tuple(scheme for scheme in self._named if not scheme.near.isdisjoint(said)) if said else ()
         for start, end in passage.numbers:
+            if end - start == 10 and _day().match(passage.text, start, end):
+                continue
             # Room for the letters that some numbers begin or end with.
             yield from self._numbers(passage, near, max(0, start - 4), min(len(passage.text), end + 4))
-        if passage.long:
+        if any(_MIXED <= len(token) <= _MIXED + 8 and not token.isalpha() for token in passage.long):
             for scheme in self._mixed:
                 for match in _form(scheme.form).finditer(passage.text):
                     yield from _checked(passage, scheme, *match.span(1))
@@ -158,16 +162,22 @@ def _ssn() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _named() -> re.Pattern[str]:
-    number = r"(?:nummer|\s?(?:numbers?|no|num|nr|id|card|#|número|numéro|numero|n°))?"
+    number = r"(?:nummer|,?\s?(?:numbers?|no|num|nr|id|card|#|número|numéro|numero|n°))?"
     return re.compile(
         r"\b(?:(?P<p>(?:reise)?pass(?=nummer)|passports?|passeport|pasaporte|passaporto|paspoort|reisepass)"
-        r"|(?P<d>(?:driver'?s?'?|driving)\s(?:licen[cs]e|permit)|licen[cs]e(?=\s(?:number|no\b|num\b|#))|dl(?=\s?(?:number|no\b|num\b|[:=#]))"
+        r"|(?P<d>(?:driver'?s?'?|driving)\s(?:licen[cs]e|permit)|licen[cs]e(?=\s(?:number|no\b|num\b|#))|dl(?=\s?(?:number|no\b"
+        r"|num\b|[:=#]))"
         r"|führerschein|permis\sde\sconduire|carnet\sde\sconducir|permiso\sde\sconducir|patente(?:\sdi\sguida)?|rijbewijs)"
         r"|(?P<t>tax(?:payer)?\s(?:id(?:entification)?|file)(?:\snumber)?|tin(?=\s?(?:number|no\b|nr|[:=#])))"
         r"|(?P<n>national\s(?:id(?:entity)?|insurance)|identity\s(?:card|number)|id\s(?:card|number|no)))"
         rf"{number}{number}\b[.\s:=#(]{{0,4}}(?:(?:is|was|reads|says)[\s:]{{1,2}})?[#\"'(]{{0,2}}"
         r"(?P<value>(?=[a-z-]{0,6}\d)[a-z0-9][a-z0-9-]{2,19}(?:\s(?=[a-z]{0,2}\d)[a-z0-9]{1,9}(?![\w:])){0,4})(?!\w)"
     )
+
+
+@lru_cache(maxsize=1)
+def _day() -> re.Pattern[str]:
+    return re.compile(r"(?:19|20)\d\d-\d\d-\d\d\Z|\d\d[/.]\d\d[/.](?:19|20)\d\d\Z")
 
 
 @lru_cache(maxsize=1)

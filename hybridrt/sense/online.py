@@ -13,7 +13,7 @@ from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import wordset
 
 # Before four numbers with dots these say that they are a version or a section.
-_VERSION = 20
+_VERSION = 40
 _DEVICE_WORDS = wordset(
     "imei imsi iccid udid idfa idfv gaid aaid meid device serial advertising android hardware machine s/n esn deviceid handset"
 )
@@ -37,19 +37,22 @@ class Online:
                 yield from _ip4(passage)
             if raw.count(b":") >= 2:
                 yield from _ip6(text)
-            if raw.count(b":") >= 5 or raw.count(b"-") >= 5 or raw.count(b".") >= 2:
+            if raw.count(b":") >= 5 or raw.count(b"-") >= 5 or "mac" in passage.vocabulary:
                 for match in _mac().finditer(text):
                     if len(set(match[0].lower())) > 3:
                         yield Hit(*match.span(), "mac_address", 1.0, "mac")
             if not _DEVICE_WORDS.isdisjoint(passage.vocabulary):
                 yield from _devices(passage)
-        if b"://" in raw or b"www." in raw or b"." in raw:
+        if b"." in raw or b"://" in raw:
             yield from _links(passage)
 
 
 def _ip4(passage: Passage) -> Iterator[Hit]:
     for match in _four().finditer(passage.folded):
         parts = [int(part) for part in re.findall(r"\d+", match[0])]
+        before = passage.folded[max(0, match.start() - 2) : match.start()]
+        if before[-1:].isalnum() or before[-1:] == "_" or (before[-1:] == "." and before[:1].isdigit()):
+            continue
         if max(parts) > 255 or parts[0] in (0, 127, 255) or (match.start() and _is_version(passage.folded, match.start())):
             continue
         yield Hit(*match.span(), "ip_address", 1.0, "ip4")
@@ -62,6 +65,8 @@ def _is_version(folded: str, at: int) -> bool:
 def _ip6(text: str) -> Iterator[Hit]:
     for match in _colons().finditer(text):
         value = match[0]
+        if match.start() and (text[match.start() - 1].isalnum() or text[match.start() - 1] in "_:."):
+            continue
         # A loopback, a clock, or two names with colons between them, as programs write them.
         if sum(map(str.isdigit, value)) < 2 or sum(map(str.isalnum, value)) < 4:
             continue
@@ -87,7 +92,10 @@ def _devices(passage: Passage) -> Iterator[Hit]:
 def _links(passage: Passage) -> Iterator[Hit]:
     text = passage.text
     end = 0
-    for match in _link().finditer(text):
+    starts = "://" in text or "www." in passage.folded
+    for match in _link().finditer(passage.folded) if starts else ():
+        if match.start() and (text[match.start() - 1].isalnum() or text[match.start() - 1] == "_"):
+            continue
         end = match.end()
         while text[end - 1] in ".,;:!?'\"*_" or (text[end - 1] in ")]" and text.count(_OPENS[text[end - 1]], match.start(), end) == 0):
             end -= 1
@@ -104,23 +112,25 @@ _OPENS = {")": "(", "]": "["}
 @lru_cache(maxsize=1)
 def _four() -> re.Pattern[str]:
     # Plain, and as people write addresses so that nothing makes a link of them: 10[.]1[.]2[.]3, 10 dot 1 dot 2 dot 3.
-    part = r"(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)"
+    part = r"\d{1,3}"
     dot = r"(?:\.|\s?[\[({]\s?(?:\.|dot)\s?[\])}]\s?|\sdot\s)"
-    return re.compile(rf"(?<![\w])(?<!\d\.)(?<![/]v){part}(?:{dot}{part}){{3}}(?![\w])(?!\.\d)")
+    return re.compile(rf"{part}(?:{dot}{part}){{3}}(?![\w])(?!\.\d)")
 
 
 @lru_cache(maxsize=1)
 def _version() -> re.Pattern[str]:
     return re.compile(
-        r"(?:\b(?:version|versions|ver|release|build|firmware|driver|chrome|safari|section|sections|chapter|clause|figure|table|rev|oid)\.?|§)"
-        r"[\s:=(v]{0,3}\Z|(?:chrome|firefox|safari|edg|version|opr|v)/?\Z"
+        r"(?:\b(?:version|versions|ver|release|build|firmware|driver|chrome|safari|section|sections|chapter|clause|figure|table"
+        r"|rev|oid)\.?|§)"
+        r"[\s:=(v]{0,3}(?:\d[\w.]{0,20}\s(?:to|and|or|through|vs\.?|->)\s)?\Z|(?:chrome|firefox|safari|edg|version|opr|v)/?\Z"
     )
 
 
 @lru_cache(maxsize=1)
 def _colons() -> re.Pattern[str]:
     return re.compile(
-        r"(?<![\w:.])(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?:(?<=:)\d{1,3}(?:\.\d{1,3}){3})?(?![\w:])"
+        r"(?:[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{0,4}){2,7}|::[0-9A-Fa-f]{1,4}(?::[0-9A-Fa-f]{1,4}){0,6})(?:(?<=:)\d{1,3}"
+        r"(?:\.\d{1,3}){3})?(?![\w:])"
     )
 
 
@@ -142,7 +152,8 @@ def _imei() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _device() -> re.Pattern[str]:
     name = (
-        r"(?:udid|idfa|idfv|gaid|aaid|device\s?(?:id(?:entifier)?|number|token)|serial(?:\s(?:number|no|num|nr|#))?|s/n|advertising\sid(?:entifier)?"
+        r"(?:udid|idfa|idfv|gaid|aaid|device\s?(?:id(?:entifier)?|number|token)|serial(?:\s(?:number|no|num|nr|#))?|s/n"
+        r"|advertising\sid(?:entifier)?"
         r"|android\sid|hardware\sid|machine\sid|handset\sid)"
     )
     return re.compile(
@@ -153,7 +164,7 @@ def _device() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _link() -> re.Pattern[str]:
-    return re.compile(r"\b(?:h(?:tt|xx)ps?://|ftp://|www\.(?=[\w-]+\.))[^\s<>\"`{}|\\^]{2,2000}", re.IGNORECASE)
+    return re.compile(r"(?:http|hxxp|ftp|www\.(?=[\w-]{1,63}\.))(?:(?<=\.)|s?://)[^\s<>\"`{}|\\^]{2,2000}")
 
 
 @lru_cache(maxsize=1)

@@ -64,4 +64,4 @@ def _word() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _number() -> re.Pattern[str]:
     # From a digit to the last digit of a run of digits and what people and mail programs put between them.
-    return re.compile(r"\d(?:[ \t\n().,/\-+]{0,3}\d){5,}")
+    return re.compile(r"\d(?:[ \t\n().,/\-+_]{0,3}\d){5,}")

@@ -29,7 +29,8 @@ _IBAN_LENGTHS = {
 _FIRST_DIGITS = "23456"
 _CARD_WORDS = wordset("card cards visa mastercard amex maestro debit credit cc pan discover")
 _ACCOUNT_WORDS = wordset(
-    "account accounts acct routing aba bsb sort kontonummer konto compte cuenta conto rekening rekeningnummer transit clabe checking savings"
+    "account accounts acct routing aba bsb sort kontonummer konto compte cuenta conto rekening rekeningnummer transit clabe "
+    "checking savings"
 )
 _CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security")
 
@@ -45,13 +46,14 @@ class Payment:
         """Return the means of payment in a passage."""
         if passage.long:
             yield from wallets(passage)
+        accounts = tuple(_ibans(passage)) if passage.digits >= 8 else ()
+        yield from accounts
         if passage.digits >= 12:
-            yield from _cards(passage)
+            # Part of an IBAN may look like a card.
+            yield from (hit for hit in _cards(passage) if not any(iban.start <= hit.start < iban.end for iban in accounts))
             if "^" in passage.text or ";" in passage.text:
                 for match in _track().finditer(passage.text):
                     yield Hit(*match.span(), "card_track", 1.0, "card-track")
-        if passage.digits >= 8:
-            yield from _ibans(passage)
         if passage.digits >= 3 and not _CVV_WORDS.isdisjoint(passage.vocabulary):
             for match in _cvv().finditer(passage.folded):
                 yield Hit(*match.span(1), "card_cvv", 0.9, "cvv")
@@ -129,7 +131,7 @@ def _is_other_account(folded: str, at: int) -> bool:
 def _card() -> re.Pattern[str]:
     # Grouped as cards are printed, or without gaps, or every digit apart. The lookahead lets candidates overlap.
     # More than two dozen digits apart are a table.
-    gap = r"[ \-.]{1,2}"
+    gap = r"[ \-./_]{1,2}"
     return re.compile(
         rf"(?<!\w)(?<!\d[.\-])(?=("
         rf"(?P<groups>\d{{4}}{gap}\d{{4}}{gap}\d{{4}}{gap}\d{{4}}(?!\d)(?P<more>{gap}\d{{1,3}}(?!\d))?)"
@@ -158,17 +160,21 @@ def _iban_body(size: int) -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _cvv() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:cvv2?|cvc2?|csc|cid|(?:card\s)?security\s(?:code|number)|(?:last\s)?(?:three|3|four|4)\s(?:digits|numbers)\son\sthe\sback)\b(?:\s(?:number|code|no))?"
-        r"(?:\s(?:of|for|on)(?:\s[\w'-]{1,20}){1,4}?)?[\s:=#(]{0,4}(?:(?:is|was|are|reads)[\s:]{1,2}|'s\s)?[\s\"']{0,2}(\d{3,4})(?![\d:/-]|\.\d|[,]\d)"
+        r"\b(?:cvv2?|cvc2?|csc|cid|(?:card\s)?security\s(?:code|number)|(?:last\s)?(?:three|3|four|4)\s(?:digits"
+        r"|numbers)\son\sthe\sback)\b(?:\s(?:number|code|no))?"
+        r"(?:\s(?:of|for|on)(?:\s[\w'-]{1,20}){1,4}?)?[\s:=#(]{0,4}(?:(?:is|was|are|reads)[\s:]{1,2}|'s\s)?[\s\"']{0,2}(\d{3,4})"
+        r"(?![\d:/-]|\.\d|[,]\d)"
     )
 
 
 @lru_cache(maxsize=1)
 def _account() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:(?:bank\s|checking\s|savings\s|current\s)?(?:account|acct|a/c)s?|routing|aba|bsb|sort\scode|transit|clabe|kontonummer|konto|compte|cuenta|conto"
+        r"\b(?:(?:bank\s|checking\s|savings\s|current\s)?(?:account|acct|a/c)s?|routing|aba|bsb|sort\scode|transit|clabe"
+        r"|kontonummer|konto|compte|cuenta|conto"
         r"|rekening(?:nummer)?|checking|savings)\b\.?"
-        r"(?:\s?(?:number|no|num|nr|code|id|#|nummer|número|numero|numéro))?\.?(?:\s(?:at|with|for|of)(?:\s[\w'&-]{1,20}){1,4}?)?[\s:=#(]{0,4}(?:(?:is|was|ist|est|es)[\s:]{1,2})?[\"']?"
+        r"(?:\s?(?:number|no|num|nr|code|id|#|nummer|número|numero|numéro))?\.?(?:\s(?:at|with|for|of)"
+        r"(?:\s[\w'&-]{1,20}){1,4}?)?[\s:=#(]{0,4}(?:(?:is|was|ist|est|es)[\s:]{1,2})?[\"']?"
         r"(\d(?:[ -]?\d){4,17})(?![\d:/]|[-.]\d|\s(?:dollars|euros|usd|eur|pounds))"
     )
 

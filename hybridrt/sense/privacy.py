@@ -7,6 +7,7 @@ labels it covers unknown where it had not found them already, and leaves the sen
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -16,7 +17,7 @@ from typing import NamedTuple
 from hybridrt.deadline import Deadline
 from hybridrt.sense.combine import NAME as COMBINATIONS
 from hybridrt.sense.combine import STATEMENTS, combined, given, uncertain
-from hybridrt.sense.decode import base64_texts, unescaped
+from hybridrt.sense.decode import base64_texts, renumbered, unescaped
 from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
@@ -31,6 +32,9 @@ from hybridrt.signals import UNKNOWN, Finding, Presence, Privacy
 # what a context rule reads. A finding that touches the end of a slice is looked at again with more room: nothing there
 # is to find (a private key, at the most) is longer than that.
 SLICE = 3_000
+# Half of what the event loop may wait; and shorter slices would cost more for what they reach beyond their ends.
+SLOW_SLICE_S = 0.0025
+SHORTEST_SLICE = 500
 REACH_BACK = 400
 REACH_ON = 600
 REACH_FURTHER = 5_000
@@ -64,6 +68,8 @@ def views(passage: Passage) -> Iterator[tuple[Passage, Callable[[int, int], tupl
     if plain := unescaped(passage.text):
         text, offsets = plain
         yield prepare(text), offsets.original
+    for text, offsets in renumbered(passage):
+        yield prepare(text), offsets.original
     for start, stop, text in base64_texts(passage):
         # The whole token is the finding: there is no way back into it.
         yield prepare(text), lambda *_, span=(start, stop): span
@@ -92,16 +98,29 @@ class Scan:
     has_injection: bool = False
     read_chars: int = 0
     combine: Callable[[Sequence[Finding]], list[Finding]] = combined
+    _longest_slice: int = 0
 
     async def run(self, texts: Sequence[SensedText], ready: Mapping[int, Reading]) -> None:
         """Read every text, in slices where it is long, and let the event loop go on in between. `ready` spares a second reading."""
         for index, text in enumerate(texts):
-            for begin in range(0, len(text.text) or 1, self.slice_chars):
+            begin = 0
+            while begin < (len(text.text) or 1):
                 if not await self._may_go_on():
                     return
+                began, size = time.perf_counter(), self.slice_chars
                 self.read_chars += self._slice(index, text, begin, ready.get(index))
+                self._adapt(time.perf_counter() - began)
+                begin += size
         if len(texts) > 1:
             await self._across(texts)
+
+    def _adapt(self, took_s: float) -> None:
+        """Make the next slice shorter where the last one took long, and longer again where it did not."""
+        self._longest_slice = max(self._longest_slice, self.slice_chars)
+        if took_s > SLOW_SLICE_S:
+            self.slice_chars = max(min(SHORTEST_SLICE, self._longest_slice), self.slice_chars // 2)
+        elif took_s < SLOW_SLICE_S / 4:
+            self.slice_chars = min(self._longest_slice, self.slice_chars * 2)
 
     async def _may_go_on(self) -> bool:
         """Let the event loop go on when it is its turn; then say whether there is time left, and blame all where there is none."""

@@ -51,22 +51,26 @@ def _named() -> re.Pattern[str]:
     # "patient 4 of 12" is a count and "patient id 4471" a number: most names need the word for a number behind them.
     mrn = (
         rf"(?:e?mrn(?:\s{number})?|(?:medical|hospital|health|patient(?:'s)?|clinical)\s(?:record|chart|file)s?(?:\s{number})?"
-        rf"|(?:patient|hospital|chart|case\shistory)(?:'s)?\s?{number}|chart\s?#|patientennummer)"
+        rf"|(?:patient|hospital|chart|case\shistory)(?:'s)?\s?{number}|(?:patient|chart)(?=\s?#)|patientennummer)"
     )
     plan = (
-        rf"(?:(?:health|medical|dental|vision|insurance|kaiser|aetna|cigna|humana|anthem|blue\scross|bcbs|united\s?healthcare|plan|medicare|medicaid)"
-        rf"\s(?:insurance\s)?(?:plan|policy|card|member(?:ship)?|subscriber|beneficiary|group|insurance)(?:\s(?:plan|policy|member|card))?(?:\s{number})?"
-        rf"|(?:medicare|medicaid|health\s?plan|health\sinsurance|subscriber|member|beneficiary|insurance)\s?{number}|mbi(?:\s{number})?|hicn|ehic(?:\s{number})?"
+        rf"(?:(?:health|medical|dental|vision|insurance|kaiser|aetna|cigna|humana|anthem|blue\scross|bcbs|united\s?healthcare|plan"
+        rf"|medicare|medicaid)"
+        rf"\s(?:insurance\s)?(?:plan|policy|card|member(?:ship)?|subscriber|beneficiary|group|insurance)(?:\s(?:plan|policy|member"
+        rf"|card))?(?:\s{number})?"
+        rf"|(?:medicare|medicaid|health\s?plan|health\sinsurance|subscriber|member|beneficiary|insurance)\s?{number}|mbi"
+        rf"(?:\s{number})?|hicn|ehic(?:\s{number})?"
         rf"|insurance\s{number}|kvnr|(?:kranken)?versichertennummer)"
     )
     staff = (
-        rf"(?:(?:employee|staff|personnel|payroll|worker|associate|emp|badge|works)(?:'s)?\s?{number}|(?:employee|staff|badge)\s?#"
+        rf"(?:(?:employee|staff|personnel|payroll|worker|associate|emp|badge|works)(?:'s)?\s?{number}|(?:employee|staff|badge)(?=\s?#)"
         rf"|personalnummer|mitarbeiternummer|matricule)"
     )
     return re.compile(
         rf"\b(?:(?P<mrn>{mrn})|(?P<plan>{plan})|(?P<staff>{staff}))(?!\w)\.?(?:\s(?:of|for)(?:\s[\w'.-]{{1,20}}){{1,4}}?)?[\s:=#(]{{0,4}}"
         r"(?:(?:is|was|are|reads|ist|ending)[\s:#]{1,2})?[\"'(#]{0,2}"
-        r"(?P<value>(?=[a-z-]{0,8}\d)[a-z0-9][a-z0-9/.-]{1,24}[a-z0-9](?:\s(?=[a-z]{0,2}\d{2})[a-z0-9]{2,6}(?![\w:])){0,3})(?!\w)"
+        r"(?P<value>[a-z]{2,4}(?:\s\d{3,4}){2,4}(?!\w)|(?=[a-z-]{0,8}\d)[a-z0-9][a-z0-9/.-]{1,24}[a-z0-9](?:\s"
+        r"(?=[a-z]{0,2}\d{2})[a-z0-9]{2,6}(?![\w:])){0,3})(?!\w)"
     )
 
 
