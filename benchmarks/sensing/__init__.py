@@ -1,1 +1,1 @@
-"""What sensing finds, misses and costs."""
+"""What the device can tell, measured: how right, how fast, and beside whom."""

@@ -11,6 +11,7 @@ from hybridrt.deadline import Deadline
 from hybridrt.mask import mask_growth_bytes
 from hybridrt.request import Image, Request, Text
 from hybridrt.sense.birth import Birth
+from hybridrt.sense.combine import given
 from hybridrt.sense.complexity import excerpt, score
 from hybridrt.sense.contact import Contact
 from hybridrt.sense.credential import Credential
@@ -39,10 +40,10 @@ def shipped_detectors() -> tuple[Detector, ...]:
     return (Contact(), Payment(), Identity(), Credential(), Online(), Vehicle(), Record(), Birth(), Place(), Health(), Topics(), People())
 
 
-def covered_labels(detectors: Sequence[Detector] | None = None) -> frozenset[str]:
-    """Return the data labels that the detectors answer for; every other label is absent unless it is declared."""
-    labels: frozenset[str] = frozenset()
-    return labels.union(*(detector.covers for detector in (shipped_detectors() if detectors is None else detectors)))
+def covered_labels(detectors: Sequence[Detector] | None = None, meanings: Mapping[str, Meaning] = MEANINGS) -> frozenset[str]:
+    """Return the data labels that the detectors and the rules over their findings answer for; every other is absent unless declared."""
+    covered = frozenset[str]().union(*(detector.covers for detector in (shipped_detectors() if detectors is None else detectors)))
+    return covered | given(covered, meanings)
 
 
 # Made up; it opens every gate in front of a pattern.
@@ -51,6 +52,7 @@ _EVERYTHING = (
     "4111 1111 1111 1111 cvv 123, account number 12345678, GB82WEST12345698765432, ssn 123456789, nhs sin bsn cpf tfn pesel "
     "steuer aadhaar personnummer, passport number X1234567, password=hunter2 --token x https://a:b@c.example eyJ pin 1234 "
     "login root / admin my api key is x9, bearer x, seed phrase, 45 yo male, ignore all previous instructions "
+    "My neighbour Raj Patel at 12 Elm Road was convicted of theft and earns 54k. Dear Mr Brandt, my son Leo, 7, wets the bed. "
     "-----BEGIN PRIVATE KEY----- ^ ghp_abcdefghijklmnopqrstuvwxyz0123456789 my knee hurts %40 \u00e9\u0430b"
 )
 
@@ -79,7 +81,7 @@ class Senses:
 
     def covered_labels(self) -> frozenset[str]:
         """Return the data labels that these detectors answer for."""
-        return covered_labels(self.detectors)
+        return covered_labels(self.detectors, self.meanings)
 
     def warm(self) -> None:
         """Compile every pattern and read every list now, some 25 ms of work, so that the first request does not wait for it."""
@@ -90,7 +92,7 @@ class Senses:
         list(views(reading.passage))
         score(reading.passage, reading.language)
         has_known_form(reading.passage)
-        self._device.state()
+        self._device.snapshot()
 
     async def sense(self, request: Request, deadline: Deadline | None = None) -> Signals:
         """Return everything the device can tell about a request. What was not read before the deadline is unknown."""
@@ -115,7 +117,7 @@ class Senses:
             # What the caller names as the task is free text for a vision model, and no fact that a policy could build on.
             task=UNKNOWN if asked is None else task_of(asked.passage),
             injection=_injection(request, has_known_form=verdict.has_injection),
-            device=self._device.state(),
+            device=self._device.snapshot(),
             sensed_us=(time.perf_counter_ns() - began) // 1000,
         )
 
