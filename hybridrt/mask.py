@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
@@ -25,6 +24,7 @@ _NAME = "name"
 _SHORTEST_HIDDEN = 4
 # A name is looked for as a word of its own, so that short ones ("Raj", "Jo") count; one letter is an initial.
 _SHORTEST_NAME = 2
+_WORD = re.compile(r"[^\W\d_]+")
 # Parts of a name that are no name.
 _NO_NAMES = wordset("mr mrs ms miss mx dr prof sir madam the van von de der den da dos del la le el al bin ibn of and jr sr")
 # Names that are words too: in small letters they are taken for the words.
@@ -105,7 +105,7 @@ def mask_growth_bytes(texts: Sequence[SensedText], findings: Iterable[Finding], 
     names = _name_words(texts, findings, meanings)
     for text in texts if names else ():
         if text.message is not None:
-            total += sum(max(0, len(names[low]) - len(low.encode())) for low in map(str.lower, _word().findall(text.text)) if low in names)
+            total += sum(max(0, len(names[low]) - len(low.encode())) for low in map(str.lower, _WORD.findall(text.text)) if low in names)
     # The mark stands wherever the value stands again.
     again = {value: more for value, more in growth.items() if len(value) >= _SHORTEST_HIDDEN}
     places = [text.text for text in texts if text.message is not None]
@@ -118,7 +118,7 @@ def _name_words(texts: Sequence[SensedText], findings: Iterable[Finding], meanin
     for finding in findings:
         meaning = meanings[finding.label]
         if meaning.data == _NAME:
-            for word in _word().findall(texts[finding.text].text[finding.start : finding.end]):
+            for word in _WORD.findall(texts[finding.text].text[finding.start : finding.end]):
                 if len(word) >= _SHORTEST_NAME and word.lower() not in _NO_NAMES:
                     words[word.lower()] = meaning.mask
     return words
@@ -131,12 +131,7 @@ def _named(words: Mapping[str, str], text: str) -> str:
         low = found[0].lower()
         return found[0] if low not in words or (found[0] == low and low in _ALSO_WORDS) else words[low]
 
-    return _word().sub(marked, text) if words else text
-
-
-@lru_cache(maxsize=1)
-def _word() -> re.Pattern[str]:
-    return re.compile(r"[^\W\d_]+")
+    return _WORD.sub(marked, text) if words else text
 
 
 def _split(by_text: Mapping[int, Sequence[Finding]], texts: Sequence[SensedText]) -> frozenset[Finding]:
