@@ -13,7 +13,7 @@ def _one_of(choices: str) -> str:
 # What leads away from the person: a topic, a purpose, a work, a study.
 _AWAY = _one_of(
     "(?<!worried\\s)(?<!concerned\\s)(?<!lied\\s)(?<!scared\\s)(?<!anxious\\s)(?<!ashamed\\s)(?<!upset\\s)(?<!complained\\s)about "
-    "regarding whether asked\\sus\\sto essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song "
+    "regarding whether asked\\sus asked\\sme\\swhat what\\sa what\\san? how\\sa essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song "
     "poem game "
     "documentary dataset classifier website blog podcast study studying studies researching research class(?!mate) course wrote reads? "
     "talks?\\son learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells "
@@ -103,8 +103,15 @@ def self_gap(kind: str) -> re.Pattern[str]:
         )
     if kind == "own":
         return re.compile(r"(?!)")
-    if kind in ("do", "sum"):
+    if kind == "sum":
         return re.compile(rf"{apart}{small}{{0,6}}\s?(?:[\w']+\s){{0,1}}\Z")
+    if kind == "do":
+        # What is done is told by the term; only somebody else, a wish or a thing that is no person leads away from the writer.
+        other = (
+            r"(?!(?:someone|somebody|anyone|anybody|nobody|people|they|he|she|who|want|wants|need|know|if|it|card|phone|laptop|computer|code|app"
+            r"|server|how|what|why|dont|don't|never|would|could|reminder|like|song|please)(?!\w))"
+        )
+        return re.compile(rf"{apart}(?:{small}{{0,6}}\s?(?:[\w']+\s){{0,1}}|(?:\s{other}[\w'-]+){{0,9}}\s)\Z")
     has = (
         r"(?:have|had|has|got|get|getting|suffer|suffered|take|took|taking|use|used|using|on|with|from|live|lived|lost|need|inject"
         r"|diagnosed|tested|treated|addicted|owe|find|found|carry|inherited|wear|keep|hear|struggle|struggling|survived|beat|developed"
@@ -193,6 +200,15 @@ def told() -> re.Pattern[str]:
     return re.compile(
         r"(?<!\w)(?:the\sdoctors?|doctors?|they|it's|it\sis|it\swas|turns\sout|test|results|biopsy|police|found|says?|said|the\shospital"
         r"|consultant|gp|court|judge|now|lawyer|diagnos\w+)(?!\w)"
+    )
+
+
+@lru_cache(maxsize=1)
+def result() -> re.Pattern[str]:
+    """That a test said something."""
+    return re.compile(
+        r"(?<!\w)(?:test|scan|biopsy|results?|screening|blood\swork|bloods|nipt|x-ray|mri|ct|lab)(?!\w)[^.!?\n]{0,60}(?<!\w)(?:showed|shows|came\sback|comes\sback"
+        r"|says|said|found|positive|confirmed|is\sback|are\sback)(?!\w)"
     )
 
 

@@ -100,6 +100,7 @@ _IS = (
 )
 # Figures of speech, and words that name something else beside these neighbours (before the term, after it).
 _FIGURES = {
+    "addicted to": ("", " chocolate| coffee| sugar| this| the game| tiktok| my phone| your| gaming"),
     "addicted": ("", " to chocolate| to coffee| to sugar| to this| to the game| to tiktok| to my phone| to your| to gaming"),
     "heart": ("", " is broken| breaks| broke| sinks| goes out| is set"),
     "depressed": ("", " about"),

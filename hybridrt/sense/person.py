@@ -199,6 +199,7 @@ def _name() -> re.Pattern[str]:
         rf"(?<![\w.@/])(?:(?P<titled>(?:Mr|Mrs|Ms|Miss|Mx|Herr|Frau|Señora?)\b\.?\s{upper}(?:\s{upper})?)"
         rf"|(?P<short>[A-Z]\.\s?{upper}|{upper}\s[A-Z]\.(?!\w)|[A-Z]\.\s?[A-Z]\.(?=\s[a-z])|(?<=\s)[A-Z]\.(?=\s[a-z]))"
         rf"|(?P<full>{upper}\s(?:[A-Z]\.\s)?(?:(?:van|von|de|der|da|dos|al|el|bin|O')\s?)?{upper})"
+        rf"|(?P<aged>{upper}(?=\s\((?:1[0-7]|[1-9])\)|,\s(?:1[0-7]|[1-9])(?:,|\.|\s(?:is|was|has|and)\b)))"
         rf"|(?P<single>{upper})(?=\s(?:{said})(?!\w)|'s\b|\s\(|,\s\d|:\s))(?!\w)"
     )
 
@@ -219,7 +220,7 @@ def cues(text: str, folded: str) -> list[Cue]:
             continue
         found.append(Cue(*match.span(), _WHO[kind], kind.startswith("definite")))
     found += [
-        Cue(*match.span(), Who.NAMED)
+        Cue(*match.span(), Who.CHILD if match["aged"] else Who.NAMED)
         for match in _name().finditer(text)
         if match["titled"] or is_name(match[0].split()[0]) or (match["short"] and match[0][1] == ".")
     ]

@@ -163,6 +163,12 @@ _FIGURES = {
     "savings": ("", " account| to my checking"),
     "hooked on": ("", " a feeling| this"),
     "weight loss": ("", " goal| plan| tips| app"),
+    "mental health": ("", " week| day| month| awareness| app| campaign| training| policy| resources| care"),
+    "hospital": ("our ", " bed| gown| drama| show| food| bill"),
+    "clinic": ("our |my ", ""),
+    "syndrome": ("imposter |impostor |stockholm ", ""),
+    "strike": ("", " through| zone| price"),
+    "drug test": ("", " kit"),
     "carrier": ("cell |phone |mobile |aircraft |network |my |our ", ""),
     "trans": ("", " fat|-siberian"),
 }

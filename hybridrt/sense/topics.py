@@ -50,7 +50,7 @@ _AT_WORK = wordset(
     "promotion dismissal "
     "cv applicant candidate interview warehouse accounting department dismiss terminate termination receptionist assistant absence "
     "absences headmaster "
-    "warning performance rehire reference mailbox payslip resignation probation apprentice intern trainee developer rep nurses nurse"
+    "customers clients guests trial fired warning performance rehire reference mailbox payslip resignation probation apprentice intern trainee developer rep nurses nurse"
 )
 _WITH_CHILDREN = wordset(
     "son daughter child children kid kids toddler baby boy girl stepson stepdaughter grandson granddaughter school kindergarten nursery "
@@ -167,6 +167,8 @@ class _Reader:
         if kind in ("have", "be", "do") and topic in _TOLD:
             if self._goes_on(sentence, start, topic):
                 return "story"
+            if topic in _TESTED and self._is_result(sentence):
+                return "result"
             if (kind == "do" or topic in _NOTED) and self._is_unsaid(sentence, start):
                 return "unsaid-person"
         return ""
@@ -237,6 +239,12 @@ class _Reader:
             return False
         return clause.behind_gap().fullmatch(gap) is not None
 
+    def _is_result(self, sentence: _Sentence) -> bool:
+        """Does the sentence tell what a test showed, and speak of the writer or of somebody of theirs?"""
+        if not any(cue.who in _OWN for cue in sentence.people) or clause.result().search(self._folded, sentence.start, sentence.end) is None:
+            return False
+        return not sentence.is_question and not any(self._frame)
+
     def _is_the_writer(self, sentence: _Sentence, start: int, end: int) -> bool:
         """Do the words name the writer by the term: "as a practising Hindu I", "ex-mormon here"?"""
         if clause.here().match(self._folded, end):
@@ -272,6 +280,8 @@ class _Reader:
 
 
 # Subjects that stories and short notes are told of; the others need their person said.
+_TESTED = frozenset({"health", "genetic", "substance_use"})
+_OWN = frozenset({Who.SELF, Who.MINE, Who.KIN, Who.CHILD})
 _NOTED = frozenset({"health", "substance_use"})
 _TOLD = frozenset({"health", "substance_use", "criminal", "genetic", "financial", "sex_life", "religion", "union", "politics"})
 
