@@ -42,6 +42,7 @@ _OTHERS = frozenset({Who.KIN, Who.CHILD, Who.WORK, Who.LEARNER, Who.CASE, Who.NA
 _MEANT = {
     "employee": frozenset({Who.WORK, Who.NAMED, Who.PRONOUN, Who.CASE}),
     "child": frozenset({Who.CHILD, Who.MINE, Who.PRONOUN, Who.NAMED}),
+    "legal_privilege": frozenset({Who.CASE}),
     "student": frozenset({Who.LEARNER, Who.CHILD, Who.NAMED, Who.PRONOUN, Who.SELF, Who.MINE, Who.KIN}),
 }
 # At work "she" and "Tomas" are somebody's staff only where something speaks of work.
@@ -229,7 +230,8 @@ class _Reader:
         if cue.start - end > _BEHIND or clause.away().search(gap):
             return False
         if cue.who in (Who.SELF, Who.MINE):
-            return False
+            # "Arrested me": what is done to the writer.
+            return kind == "do" and gap == " " and self._folded.startswith(("me", "us"), cue.start)
         if kind == "sum":
             return False
         if kind == "do":
