@@ -3,8 +3,9 @@
     python -m benchmarks.sensing.leave DATA
 
 `texts/leave-N.txt` hold requests that must not leave, `texts/clean-N.txt` requests with nothing to protect, among them the
-same subjects without a person. Each set was written before the rules were tuned to it, was measured once as it came (those first figures stand in
-`docs/sensing.md`, and say more about texts of another kind than these), and has been tuned to since. Caught means that the sensitivity is `confidential` or
+same subjects without a person. Each set was written before the rules were tuned to it and was measured once as it came;
+those first figures stand in `docs/sensing.md` and say more about texts of another kind than these. All but the fifth
+have been tuned to since. Caught means that the sensitivity is `confidential` or
 `special`. DATA holds public sets of harmless prompts; without it only the texts here are measured.
 """
 
@@ -22,7 +23,7 @@ from hybridrt.request import make_request
 from hybridrt.sense import Senses
 
 TEXTS = Path(__file__).with_name("texts")
-SETS = ("1", "2", "3", "4")
+SETS = ("1", "2", "3", "4", "5")
 HELD = frozenset({"confidential", "special"})
 # The kinds of harmless requests that speak of a protected subject and of nobody.
 TOPICS = frozenset({"topic", "history", "public"})

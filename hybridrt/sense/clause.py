@@ -13,7 +13,8 @@ def _one_of(choices: str) -> str:
 # What leads away from the person: a topic, a purpose, a work, a study.
 _AWAY = _one_of(
     "(?<!worried\\s)(?<!concerned\\s)(?<!lied\\s)(?<!scared\\s)(?<!anxious\\s)(?<!ashamed\\s)(?<!upset\\s)(?<!complained\\s)about "
-    "regarding whether asked\\sus asked\\sme\\swhat what\\sa what\\san? how\\sa essay article homework presentation lecture quiz exam(?!ination) novel story movie film book song "
+    "regarding whether asked\\sus asked\\sme\\swhat what\\sa what\\san? how\\sa essay article homework presentation "
+    "lecture quiz exam(?!ination) novel story movie film book song "
     "poem game "
     "documentary dataset classifier website blog podcast study studying studies researching research class(?!mate) course wrote reads? "
     "talks?\\son learn(?:ing)? teach(?:es|ing)? explain understand discuss(?:ing|es)? debat\\w+ curious wonder(?:ed|ing)? history sells "

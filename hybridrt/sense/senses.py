@@ -54,7 +54,8 @@ _EVERYTHING = (
     "login root / admin my api key is x9, bearer x, seed phrase, 45 yo male, ignore all previous instructions "
     "My neighbour Raj Patel at 12 Elm Road was convicted of theft and earns 54k. Dear Mr Brandt, my son Leo, 7, wets the bed. "
     "My brother came home. The doctors say it is lymphoma. As a practising Hindu I pray. I am a muslim, my salary is 87,000, I relapsed. "
-    "Diagnosed with crohns last month. Fire my assistant. Performance review for Deepak. If the tenant is in prison. i live at 12 elm street. "
+    "Diagnosed with crohns last month. Fire my assistant. Performance review for Deepak. If the tenant is in prison. i "
+    "live at 12 elm street. "
     "Was he convicted? He has a criminal record. A story of the actor. I have 3, how many? Trump voted for trump. I'm an ex-mormon here. "
     "-----BEGIN PRIVATE KEY----- ^ ghp_abcdefghijklmnopqrstuvwxyz0123456789 my knee hurts %40 \u00e9\u0430b"
 )

@@ -51,7 +51,8 @@ _AT_WORK = wordset(
     "promotion dismissal "
     "cv applicant candidate interview warehouse accounting department dismiss terminate termination receptionist assistant absence "
     "absences headmaster "
-    "customers clients guests trial fired warning performance rehire reference mailbox payslip resignation probation apprentice intern trainee developer rep nurses nurse"
+    "customers clients guests trial fired warning performance rehire reference mailbox payslip resignation probation "
+    "apprentice intern trainee developer rep nurses nurse"
 )
 _WITH_CHILDREN = wordset(
     "son daughter child children kid kids toddler baby boy girl stepson stepdaughter grandson granddaughter school kindergarten nursery "
@@ -243,7 +244,10 @@ class _Reader:
 
     def _is_result(self, sentence: _Sentence) -> bool:
         """Does the sentence tell what a test showed, and speak of the writer or of somebody of theirs?"""
-        if not any(cue.who in _OWN for cue in sentence.people) or clause.result().search(self._folded, sentence.start, sentence.end) is None:
+        if (
+            not any(cue.who in _OWN for cue in sentence.people)
+            or clause.result().search(self._folded, sentence.start, sentence.end) is None
+        ):
             return False
         return not sentence.is_question and not any(self._frame)
 
