@@ -176,13 +176,12 @@ def equip(
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Transport
-    from hybridrt.sense import Senses
 
     problems: list[str] = []
     app = _application(application, problems)
     policy = _policy(app.policies if policies is None else _listed(policies), problems)
     ledger = ledger or _ledger(app.ledger, problems)
-    senses = Senses(_detectors(problems), device=device, calibration=_calibration(app.calibration, problems))
+    senses = _senses(app, policy, problems, device)
     # Some 25 ms, paid here and not by the first request.
     senses.warm()
     gate = Gate(ledger)
@@ -293,6 +292,24 @@ class _NoLedger:
 
     def close(self) -> None:
         """Hold nothing."""
+
+
+def _senses(app: Application, policy: Deciding, problems: list[str], device: DeviceProbe | None) -> Senses:
+    """Every registered detector, the tagger where it is asked for, and one for what the policy itself lists."""
+    from hybridrt.sense import Senses
+    from hybridrt.sense.meaning import MEANINGS
+
+    detectors, meanings = _detectors(problems), MEANINGS
+    if app.sense.tagger:
+        from hybridrt.sense.names import Names
+
+        detectors.append(Names())
+    if policy.detection.labels:
+        from hybridrt.sense.custom import Custom, own_meanings
+
+        detectors.append(Custom(policy.detection))
+        meanings = own_meanings(policy.detection)
+    return Senses(detectors, meanings=meanings, device=device, calibration=_calibration(app.sense.calibration, problems))
 
 
 def _detectors(problems: list[str]) -> list[Detector]:

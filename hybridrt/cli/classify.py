@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -28,10 +29,11 @@ MAX_ROW_BYTES = 128 << 20
 @click.option(
     "--calibration", type=click.Path(path_type=Path), help="The file that `hybridrt calibrate complexity` wrote for your pair of models."
 )
+@click.option("--tagger/--no-tagger", default=None, help="Look for names and places by the tagger. Default: where numpy is installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def classify(*, text: str | None, jsonl: bool, calibration: Path | None, as_json: bool) -> None:
+def classify(*, text: str | None, jsonl: bool, calibration: Path | None, tagger: bool | None, as_json: bool) -> None:
     """Say what the device can tell about TEXT, or about what is piped in: how hard, how sensitive, in which language."""
-    senses = _senses(calibration)
+    senses = _senses(calibration, tagger=find_spec("numpy") is not None if tagger is None else tagger)
     if jsonl:
         if text is not None:
             raise click.UsageError("with --jsonl the texts come from the standard input, one row each")
@@ -47,11 +49,14 @@ def classify(*, text: str | None, jsonl: bool, calibration: Path | None, as_json
         _show(given, signals)
 
 
-def _senses(calibration: Path | None) -> Senses:
+def _senses(calibration: Path | None, *, tagger: bool) -> Senses:
     from hybridrt.sense import Senses
     from hybridrt.sense.calibration import read_calibration
+    from hybridrt.sense.names import Names
+    from hybridrt.sense.senses import shipped_detectors
 
-    return Senses(calibration=None if calibration is None else read_calibration(calibration))
+    detectors = (*shipped_detectors(), Names()) if tagger else shipped_detectors()
+    return Senses(detectors, calibration=None if calibration is None else read_calibration(calibration))
 
 
 async def _sense(senses: Senses, text: str) -> Signals:

@@ -21,6 +21,7 @@ _WORD_TABLE = {c: " " for c in range(128) if not (chr(c).isalnum() or chr(c) == 
 class Passage(Sealed):
     """Normal text, the same in lower case at the same offsets, and what a first look tells.
 
+    `raw` is the text in bytes, one for each character, with a question mark for what is not ASCII;
     `words` in order and `vocabulary` as a set, in lower case; how many `digits` there are; `numbers`, the spans from the
     first to the last digit of what may be a number of six digits or more; `long`, the stretches without a blank that are
     long enough for a key.
@@ -28,6 +29,7 @@ class Passage(Sealed):
 
     text: str
     folded: str
+    raw: bytes
     words: tuple[str, ...]
     vocabulary: frozenset[str]
     digits: int
@@ -46,15 +48,12 @@ def prepare(given: str) -> Passage:
     folded = text.lower()
     if len(folded) != len(text):  # a few letters grow in lower case; those keep their form, so that offsets agree
         folded = "".join(low if len(low := char.lower()) == 1 else char for char in text)
-    if text.isascii():
-        words = tuple(folded.translate(_WORD_TABLE).split())
-        digits = len(text.encode().translate(None, _NOT_DIGITS))
-    else:
-        words = tuple(_word().findall(folded))
-        digits = len(text.encode("utf-8", "replace").translate(None, _NOT_DIGITS))
+    raw = text.encode("ascii", "replace")
+    digits = len(raw.translate(None, _NOT_DIGITS))
+    words = tuple(folded.translate(_WORD_TABLE).split()) if text.isascii() else tuple(_word().findall(folded))
     numbers = tuple(m.span() for m in _number().finditer(text)) if digits >= _FEWEST_DIGITS else ()
     long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN])
-    return Passage(text, folded, words, frozenset(words), digits, numbers, long, offsets)
+    return Passage(text, folded, raw, words, frozenset(words), digits, numbers, long, offsets)
 
 
 @lru_cache(maxsize=1)
@@ -64,5 +63,5 @@ def _word() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _number() -> re.Pattern[str]:
-    # From a digit to the last digit of a run of digits and what people write between them.
-    return re.compile(r"\d(?:[ \t().,/\-+]{0,3}\d){5,}")
+    # From a digit to the last digit of a run of digits and what people and mail programs put between them.
+    return re.compile(r"\d(?:[ \t\n().,/\-+_]{0,3}\d){5,}")
