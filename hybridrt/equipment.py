@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hybridrt.sense import Detector, Senses
     from hybridrt.sense.calibration import Calibration
     from hybridrt.sense.device import DeviceProbe
+    from hybridrt.sense.meaning import Meaning
     from hybridrt.signals import Signals
     from hybridrt.store import Loan
     from hybridrt.walk import Confirm
@@ -299,7 +300,8 @@ def _senses(app: Application, policy: Deciding, problems: list[str], device: Dev
     from hybridrt.sense import Senses
     from hybridrt.sense.meaning import MEANINGS
 
-    detectors, meanings = _detectors(problems), MEANINGS
+    detectors = _detectors(problems)
+    meanings: Mapping[str, Meaning] = MEANINGS
     if app.sense.tagger:
         from hybridrt.sense.names import Names
 
