@@ -7,14 +7,15 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 _BIRTH_WORDS = wordset(
     "born dob birth birthdate birthday bday geboren geburtsdatum geburtstag née né naissance nacido nacida nacimiento nato nata nascita "
-    "geboortedatum nascimento nasceu bday d"
+    "geboortedatum nascimento nasceu b"
 )
-_AGE_WORDS = wordset("old aged age ages yo y yr yrs year years")
+_AGE_WORDS = wordset("old aged age ages yo y yr yrs year years im i'm turned turns turning")
+_AGE_MARKS = ("old", "age", "turn", "yo", "y/o", "y.o", "i'm ", "im ")
 _MONTHS = (
     "jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|février|mar(?:ch|s|zo|ço)?|märz|apr(?:il)?|avril|abril|aprile|may|mai|mayo|maggio|june?|juni|juin"
     "|junio|giugno|july?|juli|juillet|julio|luglio|aug(?:ust)?|août|agosto|sept?(?:ember|embre)?|septiembre|settembre|oct(?:ober|obre)?|okt(?:ober)?"
@@ -37,13 +38,15 @@ class Birth:
             return
         words = passage.vocabulary
         if not _BIRTH_WORDS.isdisjoint(words):
-            for match in _birth().finditer(passage.folded):
+            # "d.o.b." and "b." are letters with dots between them.
+            said = [word for word in _BIRTH_WORDS & words if len(word) > 1] + ["d.o", "b."]
+            for match in nearby(passage, _birth(), said, (12, 120)):
                 year = _year().search(match["date"])
                 if year is None or int(year[0]) >= _EARLIEST:
                     yield Hit(*match.span("date"), "date_of_birth", 0.9, "birth-named")
-        if not _AGE_WORDS.isdisjoint(words):
-            for match in _age().finditer(passage.folded):
-                group = "old" if match["old"] else "aged"
+        if not _AGE_WORDS.isdisjoint(words) or "yo" in passage.folded:
+            for match in nearby(passage, _age(), _AGE_MARKS, (16, 30)):
+                group = match.lastgroup or "old"
                 number = re.search(r"\d+", match[group])
                 if number and int(number[0]) <= 120:
                     yield Hit(*match.span(group), "age", 0.8, "age")
@@ -60,7 +63,7 @@ def _birth() -> re.Pattern[str]:
         rf"(?:{_MONTHS})\.?\s{day}(?:,?\s{{1,2}}'?(?:{year}|\d\d(?!\d)))?(?!\w))"
     )
     said = (
-        r"(?:born|d\.?o\.?b\b\.?|date\sof\sbirth|birth\s?date|birth\s?day|bday|geboren|geb\.|geburtsdatum|geburtstag|née?"
+        r"(?:born|b\.(?=\s?\d)|d\.?o\.?b\b\.?|date\sof\sbirth|birth\s?date|birth\s?day|bday|geboren|geb\.|geburtsdatum|geburtstag|née?"
         r"|naissance|nacid[oa]|nacimiento|nat[oa]"
         r"|nascita|geboortedatum|nascimento|nasceu)"
     )
@@ -73,6 +76,7 @@ def _birth() -> re.Pattern[str]:
 def _age() -> re.Pattern[str]:
     return re.compile(
         r"(?<![\w.$€£-])(?P<old>\d{1,3}(?:\.5)?(?:\s|-)?(?:(?:years?|yrs?|months?)(?:\s|-)old|y/?o\b|yr\s?old|y\.o\.))"
+        r"|\bi'?m\s(?P<im>\d{2})(?=\s?[,.;!]|\s(?:and|m|f|male|female)\b|\Z)"
         r"|\b(?:aged?|age\sof|age\sis|turn(?:s|ed|ing))[\s:=]{1,2}(?:is\s|of\s)?(?P<aged>\d{1,3})(?![\w%-]|\.\d|\sto\b|\s(?:hours"
         r"|minutes|days|percent|degrees))"
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 # What stands behind a dot in a file name or a package version, and is not the end of a mail domain.
@@ -15,6 +15,27 @@ _NOT_TOP_LEVEL = wordset("css gif html ico jpeg jpg js json jsx lock log md pdf 
 # Accounts of machines, not of people.
 _NOT_PEOPLE = frozenset({"git", "svn", "hg"})
 _BRACKETS = "[({<"
+# One of these stands in an address that is spelled out.
+_SPOKEN = (
+    "dot",
+    "[at",
+    "(at",
+    "{at",
+    "<at",
+    "[ at",
+    "( at",
+    "{ at",
+    "< at",
+    "[.",
+    "(.",
+    " at g",
+    " at y",
+    " at h",
+    " at o",
+    " at i",
+    " at p",
+    " at a",
+)
 # Top-level domains accepted when the address is spelled out in words ("jane at mail dot com").
 _SPOKEN_TOP = (
     "com|org|net|edu|gov|mil|info|biz|io|ai|app|dev|me|co|us|uk|eu|de|fr|es|it|nl|be|ch|at|se|no|dk|fi|pl|pt|ie|ca|au|nz|in|jp|br|mx|za"
@@ -67,12 +88,12 @@ class Contact:
             or (" at " in passage.folded and "mail" in passage.folded)
             or ("dot" in passage.folded and ("at" in passage.vocabulary or "@" in passage.text))
         ):
-            for match in _spoken_email().finditer(passage.folded):
+            for match in nearby(passage, _spoken_email(), _SPOKEN, (200, 260)):
                 yield Hit(*match.span(), "email", 0.8, "email-spelled-out")
         if passage.numbers:
             yield from _phones(passage)
         words = passage.vocabulary
-        if not _NAME_WORDS.isdisjoint(words) or ("@" in passage.text and not _SITE_WORDS.isdisjoint(words)):
+        if not _NAME_WORDS.isdisjoint(words) or (not _SITE_WORDS.isdisjoint(words) and not {"@", "#", "/"}.isdisjoint(passage.text)):
             yield from _handles(passage)
 
 
@@ -97,10 +118,14 @@ def _is_login(text: str, at: int) -> bool:
 
 
 def _handles(passage: Passage) -> Iterator[Hit]:
-    for match in _handle().finditer(passage.folded):
+    words = (_NAME_WORDS | _SITE_WORDS) & passage.vocabulary
+    for match in nearby(passage, _handle(), words, (30, 130)):
         group = "at" if match["at"] else "said"
         if match["at"] or _is_handle(match["said"]):
             yield Hit(*match.span(group), "username", 0.8, f"username-{group}")
+    if not passage.vocabulary.isdisjoint(("reddit", "discord")):
+        for match in _site_handle().finditer(passage.folded):
+            yield Hit(*match.span(), "username", 0.8, "username-site")
 
 
 def _is_handle(value: str) -> bool:
@@ -174,7 +199,7 @@ def _spoken_email() -> re.Pattern[str]:
     at = r"(?:\s?[\[({<]\s?at\s?[\])}>]\s?|\sat\s)"
     dot = r"(?:\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\sdot\s|\.)"
     # Nobody but a mail service is at these.
-    mail = r"(?:gmail|googlemail|yahoo|hotmail|outlook|icloud|proton|protonmail|aol|gmx|web|live|msn|mail|fastmail|zoho)"
+    mail = r"(?:gmail|googlemail|gmx|yahoo|hotmail|outlook|icloud|proton|protonmail|aol)"
     spoken_dot = r"(?:\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\sdot\s)"
     local = r"(?<![\w.])[a-z0-9][\w.+-]{0,63}(?:\sdot\s[\w+-]{1,63}){0,2}"
     domain = rf"(?!the\b|an?\b|this\b|that\b|my\b|your\b)[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"
@@ -246,6 +271,11 @@ def _handle() -> re.Pattern[str]:
         rf"(?:\s(?:is|was)\s|\s?[:=]\s?|\s(?=@|[a-z]+[\d_]))[\"'`(]{{0,2}}(?P<said>@?[a-z0-9_](?:[\w.-]{{1,30}}\w))(?![\w@(\[]|\.\w)"
         rf")"
     )
+
+
+@lru_cache(maxsize=1)
+def _site_handle() -> re.Pattern[str]:
+    return re.compile(r"(?<![\w/])u/[\w-]{3,20}(?!\w)|(?<![\w#])[a-z][\w.]{1,30}#\d{4}(?!\w)")
 
 
 @lru_cache(maxsize=1)

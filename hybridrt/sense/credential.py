@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.engine import Engine, installed_engine
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.vendor import VendorKeys
 from hybridrt.sense.wordlist import wordset
 
@@ -37,9 +37,23 @@ _NAMES = (
     "login",
     "mysql",
     "mariadb",
+    "unlock",
+    "cookie",
+    "sudo",
+    "redis",
+    "sqlplus",
+    "wifi:",
+    "backup",
+    *("kennwort", "contrase", "clave", "senha", "parola", "wachtwoord", "haslo", "hasło", "lösenord", "adgangskode"),
 )
-_ASSIGNED = ("passw", "pwd", "passphrase", "passcode", "secret", "token", "key", "credential")
+# What others call a password.
+_FOREIGN = "passwort|kennwort|contraseña|contrasena|clave|mot\\sde\\spasse|senha|parola|wachtwoord|hasło|haslo|lösenord|passord|adgangskode"
+_FOREIGN_WORDS = wordset("kennwort contraseña contrasena clave senha parola wachtwoord hasło haslo lösenord adgangskode")
+_ASSIGNED = ("pass", "pwd", "passphrase", "passcode", "secret", "token", "key", "credential")
 _IN_STRINGS = ("password=", "pwd=", "accountkey=", "accesskey=", "accesssignature=", "password =")
+_CODES = ("pin", "otp", "2fa", "code")
+_KEYS = ("token", "key", "secret", "creds")
+_HEADERS = ("bearer", "basic", "authorization", "x-", "api-key", "private-token", "cookie")
 _LOGIN_WORDS = (
     "login",
     "username",
@@ -56,6 +70,8 @@ _LOGIN_WORDS = (
     "id",
     "email",
 )
+# Without a verb that says so, a word is a key only when it is long.
+_LONG_KEY = 16
 # A password and the word for it stand in one sentence.
 _BESIDE = 100
 # In a value as long as this one digit is enough: keys of 40 random characters with a single one are issued.
@@ -136,54 +152,76 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             if secret and _connection_place().search(match[0]) and not _PLACEHOLDER.match(secret[1]):
                 yield Hit(*match.span(), "connection_string", 1.0, "key-value-string")
     if ("=" in text or ":" in text) and any(name in folded for name in _ASSIGNED):
-        for match in _assignment().finditer(folded):
+        for match in nearby(passage, _assignment(), _ASSIGNED, (14, 340)):
             start, end = _value_span(match)
             is_other = _other_name().search(folded, max(0, match.start() - 20), match.start())
             if not is_other and _is_assigned_secret(match["name"], match["quote"] or "", text[start:end]):
                 yield Hit(start, end, "api_key" if _is_key_name(match["name"]) else "password", 0.9, "assignment")
     if "--" in text or " -u " in text:
-        for match in _flag().finditer(folded):
+        for match in nearby(passage, _flag(), ("--", " -u"), (2, 300)):
             if not _PLACEHOLDER.match(match[match.lastindex or 0]):
                 yield Hit(*match.span(match.lastindex or 0), "password", 0.9, "command-line")
-    if "pass" in folded or "pwd" in words or "pw" in words:
-        for match in _said_password().finditer(folded):
+    if "pass" in folded or "pwd" in words or "pw" in words or not words.isdisjoint(_FOREIGN_WORDS):
+        named = ["pass", "pw", *(_FOREIGN_WORDS & words)]
+        for match in nearby(passage, _said_password(), named, (2, 320)):
             start, end = _value_span(match)
-            if _is_said_secret(folded[start:end], quoted=bool(match["quote"])):
+            if _is_said_secret(folded[start:end], quoted=bool(match["quote"])) and (match["arrow"] is None or _is_odd(text[start:end])):
                 yield Hit(start, end, "password", 0.8, "password-in-prose")
         if not words.isdisjoint(_LOGIN_WORDS):
-            for match in _login_pair().finditer(folded):
+            for match in nearby(passage, _login_pair(), named, (90, 130)):
                 if _is_odd(text[slice(*_value_span(match))]):
                     yield Hit(*_value_span(match), "password", 0.8, "login-in-prose")
+        for match in nearby(passage, _striking(), named, (140, 140)):
+            if _is_near_password(folded, *match.span()) and _is_odd(match[0]):
+                yield Hit(*match.span(), "password", 0.6, "password-striking")
         for match in _around_password(folded):
             start, end = match.span(match.lastgroup or 0)
             while end > start and folded[end - 1] in ".,;:)'\"":
                 end -= 1
-            if _is_odd(text[start:end]) and folded[start:end] not in _NO_PASSWORDS:
+            if _is_odd(text[start:end]) and folded[start:end] not in _NO_PASSWORDS and "passw" not in folded[start:end]:
                 yield Hit(start, end, "password", 0.7, f"password-{match.lastgroup}")
+    if not words.isdisjoint(("unlock", "unlocks", "unlocked", "sudo", "auth", "redis", "sqlplus", "wifi")):
+        for match in _opening().finditer(folded):
+            start, end = match.span(match.lastgroup or 0)
+            if _is_odd(text[start:end]):
+                yield Hit(start, end, "password", 0.8, "opens-with")
+    if passage.digits >= 4 and not words.isdisjoint(("recovery", "backup")):
+        for match in _recovery().finditer(folded):
+            for code in _recovery_code().finditer(folded, match.end(), match.end() + 120):
+                yield Hit(*code.span(), "password", 0.8, "recovery-code")
     if " -p" in text:
         for match in _short_flag().finditer(folded):
             group = match.lastindex or 1
             if not _PLACEHOLDER.match(match[group]):
                 yield Hit(*match.span(group), "password", 0.9, "command-line")
-    if not words.isdisjoint(("login", "creds", "credentials", "logins", "credential")):
+    if not words.isdisjoint(("login", "creds", "credentials", "logins", "credential", "account")):
         for match in _pair().finditer(folded):
             if _is_odd(text[slice(*_value_span(match))]):
                 yield Hit(*_value_span(match), "password", 0.8, "login-in-prose")
     if passage.digits >= 4 and not words.isdisjoint(("pin", "pin's", "otp", "passcode", "code", "2fa")):
-        for match in _said_code().finditer(folded):
+        for match in nearby(passage, _said_code(), _CODES, (24, 190)):
             yield Hit(*match.span(1), "password", 0.8, "code-in-prose")
-    if passage.digits >= 2 and not words.isdisjoint(("token", "key", "secret", "apikey")):
-        for match in _said_key().finditer(folded):
+        for match in nearby(passage, _coded(), _CODES, (70, 20)):
+            yield Hit(*match.span(1), "password", 0.8, "code-in-prose")
+    if passage.digits >= 2 and not words.isdisjoint(("token", "key", "secret", "apikey", "creds")):
+        for match in nearby(passage, _told_key(), _KEYS, (2, 260)):
+            if len(match[1]) >= _LONG_KEY and _is_random(match[1]) and not _is_uuid(match[1]):
+                yield Hit(*match.span(1), "api_key", 0.7, "key-told")
+        for match in nearby(passage, _said_key(), _KEYS, (4, 350)):
             if _is_random(match[1]):
                 yield Hit(*match.span(1), "api_key", 0.8, "key-in-prose")
-    if not words.isdisjoint(("bearer", "basic", "authorization")) or "x-" in folded:
-        for match in _authorization().finditer(folded):
+    if not words.isdisjoint(("bearer", "basic", "authorization")) or "x-" in folded or "cookie" in words:
+        for match in nearby(passage, _authorization(), _HEADERS, (4, 300)):
             group = match.lastindex or 1
             if _is_random(match[group]) or _is_basic(match[0], text[slice(*match.span(group))]):
                 yield Hit(*match.span(group), "api_key", 0.9, "authorization-header")
     if not words.isdisjoint(("phrase", "mnemonic", "seed")):
-        for match in _seed_phrase().finditer(folded):
+        for match in nearby(passage, _seed_phrase(), ("seed", "recovery", "mnemonic", "secret"), (2, 400)):
             yield Hit(*match.span(1), "password", 0.9, "seed-phrase")
+
+
+def _is_near_password(folded: str, start: int, end: int) -> bool:
+    return _password_word().search(folded, max(0, start - _BESIDE), end + _BESIDE) is not None
 
 
 def _around_password(folded: str) -> Iterator[re.Match[str]]:
@@ -217,6 +255,9 @@ def _is_assigned_secret(name: str, quote: str, value: str) -> bool:
     if _is_key_name(name):
         return " " not in value and _is_random(value)
     if quote:
+        # "First_pass" takes arguments; a password has no blank behind such a name.
+        if name == "pass" and " " in value:
+            return False
         return len(value) >= 4 and value == value.strip() and not value.endswith(("=", ":", "+"))
     return (
         len(value) >= 5
@@ -246,6 +287,11 @@ def _is_basic(header: str, value: str) -> bool:
         return False
 
 
+def _is_uuid(value: str) -> bool:
+    """Is it the number of a thing, as programs give them out?"""
+    return len(value) == 36 and value.count("-") == 4
+
+
 def _is_example(value: str) -> bool:
     """Is it a key in a manual: an example, a row of one character, something to be filled in?"""
     return _example().search(value) is not None
@@ -256,7 +302,7 @@ def _is_odd(value: str) -> bool:
     if not 5 <= len(value) <= 100 or _PLACEHOLDER.match(value) or "(" in value or value.startswith(("@", "/", "-", "http")):
         return False
     has_letters, has_digits = any(map(str.isalpha, value)), any(map(str.isdigit, value))
-    has_marks = any(char in "!@#$%^&*+~?" for char in value[:-1]) or (value[-1] in "!@#$%^&*" and has_digits)
+    has_marks = any(char in "!@#$%^&*+~?" for char in value.rstrip("!?")) or (value[-1] in "!@#$%^&*" and has_digits)
     has_capitals = any(one.islower() and other.isupper() for one, other in pairwise(value))
     return (has_letters and has_digits) or (has_letters and (has_marks or has_capitals))
 
@@ -307,8 +353,8 @@ def _private_key() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _assignment() -> re.Pattern[str]:
     return re.compile(
-        r"(?P<name>passw(?:or)?d|passphrase|passcode|pwd|secret|token|api[_\- ]?key|(?:access|account|private|auth|encryption|signing"
-        r"|sharedaccess|master|service|client|license)[_\-]?key|credential)"
+        r"(?P<name>passw(?:or)?d|pass(?=[\"']?\]?\s{0,3}[:=])|passphrase|passcode|pwd|secret[_\- ]?key|secret|token|api[_\- ]?key"
+        r"|(?:access|account|private|auth|encryption|signing|sharedaccess|master|service|client|license)[_\-]?key|credential)"
         r"s?(?:[_\-][a-z0-9]{1,20}){0,4}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
         r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{4,200})[\"'`]|(?P<value>[^\s\"'`,;&]{4,200}))",
     )
@@ -330,9 +376,9 @@ def _said_password() -> re.Pattern[str]:
         r"(?:\snow|\sstill|\scurrently)?[:\s]\s{0,3}(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{3,120})[\"'`]|(?P<value>[^\s\"'`]\S{2,80}))"
     )
     return re.compile(
-        rf"\b(?:password|passcode|passphrase|passwd|pwd|pw|pass(?!\w|\sto\b))s?\b{of_what}"
-        rf"(?:\s(?:is|was|are|will\sbe|should\sbe|set\sto|is\sset\sto|is\snow)|'s|:|\s=|\s-|(?<=word)\sto(?=\s\S*[\d\"'`!@#$%^&*]))"
-        rf"(?:{value})",
+        rf"\b(?:password|passcode|passphrase|passwd|pwd|pw|{_FOREIGN}|pass(?!\w|\sto\b))s?\b{of_what}"
+        rf"(?:\s(?:is|was|are|will\sbe|should\sbe|set\sto|is\sset\sto|is\snow)|\s(?:ist|lautet|es|est|é|era|jest|är|er)|'s|:|\s="
+        rf"|(?P<arrow>\s?[-=]>)|\s-|(?<=word)\sto(?=\s\S*[\d\"'`!@#$%^&*]))(?:{value})",
     )
 
 
@@ -347,12 +393,12 @@ def _login_pair() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _password_word() -> re.Pattern[str]:
-    return re.compile(r"p(?:ass(?:word|wd|code|phrase)|wd|w(?!\w))")
+    return re.compile(r"p(?:ass(?:word|wd|code|\s?phrase|(?!\w))|wd|w(?!\w))")
 
 
 @lru_cache(maxsize=1)
 def _beside_password() -> re.Pattern[str]:
-    named = r"(?:password|passwd|passcode|passphrase|pwd|pw)"
+    named = r"(?:password|passwd|passcode|pass\s?phrase|pwd|pw|pass(?!\w))"
     value = r"[^\s\"'`]{5,80}"
     return re.compile(
         # Is hunter2 a good password? Use hunter2 as the password. hunter2 is my password. Password hunter2. Reset to hunter2. It's hunter2.
@@ -363,7 +409,43 @@ def _beside_password() -> re.Pattern[str]:
         rf"|(?<!\S)[\"'`]?(?P<own>{value})[\"'`]?\s(?:is|was)\s(?:my|the|our|his|her|their)\s(?:[\w-]{{2,20}}\s){{0,2}}?{named}\b"
         rf"|\b{named}\b[^\n.;]{{0,40}}?\s(?:reset|changed|set|updated|switched)\sto\s[\"'`]?(?P<changed>{value})"
         rf"|\b{named}[,?]?\s(?:it's|it\sis|its|i\suse\sis|i\sset\sis|is\snow|goes)\s[\"'`]?(?P<told>{value})"
+        rf"|\b{named}\b(?:\s[\w'()-]{{1,20}}){{0,5}}?\s?(?::|=|->|\s-)\s?[\"'`]?(?P<listed>{value})"
         rf"|\b{named}\s[\"'`]?(?P<bare>{value})"
+    )
+
+
+@lru_cache(maxsize=1)
+def _striking() -> re.Pattern[str]:
+    # Letters, digits and a mark that no word, number or name has in it.
+    return re.compile(r"[\w+?.-]{0,40}[!#$%^&*](?<=\w.)[\w!#$%^&*?+.-]{0,40}(?<=[a-z0-9!#$%^&*?+]{8})(?![^\s\"'`,.;:)])")
+
+
+@lru_cache(maxsize=1)
+def _opening() -> re.Pattern[str]:
+    value = r"[^\s\"'`]{5,80}"
+    return re.compile(
+        rf"unlock(?:s|ed)?\b[^\n.;]{{0,30}}?\swith\s[\"'`]?(?P<with>{value})(?=[\"'`\s]|\Z)"
+        rf"|\becho\s[\"'`]?(?P<echo>{value})[\"'`]?\s?\|\s?sudo\b"
+        rf"|\bredis-cli\b[^\n]{{0,60}}?\s-a\s[\"'`]?(?P<redis>{value})|\bsqlplus\s[\w.-]{{1,40}}/(?P<oracle>[^\s@]{{4,60}})@"
+        r"|\bwifi:[^\n]{0,120}?;p:(?P<wifi>[^;\n]{4,80});"
+        r"|\bauth\s?=\s?\(\s?[\"'][^\"'\n]{1,80}[\"']\s?,\s?[\"'](?P<auth>[^\"'\n]{4,120})[\"']"
+    )
+
+
+@lru_cache(maxsize=1)
+def _recovery() -> re.Pattern[str]:
+    return re.compile(r"\b(?:recovery|backup)\s(?:codes?|keys?)\b[^\n\d]{0,30}?(?:\s(?:is|are)|:)\s")
+
+
+@lru_cache(maxsize=1)
+def _recovery_code() -> re.Pattern[str]:
+    return re.compile(r"(?<![\w-])(?=[a-z-]{0,9}\d)[a-z0-9]{4,8}(?:-[a-z0-9]{4,8}){1,7}(?![\w-])")
+
+
+@lru_cache(maxsize=1)
+def _told_key() -> re.Pattern[str]:
+    return re.compile(
+        r"\b(?:token|key|secret|creds)\b[^\n:;]{0,40}?(?:,|\sas|->)?\s(?:(?:its|it's|it\sis|is|was|as)\s)?[\"'`]?([a-z0-9_\-+/=]{16,200})(?![\w/.])"
     )
 
 
@@ -378,8 +460,8 @@ def _short_flag() -> re.Pattern[str]:
 def _pair() -> re.Pattern[str]:
     value = r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{3,120})[\"'`]|(?P<value>[^\s/\"'`]{4,80}))"
     return re.compile(
-        rf"\b(?:logins?|creds|credentials?)\b[^\n/:]{{0,40}}?(?:\s(?:is|are|with|as|for)|:)\s{{0,2}}[\"'`]?[\w.@+-]{{1,60}}[\"'`]?"
-        rf"(?:\s?/\s?|:\s?|\s\|\s|\sand\s){value}"
+        rf"\b(?:logins?|creds|credentials?|account)\b[^\n/:]{{0,40}}?(?:\s(?:is|are|with|as|for)|:)\s{{0,2}}[\"'`]?[\w.@+-]{{1,60}}[\"'`]?"
+        rf"(?:\s?//?\s?|:\s?|\s\|\s|\sand\s|\s-\s){value}"
     )
 
 
@@ -411,10 +493,17 @@ def _connection_secret() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _said_code() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:pin|otp|2fa|passcode|(?:verification|security|access|wi-?fi|door|alarm|gate|unlock|login|one-time|entry)\scode)(?:\s(?:code"
+        r"\b(?:pin|otp|2fa|passcode|(?:verification|security|access|wi-?fi|door|alarm|gate|unlock|login|one-time|entry|keypad|garage|safe|locker|lockbox|building|voicemail|disarm|sms)\scode)(?:\s(?:code"
         r"|number|no))?"
         r"(?:\s(?:for|to|of|on)(?:\s[\w.'-]{1,30}){1,5}?)?(?:\s(?:is|was|to|=)|'s|:|\s?=)?\s{0,2}[\"'`#]?(?<![\w.])(\d{4,8})"
         r"(?![\d:/-]|\.\d)"
+    )
+
+
+@lru_cache(maxsize=1)
+def _coded() -> re.Pattern[str]:
+    return re.compile(
+        r"(?<![\w.-])(\d{4,8})\s(?:as|is|for)\s(?:my|the|your|our|his|her)\s(?:[\w-]{1,20}\s){0,2}?(?:pin|passcode|otp|door\scode|alarm\scode)\b"
     )
 
 
@@ -433,6 +522,7 @@ def _authorization() -> re.Pattern[str]:
         r"|\b(?:authorization|x-(?:[a-z]{1,20}-)?(?:key|token|secret)|x-api-key|api-key|private-token)[\"']?\s?[:=]\s{0,3}[\"']?"
         r"(?:(?:token|apikey|api-key|key|digest)\s{1,2})?"
         r"(?!(?:bearer|basic)\b)([a-z0-9_\-.+/=~@]{12,4000})"
+        r"|\bcookie[\"']?\s?:\s?[^\n]{0,200}?(?:sess[\w-]{0,20}|sid|auth[\w-]{0,20}|token|jwt)=([^;\s\"']{12,4000})"
     )
 
 

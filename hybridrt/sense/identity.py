@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hybridrt.sense.check import CHECKS
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 _PACKS = Path(__file__).with_name("data") / "identity.json"
@@ -104,7 +104,9 @@ _NAMED_LABEL = {"p": "passport", "d": "driver_license", "t": "tax_id", "n": "nat
 
 
 def _named_numbers(passage: Passage) -> Iterator[Hit]:
-    for match in _named().finditer(passage.folded):
+    # The short ones stand in many words.
+    words = [f" {word}" if len(word) < 4 and not passage.folded.startswith(word) else word for word in _NAMED_WORDS & passage.vocabulary]
+    for match in nearby(passage, _named(), words, (24, 120)):
         value = match["value"]
         if sum(map(str.isdigit, value)) >= 4 and not _date().match(value):
             label = next(label for group, label in _NAMED_LABEL.items() if match[group])
@@ -165,7 +167,7 @@ def _named() -> re.Pattern[str]:
     number = r"(?:nummer|,?\s?(?:numbers?|no|num|nr|id|card|#|número|numéro|numero|n°))?"
     return re.compile(
         r"\b(?:(?P<p>(?:reise)?pass(?=nummer)|passports?|passeport|pasaporte|passaporto|paspoort|reisepass)"
-        r"|(?P<d>(?:driver'?s?'?|driving)\s(?:licen[cs]e|permit)|licen[cs]e(?=\s(?:number|no\b|num\b|#))|dl(?=\s?(?:number|no\b"
+        r"|(?P<d>(?:driver'?s?'?|driving)\s(?:licen[cs]e|permit)|licen[cs]e(?=\s(?:number|no\b|num\b|is\b|#))|dl(?=\s?(?:number|no\b"
         r"|num\b|[:=#]))"
         r"|führerschein|permis\sde\sconduire|carnet\sde\sconducir|permiso\sde\sconducir|patente(?:\sdi\sguida)?|rijbewijs)"
         r"|(?P<t>tax(?:payer)?\s(?:id(?:entification)?|file)(?:\snumber)?|tin(?=\s?(?:number|no\b|nr|[:=#])))"

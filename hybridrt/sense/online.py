@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_luhn
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 # Before four numbers with dots these say that they are a version or a section.
@@ -41,7 +41,7 @@ class Online:
                 for match in _mac().finditer(text):
                     if len(set(match[0].lower())) > 3:
                         yield Hit(*match.span(), "mac_address", 1.0, "mac")
-            if not _DEVICE_WORDS.isdisjoint(passage.vocabulary):
+            if not _DEVICE_WORDS.isdisjoint(passage.vocabulary) or "s/n" in passage.folded:
                 yield from _devices(passage)
         if b"." in raw or b"://" in raw:
             yield from _links(passage)
@@ -79,12 +79,12 @@ def _ip6(text: str) -> Iterator[Hit]:
 
 
 def _devices(passage: Passage) -> Iterator[Hit]:
-    folded = passage.folded
-    for match in _imei().finditer(folded):
+    said = [*(_DEVICE_WORDS & passage.vocabulary), "s/n"]
+    for match in nearby(passage, _imei(), said, (2, 80)):
         digits = re.sub(r"\D", "", match["value"])
         if match["kind"] != "imei" or len(digits) != 15 or is_luhn(digits):
             yield Hit(*match.span("value"), "device_id", 0.9, "device-number", "luhn" if match["kind"] == "imei" else "")
-    for match in _device().finditer(folded):
+    for match in nearby(passage, _device(), said, (14, 190)):
         if sum(map(str.isdigit, match["value"])) >= 2:
             yield Hit(*match.span("value"), "device_id", 0.8, "device-named")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -42,6 +43,32 @@ class Passage(Sealed):
         return (start, end) if self.offsets is None else self.offsets.original(start, end)
 
 
+def nearby(
+    passage: Passage, pattern: re.Pattern[str], words: Iterable[str], reach: tuple[int, int], *, in_text: bool = False
+) -> Iterator[re.Match[str]]:
+    """Yield the matches of a pattern that stand around one of the words; the rest of a passage is not searched.
+
+    The pattern reads the passage in lower case, or its text, and reaches so far before and behind the beginning of a word.
+    What follows is read up to a blank, so that nothing is cut.
+    """
+    folded, (before, behind) = passage.folded, reach
+    places: list[int] = []
+    for word in words:
+        at = folded.find(word)
+        while at >= 0:
+            places.append(at)
+            at = folded.find(word, at + len(word))
+    stretches: list[list[int]] = []
+    for at in sorted(places):
+        if stretches and at - before <= stretches[-1][1]:
+            stretches[-1][1] = at + behind
+        else:
+            stretches.append([max(0, at - before), at + behind])
+    for first, last in stretches:
+        blank = _blank().search(folded, min(len(folded), last))
+        yield from pattern.finditer(passage.text if in_text else folded, first, blank.start() if blank else len(folded))
+
+
 def prepare(given: str) -> Passage:
     """Normalise a text and look at it once."""
     text, offsets = normalise(given)
@@ -65,3 +92,8 @@ def _word() -> re.Pattern[str]:
 def _number() -> re.Pattern[str]:
     # From a digit to the last digit of a run of digits and what people and mail programs put between them.
     return re.compile(r"\d(?:[ \t\n().,/\-+_]{0,3}\d){5,}")
+
+
+@lru_cache(maxsize=1)
+def _blank() -> re.Pattern[str]:
+    return re.compile(r"\s")

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_luhn, is_mod97
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wallet import wallets
 from hybridrt.sense.wordlist import wordset
 
@@ -32,7 +32,7 @@ _ACCOUNT_WORDS = wordset(
     "account accounts acct routing aba bsb sort kontonummer konto compte cuenta conto rekening rekeningnummer transit clabe "
     "checking savings"
 )
-_CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security")
+_CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security digit digits")
 
 
 class Payment:
@@ -54,11 +54,11 @@ class Payment:
             if "^" in passage.text or ";" in passage.text:
                 for match in _track().finditer(passage.text):
                     yield Hit(*match.span(), "card_track", 1.0, "card-track")
-        if passage.digits >= 3 and not _CVV_WORDS.isdisjoint(passage.vocabulary):
-            for match in _cvv().finditer(passage.folded):
+        if passage.digits >= 3 and (said := _CVV_WORDS & passage.vocabulary):
+            for match in nearby(passage, _cvv(), said, (24, 130)):
                 yield Hit(*match.span(1), "card_cvv", 0.9, "cvv")
-        if passage.digits >= 5 and not _ACCOUNT_WORDS.isdisjoint(passage.vocabulary):
-            for match in _account().finditer(passage.folded):
+        if passage.digits >= 5 and (said := _ACCOUNT_WORDS & passage.vocabulary):
+            for match in nearby(passage, _account(), said, (12, 140)):
                 if not _is_other_account(passage.folded, match.start()):
                     yield Hit(*match.span(1), "bank_account", 0.8, "account-number")
 
@@ -160,7 +160,7 @@ def _iban_body(size: int) -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _cvv() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:cvv2?|cvc2?|csc|cid|(?:card\s)?security\s(?:code|number)|(?:last\s)?(?:three|3|four|4)\s(?:digits"
+        r"\b(?:cvv2?|cvc2?|csc|cid|(?:three|3|four|4)[\s-]digit\s(?:security\s)?(?:code|number)(?:\son\s(?:the\s)?(?:back|card))?|(?:card\s)?security\s(?:code|number)|(?:last\s)?(?:three|3|four|4)\s(?:digits"
         r"|numbers)\son\sthe\sback)\b(?:\s(?:number|code|no))?"
         r"(?:\s(?:of|for|on)(?:\s[\w'-]{1,20}){1,4}?)?[\s:=#(]{0,4}(?:(?:is|was|are|reads)[\s:]{1,2}|'s\s)?[\s\"']{0,2}(\d{3,4})"
         r"(?![\d:/-]|\.\d|[,]\d)"

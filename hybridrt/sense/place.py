@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.home import is_home
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 # Kinds of streets in full and as they are shortened; the short ones count only in capitals.
@@ -69,8 +69,8 @@ class Place:
             for start, end in _streets(passage):
                 done.append((start, _end(text, end)))
                 yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street")
-        if not _STREET_WORDS.isdisjoint(words):
-            for match in _street_first().finditer(text):
+        if said := _STREET_WORDS & words:
+            for match in nearby(passage, _street_first(), said, (14, 130), in_text=True):
                 if match.start() == 0 or not (text[match.start() - 1].isalnum() or text[match.start() - 1] == "."):
                     done.append((match.start(), _end(text, match.end())))
                     yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street-abroad")
@@ -111,7 +111,7 @@ def _streets(passage: Passage) -> Iterator[tuple[int, int]]:
 
 def _is_street(passage: Passage, at: int, name: list[str], kind: str) -> bool:
     """Do these words behind a house number name a street?"""
-    if len(name) > 4 or not _NO_NAME.isdisjoint(name) or any(word[-1] in ".,;:!?" and len(word) > 4 for word in name):
+    if len(name) > 4 or not _NO_NAME.isdisjoint(name) or any(word[-1] in ".,;:!?" and len(word) > 3 for word in name):
         return False
     if name[0][0].isdigit():
         # 42nd Street is one; in "3, 27 Heron Close" the number of the house is the second.
@@ -119,6 +119,9 @@ def _is_street(passage: Passage, at: int, name: list[str], kind: str) -> bool:
     if name[0][0].isupper():
         return True
     # In small letters a street is only where an address is announced.
+    if any(word[0].isdigit() for word in name):
+        # 77 west 4th street.
+        return kind in _PLAIN_KINDS
     before = passage.folded[max(0, at - 24) : at].split()
     return bool(before) and before[-1].strip(":,") in _HERE and len(name) <= 3 and kind in _PLAIN_KINDS
 
@@ -139,8 +142,8 @@ def _postcodes(passage: Passage) -> Iterator[tuple[int, int, str]]:
     for match in _state_zip().finditer(text):
         if text[match.start() - 3 : match.start() - 1] in _STATES:
             yield *match.span(), "postcode-us"
-    if not _ZIP_WORDS.isdisjoint(passage.vocabulary):
-        for match in _named_zip().finditer(passage.folded):
+    if said := _ZIP_WORDS & passage.vocabulary:
+        for match in nearby(passage, _named_zip(), said, (12, 60)):
             yield *match.span(1), "postcode-named"
 
 

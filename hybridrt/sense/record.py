@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 _WORDS = wordset(
     "mrn emrn record records chart patient patients hospital employee employees staff badge personnel payroll worker associate emp member "
-    "subscriber policy plan group insurance medicare medicaid mbi beneficiary hicn ehic personalnummer matricule kvnr "
+    "subscriber policy plan group insurance medicare medicaid cross bcbs aetna cigna humana kaiser anthem mbi "
+    "beneficiary hicn ehic personalnummer matricule kvnr "
     "versichertennummer krankenversichertennummer mitarbeiternummer patientennummer"
 )
 _LABELS = {"mrn": "medical_record_number", "plan": "health_plan_number", "staff": "employee_id"}
@@ -27,9 +28,10 @@ class Record:
 
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Return the record numbers of a passage."""
-        if passage.digits < 3 or _WORDS.isdisjoint(passage.vocabulary):
+        words = _WORDS & passage.vocabulary
+        if passage.digits < 3 or not words:
             return
-        for match in _named().finditer(passage.folded):
+        for match in nearby(passage, _named(), words, (40, 130)):
             value = match["value"]
             if sum(map(str.isdigit, value)) >= 3 and not _is_date(value):
                 kind = next(kind for kind in _LABELS if match[kind])
@@ -60,10 +62,11 @@ def _named() -> re.Pattern[str]:
         rf"|card))?(?:\s{number})?"
         rf"|(?:medicare|medicaid|health\s?plan|health\sinsurance|subscriber|member|beneficiary|insurance)\s?{number}|mbi"
         rf"(?:\s{number})?|hicn|ehic(?:\s{number})?"
-        rf"|insurance\s{number}|kvnr|(?:kranken)?versichertennummer)"
+        rf"|insurance\s{number}|(?:blue\scross|bcbs|aetna|cigna|humana|kaiser|anthem)\s{number}|kvnr|(?:kranken)?versichertennummer)"
     )
     staff = (
-        rf"(?:(?:employee|staff|personnel|payroll|worker|associate|emp|badge|works)(?:'s)?\s?{number}|(?:employee|staff|badge)(?=\s?#)"
+        rf"(?:(?:employee|staff|personnel|payroll|worker|associate|emp|badge|works)(?:'s)?\s?{number}"
+        rf"|(?:employee|staff|badge)(?=\s?#|\s\d{{4,8}}(?!\w))"
         rf"|personalnummer|mitarbeiternummer|matricule)"
     )
     return re.compile(

@@ -58,7 +58,10 @@ _EVERYTHING = (
     "Diagnosed with crohns last month. Fire my assistant. Performance review for Deepak. If the tenant is in prison. i "
     "live at 12 elm street. "
     "Was he convicted? He has a criminal record. A story of the actor. I have 3, how many? Trump voted for trump. I'm an ex-mormon here. "
-    "-----BEGIN PRIVATE KEY----- ^ ghp_abcdefghijklmnopqrstuvwxyz0123456789 my knee hurts %40 \u00e9\u0430b"
+    "-----BEGIN PRIVATE KEY----- ^ ghp_abcdefghijklmnopqrstuvwxyz0123456789 my knee hurts %40 \u00e9\u0430b "
+    "10.1.2.3 2001:db8::1:2 3c:5a:b4:01:ef:99 imei 352099001761481 www.heron.example vin 1HGCM82633A004352 plate 7ABC123 mrn 8837261 "
+    "born 3 May 1979, aged 43, 742 Evergreen Terrace, Boise, ID 83702, Lindenstra\u00dfe 5, rue 12, 47.60621, -122.33207, username a_b, "
+    "one two three four five six seven, 1234\n567890, Server=a;Uid=b;Password=c1d2; cookie: sid=a1b2c3d4e5f6 unlock sudo redis"
 )
 
 

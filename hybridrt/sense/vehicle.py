@@ -8,13 +8,13 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_vin
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
 _VIN_WORDS = wordset("vin vins chassis fahrgestellnummer fin châssis bastidor telaio")
 _PLATE_WORDS = wordset(
     "plate plates registration reg rego registered licence license kennzeichen nummernschild immatriculation matrícula matricula targa "
-    "kenteken immatriculée nummerplade tag"
+    "kenteken immatriculée nummerplade tag tags"
 )
 # A VIN is as long as this and has no I, O or Q.
 _VIN = 17
@@ -38,13 +38,13 @@ class Vehicle:
                 letters = sum(map(str.isalpha, value))
                 if 2 <= letters <= 15 and (is_named or (match[0] == value and is_vin(value))):
                     yield Hit(*match.span(), "vin", 1.0 if is_vin(value) else 0.8, "vin", "check-digit" if is_vin(value) else "")
-        if not _PLATE_WORDS.isdisjoint(passage.vocabulary):
-            for match in _plate().finditer(passage.folded):
+        if said := _PLATE_WORDS & passage.vocabulary:
+            for match in nearby(passage, _plate(), said, (30, 130)):
                 value = match["value"]
                 # A word and a number with a blank between them are a plate only in capitals: not "plates with 12".
                 if " " in value and value == passage.text[slice(*match.span("value"))]:
                     continue
-                if any(map(str.isdigit, value)) and 3 <= sum(map(str.isalnum, value)) <= 9 and not _is_no_plate(value):
+                if any(map(str.isdigit, value)) and 3 <= sum(map(str.isalnum, value)) <= 10 and not _is_no_plate(value):
                     yield Hit(*match.span("value"), "license_plate", 0.8, "plate-named")
 
 
@@ -61,7 +61,7 @@ def _vin() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _plate() -> re.Pattern[str]:
     name = (
-        r"(?:(?:licen[cs]e|number|registration|car|vehicle|dealer|temp(?:orary)?)\s(?:plates?|tag)(?!\s(?:is|are|was)\s(?:a|the)\b)|plates?"
+        r"(?:(?:licen[cs]e|number|registration|car|vehicle|dealer|temp(?:orary)?)\s(?:plates?|tag)(?!\s(?:is|are|was)\s(?:a|the)\b)|plates?|tags(?=\sare\b)"
         r"|(?:vehicle|car|van|truck|bike|motorbike|uk)\s?(?:registration|reg|rego)|(?:registration|reg|rego)(?=\s?(?:number|no\b"
         r"|mark|plate|is\b|[:#]))"
         r"|(?:amtliche[sn]?\s)?kennzeichen|nummernschild|(?:plaque|numéro)\sd'immatriculation|immatriculation|matr[ií]cula|targa"

@@ -31,7 +31,7 @@ class Rule(NamedTuple):
     pattern: str
     group: int
     entropy: float
-    never: re.Pattern[str] | None
+    never: tuple[re.Pattern[str], ...]
 
 
 class VendorKeys:
@@ -39,15 +39,7 @@ class VendorKeys:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._rules: list[Rule] = []
-        never: list[str] = []
-        self._stopwords: list[str] = []
-        for name in _FILES:
-            data = json.loads((_FOLDER / name).read_text("utf-8"))
-            self._rules += map(_rule, data["rules"])
-            never += data.get("never", ())
-            self._stopwords += data.get("stopwords", ())
-        self._never = _any_of(never)
+        self._rules = [rule for name in _FILES for rule in _rules(json.loads((_FOLDER / name).read_text("utf-8")))]
         words: dict[str, list[int]] = {}
         for place, rule in enumerate(self._rules):
             for word in rule.keywords:
@@ -78,19 +70,16 @@ class VendorKeys:
     def _is_secret(self, rule: Rule, value: str) -> bool:
         if rule.entropy and entropy_bits(value) <= rule.entropy:
             return False
-        if rule.never is not None and rule.never.search(value):
-            return False
-        folded = value.lower()
-        return not (self._never.search(value) or _same_run().search(value) or any(word in folded for word in self._stopwords))
+        return not (_same_run().search(value) or any(pattern.search(value) for pattern in rule.never))
 
 
-def _rule(row: dict[str, Any]) -> Rule:
-    never = _any_of(row["never"]) if "never" in row else None
-    return Rule(row["id"], tuple(row["keywords"]), row["pattern"], row.get("group", 0), row.get("entropy", 0.0), never)
-
-
-def _any_of(patterns: list[str]) -> re.Pattern[str]:
-    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+def _rules(data: dict[str, Any]) -> Iterator[Rule]:
+    """Read the rules of a file; what the file calls no secret is none for each of its rules."""
+    stopwords = [f"(?i:{re.escape(word)})" for word in data.get("stopwords", ())]
+    shared = tuple(re.compile(pattern) for pattern in (*data.get("never", ()), *stopwords))
+    for row in data["rules"]:
+        never = (*(re.compile(pattern) for pattern in row.get("never", ())), *shared)
+        yield Rule(row["id"], tuple(row["keywords"]), row["pattern"], row.get("group", 0), row.get("entropy", 0.0), never)
 
 
 def entropy_bits(value: str) -> float:
