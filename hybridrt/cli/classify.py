@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -14,10 +15,11 @@ import click
 
 from hybridrt.cli.ask import printable, read_text
 from hybridrt.errors import HybridrtError, InvalidRequestError
+from hybridrt.sense.meaning import PLAIN
 
 if TYPE_CHECKING:
     from hybridrt.sense import Senses
-    from hybridrt.signals import Signals
+    from hybridrt.signals import Finding, Signals
 
 # A row is held in memory as a whole, so that one without an end must not fill it. Far longer than any prompt.
 MAX_ROW_BYTES = 128 << 20
@@ -74,13 +76,35 @@ def signals_row(signals: Signals) -> dict[str, Any]:
         "data": dict(privacy.labels),
         "findings": [
             {"start": found.start, "end": found.end, "label": found.label, "score": found.score, "rule": found.rule}
-            for found in privacy.findings
+            for found in plain(privacy.findings)
         ],
         "tokens": {"value": tokens.value, "kind": tokens.kind},
         "language": signals.language,
         "task": signals.task,
         "injection": signals.injection,
     }
+
+
+def plain(findings: Sequence[Finding]) -> list[Finding]:
+    """Return each thing once, for what it is: the widest of findings that overlap, and none that a combination only lifted.
+
+    What a combination means stands in the data labels.
+    """
+    lifted = {*PLAIN, "phi"}
+    below = {(found.text, found.start, found.end) for found in findings if found.label not in lifted}
+    kept: list[Finding] = []
+    last: dict[str, int] = {}
+    for found in findings:
+        if found.label in lifted and (found.text, found.start, found.end) in below:
+            continue
+        one = replace(found, label=PLAIN.get(found.label, found.label))
+        before = last.get(one.label)
+        if before is None or kept[before].end <= one.start or kept[before].text != one.text:
+            last[one.label] = len(kept)
+            kept.append(one)
+        elif one.end - one.start > kept[before].end - kept[before].start:
+            kept[before] = one
+    return kept
 
 
 async def _rows(senses: Senses) -> None:
@@ -161,7 +185,7 @@ def _show(text: str, signals: Signals) -> None:
     for word in ("present", "unknown", "absent"):
         if labels := [label for label, presence in sorted(privacy.labels.items()) if presence == word]:
             click.echo(f"{word:<12} {', '.join(labels)}")
-    for found in privacy.findings:
+    for found in plain(privacy.findings):
         words = printable(text[found.start : found.end]).replace("\n", " ")
         shown = words if len(words) <= 40 else words[:37] + "..."
         click.echo(f"found        {found.label:<22} {shown!r} at {found.start}-{found.end}, {found.score:.2f} by {found.rule}")

@@ -81,3 +81,6 @@ MEANINGS = {
     "personal_date": Meaning("dates", "internal", "[AGE]"),
     "phi": Meaning("phi", "special", "[PATIENT]"),
 }
+
+# What a finding is that a combination lifted, without what it means: a private person is a person.
+PLAIN = {"private_person": "person", "home_address": "address", "personal_date": "age"}
