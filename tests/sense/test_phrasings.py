@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.sensing.chat import SECRETS
+from hybridrt.sense.meaning import PLAIN
 from tests.sense.kit import found
 
 SAID = (
