@@ -66,6 +66,14 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Sensing:
+    """What the device looks at more closely: the labels of the own pair of models, and names and places by the tagger."""
+
+    calibration: Path | None = None
+    tagger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """The content of an application file. Made by `read_application`, or by hand in tests."""
 
@@ -73,7 +81,7 @@ class Application:
     models: tuple[LocalModel, ...] = ()
     bindings: tuple[Binding, ...] = ()
     ledger: Path | None = None
-    calibration: Path | None = None
+    sense: Sensing = Sensing()
     queue: int = DEFAULT_QUEUE
     store: Path | None = None
     sources: tuple[ModelSource, ...] = ()
@@ -106,7 +114,7 @@ def read_application(path: str | PathLike[str]) -> Application:
 
 def _application(root: Node, folder: Path) -> Application:
     keys = root.mapping(
-        "the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine", "complexity", "store", "sources")
+        "the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine", "sense", "store", "sources")
     )
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
@@ -126,7 +134,7 @@ def _application(root: Node, folder: Path) -> Application:
         models=tuple(models),
         bindings=tuple(bindings),
         ledger=folder / keys["ledger"].text("`ledger`") if "ledger" in keys else None,
-        calibration=_calibration(keys["complexity"], folder) if "complexity" in keys else None,
+        sense=_sense(keys["sense"], folder) if "sense" in keys else Sensing(),
         queue=_engine(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
         store=folder / keys["store"].text("`store`") if "store" in keys else None,
         sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
@@ -233,10 +241,12 @@ def _key_source(node: Node, folder: Path) -> str:
     return source
 
 
-def _calibration(node: Node, folder: Path) -> Path | None:
-    """The file that `hybridrt calibrate complexity` wrote for the pair of models at hand."""
-    keys = node.mapping("`complexity`", ("calibration",))
-    return folder / keys["calibration"].text("`calibration`") if "calibration" in keys else None
+def _sense(node: Node, folder: Path) -> Sensing:
+    keys = node.mapping("`sense`", ("calibration", "tagger"))
+    return Sensing(
+        calibration=folder / keys["calibration"].text("`calibration`") if "calibration" in keys else None,
+        tagger=keys["tagger"].truth("`tagger`") if "tagger" in keys else False,
+    )
 
 
 def _engine(node: Node) -> int:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from hybridrt.sense import Detector, Senses
     from hybridrt.sense.calibration import Calibration
     from hybridrt.sense.device import DeviceProbe
+    from hybridrt.sense.meaning import Meaning
     from hybridrt.signals import Signals
     from hybridrt.store import Loan
     from hybridrt.walk import Confirm
@@ -181,7 +182,7 @@ def equip(
     app = _application(application, problems)
     policy = _policy(app.policies if policies is None else _listed(policies), problems)
     ledger = ledger or _ledger(app.ledger, problems)
-    senses = _senses(policy, problems, device, _calibration(app.calibration, problems))
+    senses = _senses(app, policy, problems, device)
     # Some 25 ms, paid here and not by the first request.
     senses.warm()
     gate = Gate(ledger)
@@ -294,17 +295,23 @@ class _NoLedger:
         """Hold nothing."""
 
 
-def _senses(policy: Deciding, problems: list[str], device: DeviceProbe | None, calibration: Calibration | None) -> Senses:
-    """Every registered detector, and one for what the policy itself lists."""
+def _senses(app: Application, policy: Deciding, problems: list[str], device: DeviceProbe | None) -> Senses:
+    """Every registered detector, the tagger where it is asked for, and one for what the policy itself lists."""
     from hybridrt.sense import Senses
+    from hybridrt.sense.meaning import MEANINGS
 
     detectors = _detectors(problems)
-    if not policy.detection.labels:
-        return Senses(detectors, device=device, calibration=calibration)
-    from hybridrt.sense.custom import Custom, own_meanings
+    meanings: Mapping[str, Meaning] = MEANINGS
+    if app.sense.tagger:
+        from hybridrt.sense.names import Names
 
-    own = Custom(policy.detection)
-    return Senses([*detectors, own], meanings=own_meanings(policy.detection), device=device, calibration=calibration)
+        detectors.append(Names())
+    if policy.detection.labels:
+        from hybridrt.sense.custom import Custom, own_meanings
+
+        detectors.append(Custom(policy.detection))
+        meanings = own_meanings(policy.detection)
+    return Senses(detectors, meanings=meanings, device=device, calibration=_calibration(app.sense.calibration, problems))
 
 
 def _detectors(problems: list[str]) -> list[Detector]:

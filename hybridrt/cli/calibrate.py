@@ -29,7 +29,7 @@ def complexity(*, labels: Path, output: Path, as_json: bool) -> None:
     """Fit the complexity score to a pair of models, from prompts and how well a weak and a strong model did on each.
 
     A few hundred rows help, 1,500 are good. The file that is written holds numbers and no text. Name it in `hybridrt.yaml`:
-    `complexity: {calibration: pair.json}`.
+    `sense: {calibration: pair.json}`.
     """
     from hybridrt.sense.calibrate import NoGapError, fit_calibration
     from hybridrt.sense.weights import shipped_weights

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -13,10 +15,11 @@ import click
 
 from hybridrt.cli.ask import printable, read_text
 from hybridrt.errors import HybridrtError, InvalidRequestError
+from hybridrt.sense.meaning import PLAIN
 
 if TYPE_CHECKING:
     from hybridrt.sense import Senses
-    from hybridrt.signals import Signals
+    from hybridrt.signals import Finding, Signals
 
 # A row is held in memory as a whole, so that one without an end must not fill it. Far longer than any prompt.
 MAX_ROW_BYTES = 128 << 20
@@ -28,10 +31,11 @@ MAX_ROW_BYTES = 128 << 20
 @click.option(
     "--calibration", type=click.Path(path_type=Path), help="The file that `hybridrt calibrate complexity` wrote for your pair of models."
 )
+@click.option("--tagger/--no-tagger", default=None, help="Look for names and places by the tagger. Default: where numpy is installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def classify(*, text: str | None, jsonl: bool, calibration: Path | None, as_json: bool) -> None:
+def classify(*, text: str | None, jsonl: bool, calibration: Path | None, tagger: bool | None, as_json: bool) -> None:
     """Say what the device can tell about TEXT, or about what is piped in: how hard, how sensitive, in which language."""
-    senses = _senses(calibration)
+    senses = _senses(calibration, tagger=find_spec("numpy") is not None if tagger is None else tagger)
     if jsonl:
         if text is not None:
             raise click.UsageError("with --jsonl the texts come from the standard input, one row each")
@@ -47,11 +51,14 @@ def classify(*, text: str | None, jsonl: bool, calibration: Path | None, as_json
         _show(given, signals)
 
 
-def _senses(calibration: Path | None) -> Senses:
+def _senses(calibration: Path | None, *, tagger: bool) -> Senses:
     from hybridrt.sense import Senses
     from hybridrt.sense.calibration import read_calibration
+    from hybridrt.sense.names import Names
+    from hybridrt.sense.senses import shipped_detectors
 
-    return Senses(calibration=None if calibration is None else read_calibration(calibration))
+    detectors = (*shipped_detectors(), Names()) if tagger else shipped_detectors()
+    return Senses(detectors, calibration=None if calibration is None else read_calibration(calibration))
 
 
 async def _sense(senses: Senses, text: str) -> Signals:
@@ -69,13 +76,35 @@ def signals_row(signals: Signals) -> dict[str, Any]:
         "data": dict(privacy.labels),
         "findings": [
             {"start": found.start, "end": found.end, "label": found.label, "score": found.score, "rule": found.rule}
-            for found in privacy.findings
+            for found in plain(privacy.findings)
         ],
         "tokens": {"value": tokens.value, "kind": tokens.kind},
         "language": signals.language,
         "task": signals.task,
         "injection": signals.injection,
     }
+
+
+def plain(findings: Sequence[Finding]) -> list[Finding]:
+    """Return each thing once, for what it is: the widest of findings that overlap, and none that a combination only lifted.
+
+    What a combination means stands in the data labels.
+    """
+    lifted = {*PLAIN, "phi"}
+    below = {(found.text, found.start, found.end) for found in findings if found.label not in lifted}
+    kept: list[Finding] = []
+    last: dict[str, int] = {}
+    for found in findings:
+        if found.label in lifted and (found.text, found.start, found.end) in below:
+            continue
+        one = replace(found, label=PLAIN.get(found.label, found.label))
+        before = last.get(one.label)
+        if before is None or kept[before].end <= one.start or kept[before].text != one.text:
+            last[one.label] = len(kept)
+            kept.append(one)
+        elif one.end - one.start > kept[before].end - kept[before].start:
+            kept[before] = one
+    return kept
 
 
 async def _rows(senses: Senses) -> None:
@@ -156,7 +185,7 @@ def _show(text: str, signals: Signals) -> None:
     for word in ("present", "unknown", "absent"):
         if labels := [label for label, presence in sorted(privacy.labels.items()) if presence == word]:
             click.echo(f"{word:<12} {', '.join(labels)}")
-    for found in privacy.findings:
+    for found in plain(privacy.findings):
         words = printable(text[found.start : found.end]).replace("\n", " ")
         shown = words if len(words) <= 40 else words[:37] + "..."
         click.echo(f"found        {found.label:<22} {shown!r} at {found.start}-{found.end}, {found.score:.2f} by {found.rule}")

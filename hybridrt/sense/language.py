@@ -116,7 +116,7 @@ def _is_code(text: str) -> bool:
 
 @lru_cache(maxsize=1)
 def common_words() -> frozenset[str]:
-    """Return the common words of English."""
+    """Return the common words of English, in small letters."""
     return wordset(Path(__file__).with_name("english.txt").read_text("ascii"))
 
 

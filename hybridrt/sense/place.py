@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
+from hybridrt.sense.home import is_home
 from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.wordlist import wordset
 
@@ -67,18 +68,18 @@ class Place:
         if not _KIND_WORDS.isdisjoint(words):
             for start, end in _streets(passage):
                 done.append((start, _end(text, end)))
-                yield Hit(*done[-1], "address", 0.9, "street")
+                yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street")
         if said := _STREET_WORDS & words:
             for match in nearby(passage, _street_first(), said, (14, 130), in_text=True):
                 if match.start() == 0 or not (text[match.start() - 1].isalnum() or text[match.start() - 1] == "."):
                     done.append((match.start(), _end(text, match.end())))
-                    yield Hit(*done[-1], "address", 0.9, "street-abroad")
+                    yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street-abroad")
         if any(end in passage.folded for end in _STREET_ENDS):
             for match in _street_last().finditer(passage.folded):
                 name = _name().search(text, max(0, match.start() - 60), match.start() + len(match["kind"]))
                 if name and name.end() == match.start() + len(match["kind"]):
                     done.append((name.start(), _end(text, match.end())))
-                    yield Hit(*done[-1], "address", 0.9, "street-abroad")
+                    yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street-abroad")
         if passage.digits >= 2:
             for start, end, rule in _postcodes(passage):
                 if not any(first <= start < stop for first, stop in done):
@@ -87,6 +88,10 @@ class Place:
             for match in _geo().finditer(text):
                 if _is_geo(passage, match):
                     yield Hit(*match.span(), "geo_coordinates", 0.9, "coordinates")
+
+
+def _kind(passage: Passage, start: int, end: int) -> str:
+    return "home_address" if is_home(passage, start, end) else "address"
 
 
 def _streets(passage: Passage) -> Iterator[tuple[int, int]]:

@@ -15,6 +15,8 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hybridrt.deadline import Deadline
+from hybridrt.sense.combine import NAME as COMBINATIONS
+from hybridrt.sense.combine import STATEMENTS, combined, given, uncertain
 from hybridrt.sense.decode import base64_texts, renumbered, unescaped
 from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
@@ -95,6 +97,7 @@ class Scan:
     languages: set[str] = field(default_factory=set)
     has_injection: bool = False
     read_chars: int = 0
+    combine: Callable[[Sequence[Finding]], list[Finding]] = combined
     _longest_slice: int = 0
 
     async def run(self, texts: Sequence[SensedText], ready: Mapping[int, Reading]) -> None:
@@ -188,8 +191,8 @@ class Scan:
                     start, stop = passage.original(*place(found.start, found.end))
                     finding = replace(found, start=start + first, end=stop + first)
                     is_known = any(one.label == found.label and one.start < finding.end and finding.start < one.end for one in known)
-                    # A sentence about somebody's health reads the same without its escapes.
-                    if found.label != "health" and not is_known:
+                    # A sentence about somebody reads the same without its escapes.
+                    if found.label not in STATEMENTS and not is_known:
                         yield finding
 
     def _tried(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
@@ -215,9 +218,9 @@ class Scan:
 
     def verdict(self, *, has_images: bool) -> Verdict:
         """Say what the scan showed; for pictures there is no detector, so with one of them nothing is absent for sure."""
+        covered = frozenset().union(*[detector.covers for detector in self.detectors])
         if not (self.findings or self.failed or has_images) and self.detectors and self.languages <= COVERED:
-            covered = frozenset().union(*[detector.covers for detector in self.detectors])
-            return Verdict(_nothing_found(covered), _shared(self.languages), self.has_injection)
+            return Verdict(_nothing_found(covered | given(covered, self.meanings)), _shared(self.languages), self.has_injection)
         labels: dict[str, Presence] = {}
         for detector in self.detectors:
             is_sure = not has_images and detector.name not in self.failed and (self.languages <= COVERED or not detector.language_bound)
@@ -227,22 +230,43 @@ class Scan:
                 else:
                     labels[label] = Presence.ABSENT
         is_known = bool(self.detectors) and Presence.UNKNOWN not in labels.values()
+        self._combine(labels, covered)
         level = 0
         for finding in self.findings:
             meaning = self.meanings[finding.label]
-            if not meaning.is_reason:
-                continue
-            labels[meaning.data] = Presence.PRESENT
-            level = max(level, LEVELS.index(meaning.level))
+            if meaning.is_reason:
+                level = max(level, LEVELS.index(meaning.level))
         # With one label unknown the request may be anything, unless the worst is certain already.
         is_worst = level == len(LEVELS) - 1 and not self.failed
         privacy = Privacy(
-            LEVELS[level] if is_known or is_worst else UNKNOWN,
+            LEVELS[level] if (is_known and not self.failed) or is_worst else UNKNOWN,
             MappingProxyType(labels),
             tuple(sorted(self.findings, key=_place)),
             tuple(self.failed),
         )
         return Verdict(privacy, _shared(self.languages), self.has_injection)
+
+    def _combine(self, labels: dict[str, Presence], covered: frozenset[str]) -> None:
+        """Say what is present, and what the findings mean together; where that cannot be told, what it would give is unknown."""
+        lifted = given(covered, self.meanings)
+        for label in lifted:
+            labels.setdefault(label, Presence.ABSENT)
+        self._mark_present(labels)
+        try:
+            added = self.combine(self.findings)
+        except Exception:  # noqa: BLE001 - whatever goes wrong here, no label may look absent for it
+            self.failed[COMBINATIONS] = None
+            labels.update((label, Presence.UNKNOWN) for label in lifted if labels[label] is Presence.ABSENT)
+            return
+        self.findings += [finding for finding in added if finding.label in self.meanings]
+        self._mark_present(labels)
+        labels.update((label, Presence.UNKNOWN) for label in uncertain(labels, self.meanings) if labels.get(label) is not Presence.PRESENT)
+
+    def _mark_present(self, labels: dict[str, Presence]) -> None:
+        for finding in self.findings:
+            meaning = self.meanings[finding.label]
+            if meaning.is_reason:
+                labels[meaning.data] = Presence.PRESENT
 
 
 def _place(finding: Finding) -> tuple[int, int, int, str]:

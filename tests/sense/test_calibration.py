@@ -199,18 +199,18 @@ def test_classify_uses_the_calibration(pair):
 
 
 def test_an_application_names_the_file_and_a_bad_one_is_a_problem(pair, tmp_path):
-    (tmp_path / "hybridrt.yaml").write_text("hybridrt: 1\ncomplexity: {calibration: pair.json}\n")
+    (tmp_path / "hybridrt.yaml").write_text("hybridrt: 1\nsense: {calibration: pair.json}\n")
     application = read_application(tmp_path / "hybridrt.yaml")
-    assert application.calibration == pair
+    assert application.sense.calibration == pair
     problems = []
-    assert _calibration(application.calibration, problems).rows == 300
+    assert _calibration(application.sense.calibration, problems).rows == 300
     assert _calibration(None, problems) is None
     assert problems == []
     pair.write_text("{}")
     assert _calibration(pair, problems) is None
     assert len(problems) == 1
-    assert Application().calibration is None
-    (tmp_path / "hybridrt.yaml").write_text("hybridrt: 1\ncomplexity: {threshold: 1}\n")
+    assert Application().sense.calibration is None
+    (tmp_path / "hybridrt.yaml").write_text("hybridrt: 1\nsense: {threshold: 1}\n")
     with pytest.raises(ApplicationFileError):
         read_application(tmp_path / "hybridrt.yaml")
 

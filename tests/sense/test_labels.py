@@ -98,7 +98,9 @@ NOTHING = (
 
 @pytest.mark.parametrize(("label", "text", "value"), FOUND)
 def test_it_is_found_to_the_character(label, text, value):
-    assert (label, value.lower()) in [(name, words.lower()) for name, words in found(text)]
+    # An address that is said to be somebody's is found as that.
+    names = {"address", "home_address"} if label == "address" else {label}
+    assert not names.isdisjoint(name for name, words in found(text) if words.lower() == value.lower())
 
 
 @pytest.mark.parametrize("text", NOTHING)
