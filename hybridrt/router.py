@@ -180,7 +180,7 @@ class Router:
             equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
-            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, hold)
+            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold)
             answer: Answer | None = None
             try:
                 async with aclosing(walk.events()) as events:
