@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 DEFAULT_POLICY = "private-first"
 MODALITIES = ("text", "image")
+# What may be said of power instead of naming processors.
+POWER = ("saving", "balanced", "performance")
 MAX_MODELS = 64
 # One waiting line per model: at a few seconds an answer, the sixteenth caller already waits for a minute.
 DEFAULT_QUEUE = 16
@@ -34,6 +36,9 @@ class LocalModel:
     backend: str = "llama"
     window: int | None = None
     threads: int | None = None
+    # For nets: processors in the order of preference, or a wish about power.
+    providers: tuple[str, ...] = ()
+    power: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,15 +137,24 @@ def _policy(name: str, folder: Path) -> str | PathLike[str]:
 
 
 def _model(name: str, node: Node, folder: Path) -> LocalModel:
-    keys = node.mapping(f"model `{name}`", ("path", "backend", "window", "threads"))
+    keys = node.mapping(f"model `{name}`", ("path", "backend", "window", "threads", "providers", "power"))
     if "path" not in keys:
         node.fail(f"model `{name}` has no `path`", hint="name its file: `path: models/qwen.gguf`")
+    path = folder / keys["path"].text("`path`")
+    backend = keys["backend"].text("`backend`") if "backend" in keys else "onnx" if path.suffix == ".onnx" else "llama"
+    for key in ("providers", "power"):
+        if key in keys and backend == "llama":
+            node.key(key).fail(f"`{key}` is for nets; a language model runs where llama.cpp was built for", hint="remove it")
+    if "providers" in keys and "power" in keys:
+        node.key("power").fail("`providers` and `power` are two ways to say where a net runs", hint="keep one")
     return LocalModel(
         id=name,
-        path=folder / keys["path"].text("`path`"),
-        backend=keys["backend"].text("`backend`") if "backend" in keys else "llama",
+        path=path,
+        backend=backend,
         window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
         threads=keys["threads"].whole("`threads`", 1024) if "threads" in keys else None,
+        providers=tuple(entry.text("a provider") for entry in keys["providers"].items("`providers`", 16)) if "providers" in keys else (),
+        power=keys["power"].word("`power`", POWER) if "power" in keys else None,
     )
 
 

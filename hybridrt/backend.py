@@ -39,6 +39,26 @@ class Call(Sealed):
 
 
 @runtime_checkable
+class Specialist(Protocol):
+    """What a backend on the device may also be: one that reads and does only some things, and says what it found out."""
+
+    @property
+    def modalities(self) -> frozenset[str]:
+        """What it reads: `text`, `image`."""
+        ...
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """What it does, as `Request.task` names it."""
+        ...
+
+    @property
+    def note(self) -> str:
+        """What is to be known of it, such as where it runs; empty when there is nothing to say."""
+        ...
+
+
+@runtime_checkable
 class Backend(Protocol):
     """One method that matters. Anything it raises that is not a `TargetError` is a bug and is not escalated."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from os import PathLike
@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hybridrt.application import Application, Binding, LocalModel, read_application
+from hybridrt.backend import Specialist
 from hybridrt.errors import FileError, HybridrtError, LedgerError, MissingError, MissingExtraError, MissingModelError
 from hybridrt.pace import Pace
 from hybridrt.plan import World
@@ -120,6 +121,12 @@ class Equipment:
     def note_pace(self, answer: Answer) -> None:
         """Learn from an answer how long its target takes."""
         self.pace.note(answer.target, answer.attempts[-1].ms / 1000)
+
+    def status_now(self) -> Status:
+        """The status, with what backends say of themselves by now."""
+        notes = {name: backend.note for name, backend in self.backends.items() if isinstance(backend, Specialist)}
+        targets = tuple(replace(t, reason=notes[t.id]) if t.usable and notes.get(t.id) else t for t in self.status.targets)
+        return replace(self.status, targets=targets)
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -297,7 +304,7 @@ class _Bench:
     def place_models(self, policy: Deciding) -> None:
         """Lay out the models on this device; the first local recipient of the policy is the device."""
         device = next((recipient for recipient in policy.recipients if recipient.kind == "local"), None)
-        for model in self._app.models or (_factory_model(),):
+        for model in self._app.models or _factory_models():
             if device is None:
                 self.strangers.append(
                     TargetStatus(model.id, Place.DEVICE, model.id, usable=False, reason="the policy lists no local recipient")
@@ -306,7 +313,7 @@ class _Bench:
                 self._place_model(model, device)
 
     def _place_model(self, model: LocalModel, device: Recipient) -> None:
-        is_noise = not self._app.models and model.id not in self._given
+        is_noise = not self._app.models and model.backend == "llama" and model.id not in self._given
         facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
@@ -314,6 +321,8 @@ class _Bench:
         except HybridrtError as error:
             self._add(target, None, error)
         else:
+            if isinstance(backend, Specialist):
+                target = replace(target, modalities=backend.modalities, tasks=backend.tasks)
             self._add(target, backend, None)
 
     def _local_backend(self, model: LocalModel) -> Backend:
@@ -330,7 +339,12 @@ class _Bench:
             from hybridrt.local.gguf import check_beginning
 
             check_beginning(model.path)
-        backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads)
+        settings: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads}
+        if model.backend == "onnx":
+            if not (_is_installed("onnxruntime") and _is_installed("numpy") and _is_installed("PIL")):
+                raise MissingExtraError("a net on this device", extra="local")
+            settings |= {"providers": model.providers, "power": model.power}
+        backend: Backend = make(model.path, **settings)
         return backend
 
     def place_bindings(self, policy: Deciding) -> None:
@@ -424,7 +438,7 @@ def _again(error: HybridrtError) -> HybridrtError:
     return fresh
 
 
-def _factory_model() -> LocalModel:
-    from hybridrt.local.factory import placeholder
+def _factory_models() -> tuple[LocalModel, ...]:
+    from hybridrt.local.factory import digits, placeholder
 
-    return LocalModel("factory", Path(placeholder()))
+    return LocalModel("factory", placeholder()), LocalModel("digits", digits(), backend="onnx")

@@ -23,6 +23,7 @@ from hybridrt.walk import Confirm, StreamEvent, Walk
 if TYPE_CHECKING:
     from hybridrt.application import Application
     from hybridrt.backend import Backend
+    from hybridrt.embedding import Embedding
     from hybridrt.egress.transport import Detour
     from hybridrt.equipment import Equipment, Status
     from hybridrt.ledger import LedgerPort
@@ -99,6 +100,27 @@ class Router:
         del prompt, options
         raise failure
 
+    async def embed(self, texts: str | Sequence[str], **options: Unpack[RequestOptions]) -> Embedding:
+        """Return one vector per text, from an encoder on this device; nothing leaves it, whatever the policy allows.
+
+        A text that is longer than the encoder reads is an error: nothing is cut.
+
+        Raises:
+            InvalidRequestError: there is no text, or an option has no place here.
+            RefusedByPolicy: no encoder is here, or the policy lists no local recipient.
+            ContextOverflowError: a text is too long: `needed` and `window` are tokens.
+            DeadlineError, TargetError: as `infer`.
+        """
+        from hybridrt.embedding import embedding_of, embedding_request
+
+        try:
+            with self._lifetime.step():
+                return embedding_of(await self._infer(embedding_request(texts, options)))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
+            failure = cut(error)
+        del texts, options
+        raise failure
+
     async def stream(self, prompt: object = None, **options: Unpack[RequestOptions]) -> AsyncGenerator[StreamEvent]:
         """Answer as a stream: `Route`, then `Text`, `Reasoning`, `ToolCall`, `Usage` as they come, and `Done` last.
 
@@ -138,7 +160,7 @@ class Router:
 
     def status(self) -> Status:
         """What is loaded, reachable and closed, and why."""
-        return self._open().status
+        return self._open().status_now()
 
     async def close(self) -> None:
         """Stop what runs, give back models and connections, sync the ledger. Safe to call twice.
