@@ -6,7 +6,7 @@ The policy owns who may receive and on what terms; this file owns how. It holds 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -52,6 +52,8 @@ class Binding:
     max_output_tokens: int | None = None
     modalities: frozenset[str] = frozenset({"text"})
     price: Price | None = None
+    # Ask the server which models it serves before it is asked anything else; without a `model` the only one is meant.
+    discover: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def read_application(path: str | PathLike[str]) -> Application:
 
 
 def _application(root: Node, folder: Path) -> Application:
-    keys = root.mapping("the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine"))
+    keys = root.mapping("the application file", ("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine"))
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
     if keys["hybridrt"].whole("`hybridrt`") != 1:
@@ -101,6 +103,8 @@ def _application(root: Node, folder: Path) -> Application:
         for name, node in keys["recipients"].mapping("`recipients`").items():
             bindings.append(_binding(name, node, folder))
             places[name] = f"{node.file}:{node.line}"
+    if "near_edge" in keys:
+        bindings = _discovering(keys["near_edge"], bindings, places)
     models = [_model(name, node, folder) for name, node in _named(keys, "models")]
     for model in models:
         if model.id in places:
@@ -180,6 +184,21 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
         modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or frozenset({"text"}),
         price=price,
     )
+
+
+def _discovering(node: Node, bindings: list[Binding], places: dict[str, str]) -> list[Binding]:
+    """Mark the recipients that are asked for their models, and bind those that nothing else binds."""
+    keys = node.mapping("`near_edge`", ("discover",))
+    if "discover" not in keys:
+        node.fail("`near_edge` has no `discover`", hint="list recipients of the policy: `discover: [llama-server]`")
+    named = {entry.text("a recipient"): entry for entry in keys["discover"].items("`discover`", MAX_MODELS)}
+    for name, entry in named.items():
+        places.setdefault(name, f"{entry.file}:{entry.line}")
+    bound = {binding.recipient for binding in bindings}
+    return [
+        *(replace(binding, discover=binding.recipient in named) for binding in bindings),
+        *(Binding(name, "", discover=True) for name in named if name not in bound),
+    ]
 
 
 def _key_source(node: Node, folder: Path) -> str:

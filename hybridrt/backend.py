@@ -39,8 +39,23 @@ class Call(Sealed):
 
 
 @runtime_checkable
+class Noting(Protocol):
+    """What a backend may also be: one that found out something that `Router.status` should show."""
+
+    @property
+    def note(self) -> str:
+        """Where it really runs, or what it serves; empty when there is nothing to say."""
+        ...
+
+    @property
+    def fault(self) -> str:
+        """Why it could not be used when it was last tried; empty when it could, or was not tried yet."""
+        ...
+
+
+@runtime_checkable
 class Specialist(Protocol):
-    """What a backend on the device may also be: one that reads and does only some things, and says what it found out."""
+    """What a backend on the device may also be: one that reads and does only some things."""
 
     @property
     def modalities(self) -> frozenset[str]:
@@ -50,11 +65,6 @@ class Specialist(Protocol):
     @property
     def tasks(self) -> frozenset[str]:
         """What it does, as `Request.task` names it."""
-        ...
-
-    @property
-    def note(self) -> str:
-        """What is to be known of it, such as where it runs; empty when there is nothing to say."""
         ...
 
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hybridrt.application import Application, Binding, LocalModel, read_application
-from hybridrt.backend import Specialist
+from hybridrt.backend import Noting, Specialist
 from hybridrt.errors import FileError, HybridrtError, LedgerError, MissingError, MissingExtraError, MissingModelError
 from hybridrt.pace import Pace
 from hybridrt.plan import World
@@ -124,9 +124,13 @@ class Equipment:
 
     def status_now(self) -> Status:
         """The status, with what backends say of themselves by now."""
-        notes = {name: backend.note for name, backend in self.backends.items() if isinstance(backend, Specialist)}
-        targets = tuple(replace(t, reason=notes[t.id]) if t.usable and notes.get(t.id) else t for t in self.status.targets)
-        return replace(self.status, targets=targets)
+        return replace(self.status, targets=tuple(self._noted(target) for target in self.status.targets))
+
+    def _noted(self, target: TargetStatus) -> TargetStatus:
+        backend = self.backends.get(target.id)
+        if not target.usable or not isinstance(backend, Noting):
+            return target
+        return replace(target, usable=not backend.fault, reason=backend.fault or backend.note or target.reason)
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -366,6 +370,9 @@ class _Bench:
             elif recipient.kind == "local":
                 reason = "it is this device; its models stand under `models`"
                 self.strangers.append(TargetStatus(binding.recipient, Place.DEVICE, binding.model, usable=False, reason=reason))
+            elif binding.discover and recipient.kind != "near_edge":
+                reason = "only a `near_edge` recipient is asked for its models; bind this one with a `model`"
+                self.strangers.append(TargetStatus(binding.recipient, Place(recipient.place), binding.model, usable=False, reason=reason))
             else:
                 self._place_binding(binding, recipient)
 
@@ -393,6 +400,7 @@ class _Bench:
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
         from hybridrt.egress.cloud import CloudBackend
+        from hybridrt.egress.near_edge import NearEdgeBackend, is_ollama
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
 
@@ -400,6 +408,8 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        if binding.discover or (target.place is Place.NEAR_EDGE and is_ollama(target)):
+            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
         return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
 
     def status_of(self, target: Target) -> TargetStatus:

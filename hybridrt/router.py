@@ -158,6 +158,28 @@ class Router:
         del prompt, options
         raise failure
 
+    async def probe(self) -> Status:
+        """Try what was not tried yet, and return the status with what came of it.
+
+        Nets are loaded, and the servers listed under `near_edge` are asked which models they serve. That question is decided and permitted as a request of public words; where the policy lets none out, none is asked.
+        """
+        from hybridrt.probe import ask_nearby, asks_nearby, load_nets
+
+        equipment = self._open()
+        try:
+            with self._lifetime.step():
+                await load_nets(equipment.backends)
+                if asks_nearby(equipment.backends):
+                    deadline = Deadline.start(5.0)  # a server nearby answers within milliseconds; who has not by then is not there
+                    request = make_request("Which models do you serve?", {})
+                    signals = await equipment.senses.sense(request, deadline)
+                    decision = self._decide_and_record(equipment, request, signals)
+                    await ask_nearby(equipment.backends, decision, equipment.gate, deadline)
+                return equipment.status_now()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
+            failure = cut(error)
+        raise failure
+
     def status(self) -> Status:
         """What is loaded, reachable and closed, and why."""
         return self._open().status_now()

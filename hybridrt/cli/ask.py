@@ -102,7 +102,9 @@ async def _ask(prompt: str | None, app: str | None, policies: tuple[str, ...], o
 def _end(answer: Answer) -> None:
     click.echo()
     if answer.labels and answer.confidence is not None:
-        click.echo(f"[{answer.confidence:.0%} sure]", err=True)
+        # Nothing is certain: what rounds to a hundred is said to be more than ninety-nine.
+        sure = f"{answer.confidence:.0%}" if answer.confidence < 0.995 else "more than 99%"
+        click.echo(f"[{sure} sure]", err=True)
     cut = "; cut at the limit" if answer.finish == "length" else ""
     click.echo(f"[{answer.receipt.bytes_out} bytes left the device{cut}]", err=True)
     for disclosure in answer.disclosures:

@@ -54,6 +54,7 @@ class NetBackend:
         self._opening: asyncio.Future[Net] | None = None
         self._net: Net | None = None
         self._is_closed = False
+        self._fault = ""
 
     @property
     def modalities(self) -> frozenset[str]:
@@ -69,6 +70,11 @@ class NetBackend:
     def note(self) -> str:
         """Where it really runs, once it is loaded."""
         return "" if self._net is None else str(self._net.placement)
+
+    @property
+    def fault(self) -> str:
+        """Why it could not be loaded the last time."""
+        return self._fault
 
     async def start(self) -> Net:
         """Load the net; returns at once when it is loaded.
@@ -90,10 +96,12 @@ class NetBackend:
             opening.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             self._net = await asyncio.shield(opening)
-        except HybridrtError:
+        except HybridrtError as error:
+            self._fault = f"{error}: {error.hint}" if error.hint else str(error)
             if self._opening is opening:
                 self._opening = None  # the next caller tries again: the file may be there by then
             raise
+        self._fault = ""
         return self._net
 
     async def answer(self, call: Call) -> AsyncGenerator[Event]:

@@ -28,6 +28,9 @@ _WAYS: dict[int, list[list[tuple[str, list[tuple[float, float]]]]]] = {
         [("=", [(0.22, 0.28), (0.5, 0), (0.5, 1)])],
         [("=", [(0.25, 0.2), (0.5, 0), (0.5, 1)]), ("=", [(0.2, 1), (0.8, 1)])],
         [("=", [(0.1, 0.45), (0.55, 0), (0.55, 1)])],
+        # A flag that is nearly level, as in many typefaces: what parts it from a 7 is the upright stem.
+        [("=", [(0.12, 0.16), (0.6, 0), (0.6, 1)])],
+        [("=", [(0.2, 0.1), (0.55, 0.03), (0.55, 1)])],
     ],
     2: [
         [("~", [(0.1, 0.28), (0.3, 0.03), (0.7, 0.03), (0.85, 0.3), (0.5, 0.62), (0.1, 1)]), ("=", [(0.1, 1), (0.92, 1)])],
@@ -120,30 +123,38 @@ def hand_digit(r: Random, digit: int, size: int) -> Image.Image:
 
 def _box(r: Random, least: float, most: float) -> tuple[float, float, float, float]:
     height = r.uniform(least, most)
-    width = height * r.uniform(0.4, 0.95)
+    width = height * r.uniform(0.28, 0.95)
     left, top = r.uniform(0.04, max(0.05, 0.96 - width)), r.uniform(0.04, max(0.05, 0.96 - height))
     return left, top, left + width, top + height
 
 
 def type_fonts() -> list[Path]:
-    """Return the typefaces to learn from: those that come with matplotlib, under free licences."""
+    """Return the typefaces to learn from, under free licences: those of matplotlib, and Roboto from the package `font-roboto`."""
+    import font_roboto
     import matplotlib
 
     folder = Path(matplotlib.__file__).parent / "mpl-data" / "fonts" / "ttf"
-    return [path for path in sorted(folder.glob("*.ttf")) if path.name.startswith(("DejaVu", "STIXGeneral", "cmb10", "cmr10", "cmss10", "cmtt10"))]
+    known = ("DejaVu", "STIXGeneral", "cmb10", "cmr10", "cmss10", "cmtt10")
+    return [
+        *(path for path in sorted(folder.glob("*.ttf")) if path.name.startswith(known)),
+        *sorted((Path(font_roboto.__file__).parent / "files").glob("*.ttf")),
+    ]
 
 
 def typed(r: Random, text: str, size: int, fonts: Sequence[Path]) -> Image.Image | None:
     """Set text in a typeface, thinned or thickened; none where the typeface has no such sign."""
     height = size * r.uniform(0.35, 0.85) / max(1, 0.6 * len(text))
     font = ImageFont.truetype(str(fonts[r.integers(len(fonts))]), max(10, int(height * 1.2)))
-    mask = Image.new("L", (size, size))
-    left, top, right, bottom = font.getbbox(text)
+    left, top, right, bottom = (int(edge) for edge in font.getbbox(text))
     if right - left < 1 or bottom - top < 1:
         return None
-    x = r.uniform(0.03, 0.97) * max(1, size - (right - left)) - left
-    y = r.uniform(0.03, 0.97) * max(1, size - (bottom - top)) - top
-    ImageDraw.Draw(mask).text((x, y), text, fill=255, font=font)
+    tight = Image.new("L", (right - left + 2, bottom - top + 2))
+    ImageDraw.Draw(tight).text((1 - left, 1 - top), text, fill=255, font=font)
+    if r.random() < 0.4:
+        tight = tight.resize((max(1, round(tight.width * r.uniform(0.5, 1.15))), tight.height), Image.Resampling.BICUBIC)
+    mask = Image.new("L", (size, size))
+    at = r.uniform(0.03, 0.97) * max(1, size - tight.width), r.uniform(0.03, 0.97) * max(1, size - tight.height)
+    mask.paste(tight, (int(at[0]), int(at[1])))
     mask = mask.rotate(r.normal(0, 5), Image.Resampling.BICUBIC)
     return _weighted(r, mask)
 
