@@ -73,8 +73,8 @@ def drawn(r: Random, digit: int, side: int) -> Image.Image:
         qx = left + width / 2 + px * math.cos(turn) - py * math.sin(turn)
         qy = top + height / 2 + px * math.sin(turn) + py * math.cos(turn)
         way = np.arctan2(np.gradient(qy), np.gradient(qx))
-        for x, y, w in zip(qx, qy, nib * (flat + (1 - flat) * np.abs(np.sin(way - hold))), strict=True):
-            w = max(w, 0.7)
+        broad = np.maximum(nib * (flat + (1 - flat) * np.abs(np.sin(way - hold))), 0.7)
+        for x, y, w in zip(qx, qy, broad, strict=True):
             draw.ellipse((x - w, y - w, x + w, y + w), fill=255)
     if r.random() < 0.25:
         grain = np.asarray(mask) * (r.random((side, side)) > 0.25)
@@ -155,7 +155,7 @@ def _portrait(r: Random, side: int) -> Image.Image:
 
 
 def _landscape(r: Random, side: int) -> Image.Image:
-    y, x = np.mgrid[0:1 : side * 1j, 0:1 : side * 1j]
+    y, x = np.mgrid[0 : 1 : side * 1j, 0 : 1 : side * 1j]
     canvas = 200 - 90 * y + 0 * x
     for depth in range(3):
         ridge = 0.4 + 0.17 * depth + sum(r.normal(0, 0.06 / k) * np.sin(2 * math.pi * k * x + r.uniform(0, 6)) for k in range(1, 9))

@@ -23,8 +23,8 @@ from hybridrt.walk import Confirm, StreamEvent, Walk
 if TYPE_CHECKING:
     from hybridrt.application import Application
     from hybridrt.backend import Backend
-    from hybridrt.embedding import Embedding
     from hybridrt.egress.transport import Detour
+    from hybridrt.embedding import Embedding
     from hybridrt.equipment import Equipment, Status
     from hybridrt.ledger import LedgerPort
     from hybridrt.signals import Signals
@@ -161,7 +161,8 @@ class Router:
     async def probe(self) -> Status:
         """Try what was not tried yet, and return the status with what came of it.
 
-        Nets are loaded, and the servers listed under `near_edge` are asked which models they serve. That question is decided and permitted as a request of public words; where the policy lets none out, none is asked.
+        Nets are loaded, and the servers listed under `near_edge` are asked which models they serve. That question is decided
+        and permitted as a request of public words; where the policy lets none out, none is asked.
         """
         from hybridrt.probe import ask_nearby, asks_nearby, load_nets
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from hybridrt.application import Application
     from hybridrt.backend import Backend
     from hybridrt.decision import Decision
-    from hybridrt.embedding import Embedding
     from hybridrt.egress.transport import Detour
+    from hybridrt.embedding import Embedding
     from hybridrt.equipment import Status
     from hybridrt.ledger import LedgerPort
     from hybridrt.request import RequestOptions

@@ -144,7 +144,9 @@ def choose(served: Sequence[Served], target: Target) -> str:
         )
     if len(local) > 1:
         raise UnsupportedError(
-            f"`{target.id}` serves {len(local)} models", feature="model", hint=f"name one under `recipients`: {{{target.id}: {{model: ...}}}}"
+            f"`{target.id}` serves {len(local)} models",
+            feature="model",
+            hint=f"name one under `recipients`: {{{target.id}: {{model: ...}}}}",
         )
     return local[0].name
 
@@ -182,7 +184,7 @@ class _List:
     def served(self, body: object) -> list[Served]:
         """Take the list apart."""
         rows = body.get("data") if isinstance(body, dict) else None
-        return [Served(row["id"], str(row.get("owned_by", ""))) for row in _rows(rows) if isinstance(row.get("id"), str)]
+        return [Served(name, str(row.get("owned_by", ""))) for row in _rows(rows) if isinstance(name := row.get("id"), str)]
 
 
 class _OllamaList(_List):
@@ -191,12 +193,12 @@ class _OllamaList(_List):
     def served(self, body: object) -> list[Served]:
         """Take the list apart; what does not prove to be here is not here."""
         rows = body.get("models") if isinstance(body, dict) else None
-        return [Served(row["name"], _OLLAMA_OWNER, _lies_here(row)) for row in _rows(rows) if isinstance(row.get("name"), str)]
+        return [Served(name, _OLLAMA_OWNER, _lies_here(name, row)) for row in _rows(rows) if isinstance(name := row.get("name"), str)]
 
 
-def _lies_here(row: dict[str, object]) -> bool:
+def _lies_here(name: str, row: dict[str, object]) -> bool:
     size = row.get("size")
-    is_remote = bool(row.get("remote_host") or row.get("remote_model")) or is_cloud_name(str(row["name"]))
+    is_remote = bool(row.get("remote_host") or row.get("remote_model")) or is_cloud_name(name)
     return not is_remote and isinstance(size, int) and size >= _LEAST_WEIGHT_BYTES
 
 

@@ -34,7 +34,7 @@ def find_ink(picture: Image, size: int) -> Grey:
     import numpy as np
 
     empty = np.zeros((size, size), np.float32)
-    colours = picture.convert("RGB")
+    colours = picture if picture.mode == "RGB" else picture.convert("RGB")
     for _ in range(2):
         step = _fitted(colours)
         found = _ink(np.asarray(step, np.float32))
@@ -99,7 +99,8 @@ def _widest_grey(colours: Grey) -> Grey:
     axis = axes[:, -1]
     # Along the axis grey 0..255 is as wide as 255 levels, as in a grey picture.
     spread = flat @ axis / np.sqrt(3.0)
-    return (spread if axis.sum() >= 0 else -spread).reshape(colours.shape[:2]).astype(np.float32)
+    grey: Grey = (spread if axis.sum() >= 0 else -spread).reshape(colours.shape[:2]).astype(np.float32)
+    return grey
 
 
 def _ground(grey: Grey) -> tuple[Grey, Mask]:

@@ -148,8 +148,10 @@ def read_manifest(net: Path) -> Manifest:
         ) from None
 
 
-_KEYS = ("hybridrt_net", "name", "kind", "sha256", "licence", "input", "output", "golden", "picture", "text", "labels", "temperature")
-_KEYS = (*_KEYS, "unknown", "providers", "what", "source")
+_KEYS = (
+    *("hybridrt_net", "name", "kind", "what", "source", "licence", "sha256", "input", "output", "picture", "text"),
+    *("labels", "temperature", "unknown", "providers", "golden"),
+)
 
 
 def _manifest(root: Node, net: Path) -> Manifest:
@@ -171,7 +173,9 @@ def _manifest(root: Node, net: Path) -> Manifest:
     tensor = _tensor(keys["input"])
     labels = _labels(keys.get("labels"))
     if (kind == "sentence_encoder") == bool(labels):
-        (keys.get("labels") or root).fail("an encoder has no labels" if labels else f"a `{kind}` needs `labels`, in the order of its output")
+        (keys.get("labels") or root).fail(
+            "an encoder has no labels" if labels else f"a `{kind}` needs `labels`, in the order of its output"
+        )
     tolerance, golden = _golden(keys["golden"], tensor, reads, len(labels))
     temperature = keys["temperature"].amount("`temperature`") if "temperature" in keys else 1.0
     if temperature <= 0:
@@ -287,7 +291,9 @@ def _text(node: Node, folder: Path, *, is_encoder: bool) -> TextForm:
     if (tokenizer == "wordpiece") != ("vocabulary" in keys):
         node.fail("`wordpiece` needs its `vocabulary`, a text file with one piece per line; `bytes` has none")
     if is_encoder and "pooling" not in keys:
-        node.fail("an encoder says how its token vectors become one", hint='write `"pooling": "mean"`, `first`, or `none` if the net does it')
+        node.fail(
+            "an encoder says how its token vectors become one", hint='write `"pooling": "mean"`, `first`, or `none` if the net does it'
+        )
     return TextForm(
         tokenizer=tokenizer,
         most_tokens=keys["most_tokens"].whole("`most_tokens`", 1_000_000) or keys["most_tokens"].fail("`most_tokens` is at least 1"),
@@ -320,8 +326,12 @@ def _unknown(node: Node | None, labels: tuple[str, ...]) -> Unknown:
 def _golden(node: Node, tensor: Tensor, reads: str, labels: int) -> tuple[float, tuple[Case, ...]]:
     keys = node.mapping("`golden`", ("tolerance", "cases"))
     if "tolerance" not in keys or "cases" not in keys or not keys["cases"].items("`cases`", 64):
-        node.fail("`golden` has a `tolerance` and at least one of `cases`", hint="run the net where it was made, and write down what it said")
-    return keys["tolerance"].amount("`tolerance`"), tuple(_case(entry, tensor, reads, labels) for entry in keys["cases"].items("`cases`", 64))
+        node.fail(
+            "`golden` has a `tolerance` and at least one of `cases`", hint="run the net where it was made, and write down what it said"
+        )
+    return keys["tolerance"].amount("`tolerance`"), tuple(
+        _case(entry, tensor, reads, labels) for entry in keys["cases"].items("`cases`", 64)
+    )
 
 
 def _case(node: Node, tensor: Tensor, reads: str, labels: int) -> Case:

@@ -1,8 +1,8 @@
 """A net with its manifest: pictures or texts in, labels with calibrated confidence or vectors out.
 
-    net = Net.open("models/defects.onnx")
-    net.classify([Path("part.png")])[0].label
-    net.run(array)                                  # no manifest between you and the net
+net = Net.open("models/defects.onnx")
+net.classify([Path("part.png")])[0].label
+net.run(array)                                  # no manifest between you and the net
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from hybridrt.errors import ContextOverflowError, ModelFileError, UnsupportedError
 from hybridrt.image import read_image
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from hybridrt.local.onnx import Array
+
+T = TypeVar("T")
 
 UNKNOWN = "unknown"
 # What a person looks at; the rest of a thousand labels says nothing.
@@ -126,8 +128,12 @@ class Net:
         assert form is not None  # noqa: S101 - the caller has looked
         rows: list[NDArray[np.float32]] = []
         for part in _parts(pictures, 1 if tensor.shape[0] == 1 else BATCH):
-            batch = [prepare(*(read_image(one) if not isinstance(one, Image) else (one.media_type, one.data)), form, tensor) for one in part]
-            rows.extend(np.asarray(self.run(np.stack(batch)), np.float32).reshape(len(part), -1))
+            batch = [
+                prepare(*(read_image(one) if not isinstance(one, Image) else (one.media_type, one.data)), form, tensor) for one in part
+            ]
+            # One picture is not copied again for the axis of the batch.
+            array = batch[0][None] if len(batch) == 1 else np.stack(batch)
+            rows.extend(np.asarray(self.run(array), np.float32).reshape(len(part), -1))
         return rows
 
     def _of_texts(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
@@ -203,7 +209,7 @@ def _no_text(one: object) -> str:
     raise UnsupportedError(f"this net reads text, and no `{type(one).__name__}`", feature="text")
 
 
-def _parts(items: Sequence[object], size: int) -> Iterator[Sequence[object]]:
+def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     for start in range(0, len(items), size):
         yield items[start : start + size]
 
@@ -226,7 +232,9 @@ def _pooled(out: NDArray[np.float32], mask: Array, form: TextForm) -> NDArray[np
     elif form.pooling == "first":
         out = out[:, 0]
     if out.ndim != 2:
-        raise ModelFileError(f"the encoder gives {out.ndim} axes and not one vector per text", hint="say under `pooling` how they become one")
+        raise ModelFileError(
+            f"the encoder gives {out.ndim} axes and not one vector per text", hint="say under `pooling` how they become one"
+        )
     if form.normalize:
         out = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
     return out

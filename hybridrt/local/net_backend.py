@@ -20,9 +20,9 @@ from hybridrt.request import Image, Text
 
 T = TypeVar("T")
 
-# A net that is faster than this runs on the event loop: the way to a thread and back costs a quarter of a millisecond when
-# the machine is busy. A slower one would keep the loop from its other work.
-INLINE_MS = 1.0
+# A net that is faster than this runs on the event loop: the way to a thread and back costs a third of a millisecond when
+# the machine is busy. A slower one would keep the loop from its other work, which may never wait for more than 5 ms.
+INLINE_MS = 2.0
 # A tiny net on a long text, or on many, is no longer a matter of microseconds.
 _INLINE_CHARS = 4096
 

@@ -43,7 +43,9 @@ def open_picture(media_type: str, data: bytes, *, draft: int | None = None) -> I
         if draft is not None:
             picture.draft("RGB", (draft, draft))
         picture.load()
-        return ImageOps.exif_transpose(picture)
+        # In place: otherwise it would copy every picture that is upright already.
+        ImageOps.exif_transpose(picture, in_place=True)
+        return picture
     except PictureError as error:
         fault = error
     except Exception as error:  # noqa: BLE001 - a hostile file makes the decoders raise whatever they like
@@ -106,7 +108,7 @@ def plain(picture: Image, background: tuple[int, int, int] | None = (255, 255, 2
             background = (0, 0, 0) if is_light else (255, 255, 255)
         ground = Images.new("RGBA", picture.size, (*background, 255))
         picture = Images.alpha_composite(ground, picture)
-    return picture.convert("RGB")
+    return picture if picture.mode == "RGB" else picture.convert("RGB")
 
 
 def prepare(media_type: str, data: bytes, form: PictureForm, tensor: Tensor) -> NDArray[np.generic]:
@@ -118,7 +120,7 @@ def prepare(media_type: str, data: bytes, form: PictureForm, tensor: Tensor) -> 
     import numpy as np
 
     if form.ink is not None:
-        pixels = find_ink(plain(open_picture(media_type, data, draft=_INK_SIDE), None), form.ink)[..., None]
+        pixels: NDArray[Any] = find_ink(plain(open_picture(media_type, data, draft=_INK_SIDE), None), form.ink)[..., None]
     else:
         picture = _placed(plain(open_picture(media_type, data), form.background), form)
         if form.color == "grey":

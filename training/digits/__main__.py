@@ -265,7 +265,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=FACTORY)
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--pictures", type=Path, default=Path(tempfile.gettempdir()) / f"digits-{SEED}.npz", help="where drawn pictures are kept")
+    parser.add_argument(
+        "--pictures", type=Path, default=Path(tempfile.gettempdir()) / f"digits-{SEED}.npz", help="where drawn pictures are kept"
+    )
     options = parser.parse_args()
     began = time.time()
     if not options.pictures.exists():

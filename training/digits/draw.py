@@ -70,7 +70,10 @@ _WAYS: dict[int, list[list[tuple[str, list[tuple[float, float]]]]]] = {
     8: [
         [("~", [(0.5, 0.48), (0.15, 0.25), (0.5, 0), (0.85, 0.25), (0.5, 0.48), (0.1, 0.76), (0.5, 1), (0.9, 0.76), (0.5, 0.48)])],
         [("~", [(0.85, 0.1), (0.4, 0), (0.2, 0.25), (0.8, 0.65), (0.6, 1), (0.15, 0.85), (0.4, 0.5), (0.85, 0.1)])],
-        [("~", [(0.5, 0), (0.2, 0.2), (0.5, 0.45), (0.8, 0.2), (0.5, 0)]), ("~", [(0.5, 0.45), (0.1, 0.75), (0.5, 1), (0.9, 0.75), (0.5, 0.45)])],
+        [
+            ("~", [(0.5, 0), (0.2, 0.2), (0.5, 0.45), (0.8, 0.2), (0.5, 0)]),
+            ("~", [(0.5, 0.45), (0.1, 0.75), (0.5, 1), (0.9, 0.75), (0.5, 0.45)]),
+        ],
     ],
     9: [
         [("~", [(0.85, 0.28), (0.5, 0), (0.12, 0.28), (0.5, 0.55), (0.85, 0.28)]), ("~", [(0.85, 0.25), (0.82, 0.65), (0.6, 1)])],
@@ -131,9 +134,9 @@ def _box(r: Random, least: float, most: float) -> tuple[float, float, float, flo
 def type_fonts() -> list[Path]:
     """Return the typefaces to learn from, under free licences: those of matplotlib, and Roboto from the package `font-roboto`."""
     import font_roboto
-    import matplotlib
+    import matplotlib as mpl
 
-    folder = Path(matplotlib.__file__).parent / "mpl-data" / "fonts" / "ttf"
+    folder = Path(mpl.__file__).parent / "mpl-data" / "fonts" / "ttf"
     known = ("DejaVu", "STIXGeneral", "cmb10", "cmr10", "cmss10", "cmtt10")
     return [
         *(path for path in sorted(folder.glob("*.ttf")) if path.name.startswith(known)),
@@ -238,7 +241,10 @@ def _shape(r: Random, size: int, _: Sequence[Path]) -> Image.Image:
             n, turn = int(r.integers(3, 9)), r.uniform(0, 6)
             reach = [size * 0.4 * (1 if k % 2 else r.uniform(0.35, 0.9)) for k in range(2 * n)]
             draw.polygon(
-                [(size / 2 + a * math.cos(turn + k * math.pi / n), size / 2 + a * math.sin(turn + k * math.pi / n)) for k, a in enumerate(reach)],
+                [
+                    (size / 2 + a * math.cos(turn + k * math.pi / n), size / 2 + a * math.sin(turn + k * math.pi / n))
+                    for k, a in enumerate(reach)
+                ],
                 fill=255,
             )
         elif kind == 4:
