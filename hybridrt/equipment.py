@@ -40,6 +40,7 @@ log = logging.getLogger("hybridrt")
 
 # Clocks are corrected by seconds, and by an hour where a time zone was wrong; a policy lives for days.
 CLOCK_SLACK = timedelta(hours=2)
+_NET_LIBRARIES = ("onnxruntime", "numpy", "PIL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +328,9 @@ class _Bench:
         else:
             if isinstance(backend, Specialist):
                 target = replace(target, modalities=backend.modalities, tasks=backend.tasks)
-            self._add(target, backend, None)
+            # A net says what it reads without the libraries that run it: then the refusal names what is missing.
+            lacks = isinstance(backend, Specialist) and model.id not in self._given and not all(map(_is_installed, _NET_LIBRARIES))
+            self._add(target, backend, MissingExtraError("a net on this device", extra="local") if lacks else None)
 
     def _local_backend(self, model: LocalModel) -> Backend:
         """Make what answers with a model file; the file itself is read when it is first asked."""
@@ -345,8 +348,6 @@ class _Bench:
             check_beginning(model.path)
         settings: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads}
         if model.backend == "onnx":
-            if not (_is_installed("onnxruntime") and _is_installed("numpy") and _is_installed("PIL")):
-                raise MissingExtraError("a net on this device", extra="local")
             settings |= {"providers": model.providers, "power": model.power}
         backend: Backend = make(model.path, **settings)
         return backend
