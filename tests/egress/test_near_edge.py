@@ -52,7 +52,9 @@ SERVERS = {
 }
 
 
-def application(folder: Path, port: int, *, adapter: str = "openai-compatible", binding: str = "", permits: str = "near_edge", discover: str = "[box]"):
+def application(
+    folder: Path, port: int, *, adapter: str = "openai-compatible", binding: str = "", permits: str = "near_edge", discover: str = "[box]"
+):
     (folder / "policy.yaml").write_text(
         "hybridrt_policy: 1\nname: near\nversion: 1.0.0\nowner: tests\nrecipients:\n  - {id: on-device, kind: local}\n"
         f'  - {{id: box, kind: near_edge, adapter: {adapter}, endpoint: "http://127.0.0.1:{port}/v1"}}\n'
@@ -71,10 +73,12 @@ def opened(path: Path, ledger: MemoryLedger | None = None) -> Router:
 @pytest.mark.parametrize("server", SERVERS)
 async def test_the_only_model_of_each_server_is_found_and_asked(tmp_path, server):
     ledger = MemoryLedger()
-    async with LoopbackProvider(plays(SERVERS[server])) as provider:
-        async with opened(application(tmp_path, provider.port, adapter=server), ledger) as router:
-            answer = await router.infer(ASK)
-            (box,) = [target for target in router.status().targets if target.id == "box"]
+    async with (
+        LoopbackProvider(plays(SERVERS[server])) as provider,
+        opened(application(tmp_path, provider.port, adapter=server), ledger) as router,
+    ):
+        answer = await router.infer(ASK)
+        (box,) = [target for target in router.status().targets if target.id == "box"]
     assert (answer.text, answer.target, answer.place) == ("Paris", "box", Place.NEAR_EDGE)
     asked = provider.requests[-1].json["model"]
     assert box.reason == f"serves {asked}"
@@ -122,10 +126,12 @@ OFFLOADS = {
 @pytest.mark.parametrize("how", OFFLOADS)
 @pytest.mark.parametrize("adapter", ["ollama", "openai-compatible"])
 async def test_a_model_that_may_run_in_a_cloud_is_never_sent_a_word(tmp_path, how, adapter):
-    async with LoopbackProvider(plays(OFFLOADS[how])) as provider:
-        async with opened(application(tmp_path, provider.port, adapter=adapter)) as router:
-            answer = await router.infer(ASK)
-            (box,) = [target for target in router.status().targets if target.id == "box"]
+    async with (
+        LoopbackProvider(plays(OFFLOADS[how])) as provider,
+        opened(application(tmp_path, provider.port, adapter=adapter)) as router,
+    ):
+        answer = await router.infer(ASK)
+        (box,) = [target for target in router.status().targets if target.id == "box"]
     assert answer.text == "from the device"
     assert b"France" not in provider.received
     assert not box.usable
@@ -136,9 +142,11 @@ async def test_the_local_one_of_ollamas_models_is_used_by_its_name(tmp_path):
     lists = ollama(tag("llama3.2:latest"), tag("gpt-oss:120b-cloud", 384))
     for named, found in (("llama3.2", "llama3.2:latest"), ("gpt-oss:120b-cloud", None), ("", "llama3.2:latest")):
         binding = f"recipients: {{box: {{model: '{named}'}}}}\n" if named else ""
-        async with LoopbackProvider(plays(lists)) as provider:
-            async with opened(application(tmp_path, provider.port, adapter="ollama", binding=binding)) as router:
-                answer = await router.infer(ASK)
+        async with (
+            LoopbackProvider(plays(lists)) as provider,
+            opened(application(tmp_path, provider.port, adapter="ollama", binding=binding)) as router,
+        ):
+            answer = await router.infer(ASK)
         assert (answer.target == "box") is (found is not None)
         assert [r.json["model"] for r in provider.requests if r.method == "POST"] == ([found] if found else [])
 
@@ -189,21 +197,22 @@ async def test_a_server_that_comes_back_is_asked_again(tmp_path):
 
 async def test_probing_finds_the_model_before_the_first_request(tmp_path):
     ledger = MemoryLedger()
-    async with LoopbackProvider(plays(SERVERS["lm-studio"])) as provider:
-        async with opened(application(tmp_path, provider.port), ledger) as router:
-            (box,) = [target for target in (await router.probe()).targets if target.id == "box"]
-            assert (box.usable, box.reason) == (True, "serves qwen2.5-1.5b-instruct")
-            await router.infer(ASK)
+    async with LoopbackProvider(plays(SERVERS["lm-studio"])) as provider, opened(application(tmp_path, provider.port), ledger) as router:
+        (box,) = [target for target in (await router.probe()).targets if target.id == "box"]
+        assert (box.usable, box.reason) == (True, "serves qwen2.5-1.5b-instruct")
+        await router.infer(ASK)
     assert [received.method for received in provider.requests] == ["GET", "POST"]
     assert [record["kind"] for record in ledger.records][:3] == ["decision", "attempt", "attempt_ended"]
 
 
 async def test_probing_asks_nobody_whom_the_policy_does_not_allow(tmp_path):
-    async with LoopbackProvider(plays(SERVERS["vllm"])) as provider:
-        async with opened(application(tmp_path, provider.port, permits="cloud")) as router:
-            await router.probe()
-            with pytest.raises(NoAnswerError):
-                await router.infer(ASK, only="off_device")
+    async with (
+        LoopbackProvider(plays(SERVERS["vllm"])) as provider,
+        opened(application(tmp_path, provider.port, permits="cloud")) as router,
+    ):
+        await router.probe()
+        with pytest.raises(NoAnswerError):
+            await router.infer(ASK, only="off_device")
     assert not provider.connections
 
 
@@ -214,7 +223,9 @@ async def test_only_what_stands_nearby_is_asked_for_its_models(tmp_path):
     assert "only a `near_edge` recipient" in far.reason
 
 
-@pytest.mark.parametrize("line", ["near_edge: {}", "near_edge: [box]", "near_edge: {discover: box}", "near_edge: {find: [box]}", "near_edge: {discover: [5]}"])
+@pytest.mark.parametrize(
+    "line", ["near_edge: {}", "near_edge: [box]", "near_edge: {discover: box}", "near_edge: {find: [box]}", "near_edge: {discover: [5]}"]
+)
 def test_a_wrong_near_edge_has_its_line(tmp_path, line):
     (tmp_path / "hybridrt.yaml").write_text(f"hybridrt: 1\n{line}\n")
     with pytest.raises(ApplicationFileError) as caught:

@@ -13,7 +13,7 @@ from benchmarks import factory_vision as vision
 from hybridrt.local.factory import digits
 from hybridrt.local.ink import find_ink
 from hybridrt.local.manifest import read_manifest
-from hybridrt.local.net import Net
+from hybridrt.local.net import Classification, Net
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +35,21 @@ def test_its_weights_are_eight_bits(net):
     assert digits().stat().st_size < 2 * 55_000
 
 
-def test_it_reads_the_held_out_third(net):
-    assert vision.accuracy(net, list(vision.held_out_png())) >= 0.97
+@pytest.fixture(scope="module")
+def third(net) -> list[tuple[Classification, str]]:
+    """What it says of the held-out third, and what is right."""
+    cases = list(vision.held_out_png())
+    return list(zip(net.classify([picture for picture, _ in cases]), [label for _, label in cases], strict=True))
+
+
+def test_it_reads_the_held_out_third(third):
+    assert sum(said.label == label for said, label in third) >= 0.97 * len(third)
 
 
 def test_it_reads_digits_drawn_with_another_pen_and_typed_in_another_face(net):
     r = np.random.default_rng(8)
-    drawn = [(vision.photograph(r, vision.drawn(r, k % 10, 160)), str(k % 10)) for k in range(100)]
-    typed = [(vision.photograph(r, vision.typed(r, str(k % 10), 160)), str(k % 10)) for k in range(100)]
+    drawn = [(vision.photograph(r, vision.drawn(r, k % 10, 120)), str(k % 10)) for k in range(80)]
+    typed = [(vision.photograph(r, vision.typed(r, str(k % 10), 120)), str(k % 10)) for k in range(80)]
     assert vision.accuracy(net, drawn) >= 0.93
     assert vision.accuracy(net, typed) >= 0.90
 
@@ -51,31 +58,28 @@ def test_it_reads_digits_drawn_with_another_pen_and_typed_in_another_face(net):
 def test_what_is_no_digit_is_unknown(net, kind):
     r = np.random.default_rng(9)
     pictures = []
-    for _ in range(40):
+    for _ in range(30):
         out = BytesIO()
-        vision.REJECTS[kind](r, 160).save(out, "PNG")
+        vision.REJECTS[kind](r, 120).save(out, "PNG")
         pictures.append(out.getvalue())
     read = [one.label for one in net.classify(pictures) if one.label != "unknown"]
-    assert len(read) <= 4, read
+    assert len(read) <= 3, read
 
 
 def test_the_size_the_place_and_the_colours_do_not_matter(net):
-    for side in (8, 16, 28, 64, 300, 2000):
+    for side in (16, 28, 64, 300, 1500):
         for ink, paper in (((0, 0, 0), (255, 255, 255)), ((255, 255, 255), (0, 0, 0)), ((200, 30, 30), (30, 120, 40))):
             picture = Image.new("RGB", (side * 2, side), paper)
             mask = vision.typed(np.random.default_rng(3), "5", max(side, 64)).resize((side, side), Image.Resampling.BOX)
             picture.paste(ink, (side // 2, 0, side // 2 + side, side), mask)
             out = BytesIO()
             picture.save(out, "PNG")
-            if side >= 16:
-                assert net.classify([out.getvalue()])[0].label == "5", (side, ink)
+            assert net.classify([out.getvalue()])[0].label == "5", (side, ink)
 
 
-def test_the_confidence_is_calibrated_on_the_held_out_third(net):
-    cases = list(vision.held_out_png())
-    said = net.classify([picture for picture, _ in cases])
-    sure = np.mean([one.confidence for one in said if one.label != "unknown"])
-    right = np.mean([one.label == label for one, (_, label) in zip(said, cases, strict=True) if one.label != "unknown"])
+def test_the_confidence_is_calibrated_on_the_held_out_third(third):
+    sure = np.mean([said.confidence for said, _ in third if said.label != "unknown"])
+    right = np.mean([said.label == label for said, label in third if said.label != "unknown"])
     assert abs(float(sure - right)) < 0.04
 
 

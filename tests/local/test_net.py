@@ -134,7 +134,7 @@ def test_a_missing_net_and_a_missing_manifest_are_told_apart(tmp_path):
     with pytest.raises(MissingModelError):
         Net.open(path)
     path.with_suffix(".json").unlink()
-    with pytest.raises(ManifestError, match="colours.json") as caught:
+    with pytest.raises(ManifestError, match=r"colours\.json") as caught:
         Net.open(path)
     assert "docs/vision.md" in caught.value.hint
 

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 import hybridrt
 from hybridrt.application import Application, LocalModel, read_application
-from hybridrt.deadline import Deadline
 from hybridrt.backend import Call
+from hybridrt.deadline import Deadline
 from hybridrt.errors import (
     ApplicationFileError,
     Busy,
@@ -33,7 +33,7 @@ from hybridrt.errors import (
     UnavailableError,
     UnsupportedError,
 )
-from hybridrt.event import Done, Finish, Text
+from hybridrt.event import Finish, Text
 from hybridrt.local.net_backend import NetBackend
 from hybridrt.request import make_request
 from hybridrt.router import Router
@@ -323,7 +323,9 @@ async def test_the_application_file_names_nets_processors_and_power(tmp_path):
         assert probed["letters"] == (True, "2 nodes on CPUExecutionProvider")
 
 
-@pytest.mark.parametrize("line", ["{path: a.onnx, power: loud}", "{path: a.onnx, power: saving, providers: [cpu]}", "{path: a.gguf, power: saving}"])
+@pytest.mark.parametrize(
+    "line", ["{path: a.onnx, power: loud}", "{path: a.onnx, power: saving, providers: [cpu]}", "{path: a.gguf, power: saving}"]
+)
 def test_a_wrong_word_about_where_a_net_runs_has_its_line(tmp_path, line):
     (tmp_path / "hybridrt.yaml").write_text(f"hybridrt: 1\nmodels:\n  a: {line}\n")
     with pytest.raises(ApplicationFileError) as caught:

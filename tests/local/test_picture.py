@@ -140,7 +140,7 @@ def test_a_picture_cut_anywhere_is_read_or_refused_and_nothing_else(form):
         try:
             plain(opened(whole[:cut]))
         except PictureError as error:
-            assert error.hint  # noqa: PT017
+            assert error.hint
 
 
 def test_a_damaged_picture_never_raises_anything_untyped():
