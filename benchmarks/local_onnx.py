@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import gc
+import itertools
 import json
 import statistics
 import tempfile
@@ -31,7 +32,6 @@ from hybridrt.application import Application, LocalModel
 from hybridrt.local.net import Net
 from hybridrt.testing import MemoryLedger
 from training.onnx_file import Node, model, write_net
-import itertools
 
 ROUNDS, TINY_RUNS, INFER_RUNS = 15, 400, 150
 SIDE = 224
