@@ -34,6 +34,8 @@ UNKNOWN = "unknown"
 TOP = 5
 # Inputs computed at once: on one thread a larger batch is no faster and holds its memory.
 BATCH = 32
+# The length at which a text net is timed; much shorter ones are mostly the fixed cost of a run.
+_EXAMPLE_TOKENS = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,12 @@ class Net:
             raise UnsupportedError(f"`{self.manifest.name}` makes labels and no vectors", feature="embed")
         return np.array(list(self._outputs(texts)), np.float32)
 
+    def expect_ms(self, inputs: Sequence[object]) -> float:
+        """Estimate how long it computes: by their number, and texts by their length, a token for each character at the most."""
+        if self.manifest.picture is not None or None not in self.manifest.tensor.shape[1:]:
+            return self.run_ms * len(inputs)
+        return sum(self.run_ms * max(1.0, len(one) / _EXAMPLE_TOKENS) for one in inputs if isinstance(one, str))
+
     def _outputs(self, inputs: Sequence[object]) -> list[NDArray[np.float32]]:
         """Return the output row of each input, in their order."""
         if self.manifest.picture is not None:
@@ -181,7 +189,7 @@ class Net:
                     f"`{self.manifest.name}` is {off:.3g} off at its golden case {number}, more than {self.manifest.tolerance:g}",
                     hint="the net, its preprocessing or the runtime does something else here than where it was made",
                 )
-        shape = [length or 1 for length in self.manifest.tensor.shape]
+        shape = _example_shape(self.manifest)
         example = np.zeros(shape, self.manifest.tensor.dtype)
         others = {name: np.ones(shape, self.manifest.tensor.dtype) for name in _extra_inputs(self.manifest)}
         for _ in range(2):
@@ -199,6 +207,19 @@ class Net:
         values = np.array(case.input, self.manifest.tensor.dtype)
         shape = self.manifest.tensor.shape[1:]
         return self.run(values.reshape((1, *(length or -1 for length in shape))))[0]
+
+
+def _example_shape(manifest: Manifest) -> list[int]:
+    """Return a shape to time: one input, its open lengths as the manifest makes them."""
+    shape = [length or 1 for length in manifest.tensor.shape]
+    if manifest.text is not None:
+        open_length = min(_EXAMPLE_TOKENS, manifest.text.most_tokens)
+        return [1, *(length or open_length for length in manifest.tensor.shape[1:])]
+    if (form := manifest.picture) is not None:
+        size = (form.ink, form.ink) if form.ink else form.crop or form.resize or (1, 1)
+        channels = 1 if form.ink or form.color == "grey" else 3
+        shape = [1, channels, *size] if manifest.tensor.layout == "NCHW" else [1, *size, channels]
+    return shape
 
 
 def _extra_inputs(manifest: Manifest) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -23,8 +22,6 @@ T = TypeVar("T")
 # A net that is faster than this runs on the event loop: the way to a thread and back costs a third of a millisecond when
 # the machine is busy. A slower one would keep the loop from its other work, which may never wait for more than 5 ms.
 INLINE_MS = 2.0
-# A tiny net on a long text, or on many, is no longer a matter of microseconds.
-_INLINE_CHARS = 4096
 
 
 class NetBackend:
@@ -145,8 +142,8 @@ class NetBackend:
             raise UnavailableError(str(error), hint=error.hint) from None
 
     async def _computed(self, compute: Callable[[], T], net: Net, inputs: Sequence[Image | str]) -> T:
-        """Compute here where that takes less than the way to the thread, else there."""
-        if net.run_ms < INLINE_MS and sum(len(one) if isinstance(one, str) else math.inf for one in inputs) <= _INLINE_CHARS:
+        """Compute here where that is soon done, else in the thread. A picture must be decoded first, which takes its time."""
+        if all(isinstance(one, str) for one in inputs) and net.expect_ms(inputs) < INLINE_MS:
             return compute()
         if self._waiting > self._queue_limit:
             raise Busy(f"{self._waiting} requests wait for this net already", retry_after_s=self._waiting * net.run_ms / 1000)
