@@ -39,38 +39,12 @@ class Call(Sealed):
 
 
 @runtime_checkable
-class Noting(Protocol):
-    """What a backend may also be: one that found out something that `Router.status` should show."""
-
-    @property
-    def note(self) -> str:
-        """Where it really runs, or what it serves; empty when there is nothing to say."""
-        ...
-
-    @property
-    def fault(self) -> str:
-        """Why it could not be used when it was last tried; empty when it could, or was not tried yet."""
-        ...
-
-
-@runtime_checkable
-class Specialist(Protocol):
-    """What a backend on the device may also be: one that reads and does only some things."""
-
-    @property
-    def modalities(self) -> frozenset[str]:
-        """What it reads: `text`, `image`."""
-        ...
-
-    @property
-    def tasks(self) -> frozenset[str]:
-        """What it does, as `Request.task` names it."""
-        ...
-
-
-@runtime_checkable
 class Backend(Protocol):
-    """One method that matters. Anything it raises that is not a `TargetError` is a bug and is not escalated."""
+    """One method that matters. Anything it raises that is not a `TargetError` is a bug and is not escalated.
+
+    One on the device may also say what it reads (`modalities`) and that it does nothing but some `tasks`, as `Request.task` names
+    them; any may have a `note` and a `fault` for `Router.status`: what it found out of itself, and why it cannot be used.
+    """
 
     def answer(self, call: Call) -> AsyncGenerator[Event]:
         """Yield text, reasoning, tool calls and usage, then exactly one `Finish`. Raise `TargetError` when it fails."""
