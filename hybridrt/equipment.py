@@ -306,16 +306,16 @@ class _NoLedger:
 
 
 def _senses(app: Application, policy: Deciding, problems: list[str], device: DeviceProbe | None) -> Senses:
-    """Every registered detector, the tagger where it is asked for, and one for what the policy itself lists."""
+    """Every registered detector, the learned ones where they are asked for, and one for what the policy itself lists."""
     from hybridrt.sense import Senses
     from hybridrt.sense.meaning import MEANINGS
 
     detectors = _detectors(problems)
     meanings: Mapping[str, Meaning] = MEANINGS
     if app.sense.tagger:
-        from hybridrt.sense.names import Names
+        from hybridrt.sense.statements import learned
 
-        detectors.append(Names())
+        detectors = [*learned(detectors)]
     if policy.detection.labels:
         from hybridrt.sense.custom import Custom, own_meanings
 
