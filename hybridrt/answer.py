@@ -24,6 +24,8 @@ class Attempt:
     ms: float
     bytes_out: int = 0
     detail: str = ""
+    # How sure the one who was asked was, where it says so; also of a request that it passed on.
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

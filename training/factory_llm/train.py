@@ -21,7 +21,7 @@ from training.factory_llm import public, token
 from training.factory_llm.generate import Generator, Row, copying
 from training.factory_llm.model import Llama, Shape
 
-LENGTHS = (16, 24, 32, 40, 56, 80, 120)
+LENGTHS = (16, 24, 32, 48, 88)
 TOKENS_PER_STEP = 6144
 # Predicting the request too teaches what its words mean; a quarter of its places is enough, and scores are a quarter of the work.
 PROMPT_WEIGHT, PROMPT_SHARE = 0.4, 0.25
