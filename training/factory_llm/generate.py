@@ -126,10 +126,6 @@ def _title_music(rng: random.Random) -> str:
     return song + (f" by {rng.choice(word.ARTISTS)}" if rng.random() < 0.4 else "")
 
 
-def _tip(rng: random.Random) -> str:
-    return rng.choice([value.expression(rng)])
-
-
 def _samplers() -> dict[str, Sampler]:
     samplers: dict[str, Sampler] = {
         "duration": value.duration, "adjective": value.adjective, "clock": value.clock, "day": value.day, "on_day": value.on_day, "bare_day": value.bare_day, "date": value.date, "number": value.number,
@@ -144,10 +140,10 @@ def _samplers() -> dict[str, Sampler]:
         "room_only": _pick(word.ROOMS), "speaker": _pick(["speaker", "soundbar", "tv", "stereo", "kitchen speaker", "living room speaker", "radio", "bedroom speaker", "sonos", "echo"]),
         "blind": _pick(["blinds", "curtains", "bedroom blinds", "living room blinds", "shades", "kitchen blind", "shutters", "roller blind"]), "lamp": _pick(["light", "lamp", "kitchen light", "bedroom lamp", "tv", "television", "air conditioner", "fan", "radio"]),
         "degree_word": lambda r: f"{r.choice([r.randint(15, 26), r.randint(60, 80)])} degrees" if r.random() < 0.7 else f"{value.spelled(r.randint(16, 25))} degrees",
-        "near": lambda r: r.choice(["the nearest", "the closest", "the nearest"]) + " " + r.choice("pharmacy/petrol station/gas station/atm/supermarket/hospital/coffee shop/bakery/bus stop/train station/ev charger/toilet/bank/park".split("/")),
+        "home_word": _pick(["home", "home", "back home"]), "near": lambda r: r.choice(["the nearest", "the closest", "the nearest"]) + " " + r.choice("pharmacy/petrol station/gas station/atm/supermarket/hospital/coffee shop/bakery/bus stop/train station/ev charger/toilet/bank/park".split("/")),
         "far": lambda r: word.place(r) if r.random() < 0.5 else r.choice(["the airport", "the train station", "work", "the nearest pharmacy", "the gym", "the hospital", "the supermarket", "the beach"]),
         "written": _written, "addition": lambda r: f"{r.randint(1, 99)} and {r.randint(1, 99)}", "multiply": lambda r: f"{r.randint(2, 99)} by {r.randint(2, 99)}", "divide": lambda r: f"{r.randint(10, 999)} by {r.randint(2, 12)}",
-        "subtraction": lambda r: f"{r.randint(1, 50)} from {r.randint(51, 500)}", "tip": lambda r: f"{r.randint(10, 200)} plus {r.choice([10, 15, 20])}%",
+        "subtraction": lambda r: f"{r.randint(1, 50)} from {r.randint(51, 500)}",
         "remind_what": _pick(["that actor is", "we met", "is in charge", "the plan was", "i said", "it's called", "to do this"]), "past": _pick(_PAST), "nouns": lambda r: ("the " if r.random() < 0.6 else "a ") + r.choice(word._NOUNS + word.FOODS[:60]),
         "task_physical": _pick("make me a sandwich/clean my room/walk the dog/do my homework/wash the dishes/feed the cat/pick up the kids/give me a massage/take out the trash/cook dinner/iron my shirts/buy me a car/water the plants for me/drive me crazy".split("/")),
         "foods": _pick(word.FOODS), "artist": _pick(word.ARTISTS), "country": _pick(_COUNTRIES), "month": _pick(value.MONTHS), "year": lambda r: str(r.randint(1900, 2030)), "unit": _pick(["miles", "km", "meters", "feet", "hours"]),
@@ -292,11 +288,6 @@ def _expand_pair(line: str, rng: random.Random) -> tuple[str, list[Piece]] | Non
         return None
     first, second = value.units(rng)
     return line.replace(match[0], "\x03"), _PAIRS[match[1]](value.number(rng), first, second, rng)
-
-
-def _sloted(line: str) -> str:
-    # `{PAIR:x}` is expanded by hand; `{time}` alone means the sampler of the same kind.
-    return line
 
 
 def draw(family: Family, rng: random.Random) -> tuple[list[Piece], bool]:

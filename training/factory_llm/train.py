@@ -73,7 +73,7 @@ class Stream:
 
     def row(self, step: int) -> tuple[list[int], list[int]]:
         roll = self.rng.random()
-        share = max(0.03, 0.5 - step / 600)
+        share = max(0.03, 0.5 - step / 300)
         if roll < share:
             return self.tokenizer.row(copying(self.rng))
         if self.texts and roll < share + 0.17 * (1 - share):
@@ -128,7 +128,7 @@ def look(model: Llama, rows: list[Row], tokenizer: token.Tokenizer) -> dict[str,
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--steps", type=int, required=True, help="steps in all, the last fifth with falling rate")
+    parser.add_argument("--steps", type=int, required=True, help="steps in all, the last quarter with falling rate")
     parser.add_argument("--texts", type=Path, help="public requests, see public.py")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
@@ -161,11 +161,14 @@ def main() -> None:
     tokenizer = stream.tokenizer
     held = Generator(5, held_out=True, negatives=0.0)
     known = Generator(6)
-    sets = {"unseen": [held.row() for _ in range(400)], "seen": [known.row() for _ in range(400)], "public": random.Random(1).sample([row for row in seen if row.action == "escalate" and len(row.text) < 120], 200) if seen else []}
+    sets = {"unseen": [held.row() for _ in range(200)], "seen": [known.row() for _ in range(100)], "public": random.Random(1).sample([row for row in seen if row.action == "escalate" and len(row.text) < 120], 100) if seen else []}
     print(f"{sum(weight.numel() for weight in model.parameters())} parameters, from step {first}", flush=True)
     began, last, average, count = time.time(), time.time(), None, 0
-    for step in range(first, options.steps):
-        fall = min(1.0, max(0.02, (options.steps - step) / (options.steps / 5)), (step + 1) / 100)
+    step, steps, told = first, options.steps, options.out / "steps"
+    while step < steps:
+        if told.exists():  # the number of steps may be told while it runs, by a file beside the checkpoint
+            steps = int(told.read_text())
+        fall = min(1.0, max(0.02, (steps - step) / (steps / 4)), (step + 1) / 60)
         for optimizer, rate in ((muon, options.rate), (adam, 0.004)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * fall
@@ -178,13 +181,14 @@ def main() -> None:
         adam.step()
         model.zero_grad(set_to_none=True)
         average = loss.item() if average is None else 0.98 * average + 0.02 * loss.item()
-        if step % 100 == 99:
+        if step % 20 == 19:
             print(f"{step + 1} loss {average:.4f} rows/s {count / (time.time() - began):.0f} at {time.time() - began:.0f} s", flush=True)
-        if time.time() - last > 180 or step + 1 == options.steps:
+        if time.time() - last > 180 or step + 1 >= steps:
             last = time.time()
             torch.save({"model": model.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step + 1, "shape": asdict(shape)}, options.out / "new.pt")
             os.replace(options.out / "new.pt", kept)
             print(json.dumps({"step": step + 1} | {name: look(model, rows, tokenizer) for name, rows in sets.items() if rows}), flush=True)
+        step += 1
 
 
 if __name__ == "__main__":

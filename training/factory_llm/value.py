@@ -213,7 +213,7 @@ def date(rng: random.Random) -> str:
     th = ordinal(number, rng)
     return _pick(
         rng, f"{month} {number}", f"{month} {th}", f"the {th} of {month}", f"{th} of {month}", f"{number} {month}", f"{th} {month}", f"the {th}", f"{month[:3]} {number}", f"{number} {month[:3]}",
-        f"{year}-{rng.randint(1, 12):02d}-{number:02d}", f"{number}/{rng.randint(1, 12)}", f"{rng.choice(WEEKDAYS)} the {th}", f"{month} {th} {year}", f"{number} {month} {year}", f"{month} {number}, {year}",
+        f"{year}-{rng.randint(1, 12):02d}-{number:02d}", f"{rng.randint(13, 28)}/{rng.randint(1, 12)}", f"{rng.choice(WEEKDAYS)} the {th}", f"{month} {th} {year}", f"{number} {month} {year}", f"{month} {number}, {year}",
         f"{rng.choice(WEEKDAYS)} {month} {th}", f"{rng.choice(WEEKDAYS)} {number} {month}", f"{number:02d}.{rng.randint(1, 12):02d}.{year}",
     )  # fmt: skip
 
@@ -236,7 +236,7 @@ def percent(rng: random.Random) -> str:
     """Return a level from 0 to 100."""
     level = rng.choice([5, 10, 15, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95, 100, rng.randint(0, 100)])
     words = spelled(level, rng)
-    return _pick(rng, str(level), f"{level}%", f"{level} percent", f"{level} %", words, f"{words} percent", f"{level} per cent", f"{level}%", f"{level}", rng.choice(["half", "full", "maximum", "max", "a third", "a quarter", "minimum", "half brightness", "full brightness"]))  # fmt: skip
+    return _pick(rng, str(level), f"{level}%", f"{level} percent", f"{level} %", words, f"{words} percent", f"{level} per cent", f"{level}%", f"{level}", rng.choice(["half", "full", "maximum", "max", "a third", "a quarter", "half brightness", "full brightness"]))  # fmt: skip
 
 
 def degrees(rng: random.Random) -> str:
@@ -282,7 +282,7 @@ def phone(rng: random.Random) -> str:
 
 
 _UNITS = {
-    "km": ["km", "kilometers", "kilometres", "kms", "kilometer", "k m"], "mi": ["miles", "mi", "mile"], "m": ["meters", "metres", "m", "meter"], "ft": ["feet", "ft", "foot"],
+    "km": ["km", "kilometers", "kilometres", "kms", "kilometer"], "mi": ["miles", "mi", "mile"], "m": ["meters", "metres", "m", "meter"], "ft": ["feet", "ft", "foot"],
     "cm": ["cm", "centimeters", "centimetres", "cms"], "in": ["inches", "inch", "in"], "kg": ["kg", "kilos", "kilograms", "kgs", "kilo", "kilogrammes"], "lb": ["pounds", "lbs", "lb", "pound"],
     "g": ["grams", "g", "gram", "grammes"], "oz": ["ounces", "oz", "ounce"], "l": ["liters", "litres", "l", "liter", "litre"], "gal": ["gallons", "gal", "gallon"], "ml": ["ml", "milliliters", "millilitres", "mls"],
     "C": ["celsius", "C", "°C", "centigrade", "degrees celsius", "degrees C"], "F": ["fahrenheit", "F", "°F", "degrees fahrenheit", "degrees F"],

@@ -109,7 +109,7 @@ class ActionBackend:
         certificate = self._read_certificate()
         confidence = None if certificate is None or evidence is None else certificate.confidence(evidence, is_escalate=made is None)
         if made is None:
-            return [Finish("escalate", confidence=confidence)]
+            return [Finish("escalate", confidence=confidence, evidence=evidence)]
         return [
             Text(reply(made)),
             ToolCall(made.name, made.arguments),

@@ -116,8 +116,8 @@ def _bare(text: str) -> str:
     return text.strip()
 
 
-def _told(name: str, **arguments: Any) -> Outcome:
-    return Outcome(name, {key: value for key, value in arguments.items() if value is not None})
+def _told(action: str, /, **arguments: Any) -> Outcome:
+    return Outcome(action, {key: value for key, value in arguments.items() if value is not None})
 
 
 def _timer_set(r: _Reader) -> Outcome | None:
