@@ -57,6 +57,8 @@ class Answer(Sealed):
     cost_usd: float | None = None
     confidence: float | None = None
     certified: bool = False
+    # The population that the certificate was calibrated on, where it was not the application's own.
+    certified_for: str = ""
     dropped: tuple[str, ...] = ()
     disclosures: tuple[str, ...] = ()
 

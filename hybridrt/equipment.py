@@ -306,7 +306,9 @@ class _Bench:
                 self._place_model(model, device)
 
     def _place_model(self, model: LocalModel, device: Recipient) -> None:
-        is_noise = not self._app.models and model.id not in self._given
+        from hybridrt.local.factory import placeholder
+
+        is_noise = model.path == placeholder() and model.id not in self._given
         facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
@@ -324,9 +326,10 @@ class _Bench:
             hint = f"put the file there, or change `path` of model `{model.id}`"
             raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
         make = load_plugin("backends", model.backend)
-        if model.backend == "llama" and not _is_installed("llama_cpp"):
+        is_gguf = model.backend in ("llama", "actions")
+        if is_gguf and not _is_installed("llama_cpp"):
             raise MissingExtraError("a local language model", extra="local")
-        if model.backend == "llama":
+        if is_gguf:
             from hybridrt.local.gguf import check_beginning
 
             check_beginning(model.path)
@@ -425,6 +428,6 @@ def _again(error: HybridrtError) -> HybridrtError:
 
 
 def _factory_model() -> LocalModel:
-    from hybridrt.local.factory import placeholder
+    from hybridrt.local.factory import actions
 
-    return LocalModel("factory", Path(placeholder()))
+    return LocalModel("factory", Path(actions()), backend="actions")

@@ -15,18 +15,21 @@ import json
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.factory import NOW, Told, tell
+from benchmarks.factory import HUMAN, NOW, Told, figures, read_rows, tell
 from hybridrt.local.action.backend import ActionBackend
-from hybridrt.local.action.certificate import FEATURES, chance, features
-from training.factory_llm.rows import meant_rows
+from hybridrt.local.action.certificate import FEATURES, Line, features, first
+from training.factory_llm.rows import mixed_rows
 
 ALPHA, DELTA = 0.10, 0.05
-POPULATION = "synthetic requests of training/factory_llm: phrasing families held out of the training, and escalations"
+# A wrong action is worse than an escalation: one is taken where it is more likely right than wrong.
+FLOOR = 0.5
+POPULATION = "synthetic requests of training/factory_llm, half of them of phrasing families held out of the training, a third to be escalated"
 
 
 def binomial_cdf(errors: int, count: int, rate: float) -> float:
@@ -54,9 +57,22 @@ def fit(rows: np.ndarray, right: np.ndarray) -> tuple[list[float], float]:
     return [round(float(value), 6) for value in scaled], round(float(weights[-1] - scaled @ mean), 6)
 
 
+def line(rows: Sequence[tuple[tuple[float, ...], bool]]) -> Line:
+    """Fit a logistic model to rows of numbers and outcomes."""
+    weights, bias = fit(np.array([values for values, _ in rows]), np.array([is_right for _, is_right in rows], dtype=float))
+    return Line(tuple(weights), bias)
+
+
+def sure(action: Line, one: Told) -> float:
+    """How sure an action is."""
+    assert one.evidence is not None
+    return action.chance(features(one.evidence))
+
+
 def certify(tuning: Sequence[float], calibration: Sequence[tuple[float, bool]]) -> tuple[float | None, int, int]:
     """Return the loosest threshold that passes, with how many it covers and how many of them are wrong."""
-    grid = [float(np.quantile(tuning, quantile)) for quantile in np.linspace(0.9, 0.0, 46)]
+    # The first test must be one that can be passed with a few errors: thrice the 29 answers that none at all would need.
+    grid = [float(np.quantile(tuning, quantile)) for quantile in np.linspace(0.95, 0.0, 48) if (1 - quantile) * len(calibration) >= 87]
     best: tuple[float | None, int, int] = (None, 0, 0)
     for threshold in grid:
         taken = [is_right for score, is_right in calibration if score >= threshold]
@@ -73,27 +89,35 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=4242)
     options = parser.parse_args()
-    rows = meant_rows(options.count, seed=options.seed, held_out=True, now=NOW)
+    manifest = options.model.with_suffix(".json")
+    facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
+    facts.pop("confidence", None)  # it is measured as the model is, without the last one
+    manifest.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8", newline="\n")
+    rows = mixed_rows(options.count, seed=options.seed, now=NOW)
+    human = read_rows(HUMAN)[::2]
     found = asyncio.run(_ask(options.model, rows))
+    looked_at = asyncio.run(_ask(options.model, human))
     random.Random(options.seed).shuffle(found)
     known = [one for one in found if one.evidence is not None]
+    print(json.dumps(figures(found)))
     half = len(known) // 2
-    tuning, calibration = known[:half], known[half:]
-    x = np.array([features(one.evidence, is_escalate=one.name == "escalate") for one in tuning if one.evidence])
-    weights, bias = fit(x, np.array([one.is_exact for one in tuning], dtype=float))
-
-    def score(one: Told) -> float:
-        assert one.evidence is not None
-        return chance(weights, bias, features(one.evidence, is_escalate=one.name == "escalate"))
-
-    taken = [one for one in calibration if one.name != "escalate"]
-    threshold, covered, errors = certify([score(one) for one in tuning if one.name != "escalate"], [(score(one), one.is_exact) for one in taken])
+    # The confidence may be fitted to anything; the promise rests on the other half alone.
+    tuning, calibration = known[:half] + [one for one in looked_at if one.evidence is not None] * 3, known[half:]
+    action = line([(features(one.evidence), one.is_exact) for one in tuning if one.name != "escalate" and one.evidence])
+    escalation = line([((first(one.evidence),), one.is_exact) for one in tuning if one.name == "escalate" and one.evidence])
+    # Of an action that is not taken the request escalates: right where it was to.
+    doubt = line([((sure(action, one),), one.meant_name == "escalate") for one in tuning if one.name != "escalate" and sure(action, one) < FLOOR])
+    taken = [(sure(action, one), one.is_exact) for one in calibration if one.name != "escalate" and sure(action, one) >= FLOOR]
+    laid = [sure(action, one) for one in tuning if one.name != "escalate" and sure(action, one) >= FLOOR]
+    threshold, covered, errors = certify(laid, taken)
     inside = [one for one in calibration if one.meant_name != "escalate"]
-    facts: dict[str, Any] = json.loads(options.model.with_suffix(".json").read_text(encoding="utf-8"))
+    is_covered = [one.name != "escalate" and threshold is not None and sure(action, one) >= threshold for one in inside]
     facts["confidence"] = {
         "features": list(FEATURES),
-        "weights": weights,
-        "bias": bias,
+        "action": asdict(action),
+        "escalation": asdict(escalation),
+        "doubt": asdict(doubt),
+        "floor": FLOOR,
         "threshold": threshold,
         "alpha": ALPHA,
         "delta": DELTA,
@@ -101,9 +125,9 @@ def main() -> None:
         "calibration_n": len(taken),
         "covered": covered,
         "errors": errors,
-        "coverage": round(sum(one.name != "escalate" and threshold is not None and score(one) >= threshold for one in inside) / len(inside), 4),
+        "coverage": round(sum(is_covered) / len(inside), 4),
     }
-    options.model.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8", newline="\n")
+    manifest.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8", newline="\n")
     print(json.dumps(facts["confidence"], indent=1))
 
 

@@ -140,7 +140,11 @@ def _samplers() -> dict[str, Sampler]:
         "room_only": _pick(word.ROOMS), "speaker": _pick(["speaker", "soundbar", "tv", "stereo", "kitchen speaker", "living room speaker", "radio", "bedroom speaker", "sonos", "echo"]),
         "blind": _pick(["blinds", "curtains", "bedroom blinds", "living room blinds", "shades", "kitchen blind", "shutters", "roller blind"]), "lamp": _pick(["light", "lamp", "kitchen light", "bedroom lamp", "tv", "television", "air conditioner", "fan", "radio"]),
         "degree_word": lambda r: f"{r.choice([r.randint(15, 26), r.randint(60, 80)])} degrees" if r.random() < 0.7 else f"{value.spelled(r.randint(16, 25))} degrees",
-        "home_word": _pick(["home", "home", "back home"]), "near": lambda r: r.choice(["the nearest", "the closest", "the nearest"]) + " " + r.choice("pharmacy/petrol station/gas station/atm/supermarket/hospital/coffee shop/bakery/bus stop/train station/ev charger/toilet/bank/park".split("/")),
+        "any_label": lambda r: r.choice([word.label(r), r.choice(word._NOUNS), r.choice(word.FOODS[:120]), r.choice(["deep clean", "chess move", "quiet time", "second coat", "cool down", "tea break", "power nap", "glue drying", "warm up", "hot yoga", "debate", "paint drying"])]), "personal": word.personal, "greeting": _pick(["happy birthday", "good luck", "congratulations", "hello", "good night", "happy mother's day", "happy new year", "merry christmas", "happy anniversary", "get well soon", "thanks", "thank you", "safe travels", "welcome home", "sorry", "i love you", "happy diwali", "eid mubarak", "hi", "good morning"]),
+        "made_app": lambda r: word.made_up(r) + r.choice(["", "", "bit", "ly", " go", " lite", "hub", "chat"]), "podcast": lambda r: f"{r.choice(['the ', '', 'the '])}{r.choice(['history of ' + r.choice(word.CITIES), word.made_up(r), r.choice(word._NOUNS), 'science', 'true crime', 'daily news', 'business', 'comedy hour', 'history', word.first(r) + ' show'])} {r.choice(['podcast', 'podcast', 'show', 'audiobook'])}",
+        "mood": lambda r: f"{r.choice(['something', 'some', 'a bit of', 'some old', 'some good', 'some more', 'some classic'])} {r.choice(['calm', 'soothing', 'loud', 'funky', 'mellow', 'happy', 'old school', 'cheerful', 'motown', 'swing', 'disco', 'reggae', 'jazz', 'soul', 'blues', 'opera'])}{r.choice(['', ' music', ' tunes', ' reggae', ' rock', ' songs'])}",
+        "station": lambda r: r.choice([f"bbc radio {r.randint(1, 6)}", f"radio {word.made_up(r)}", f"{word.made_up(r)} fm", f"{r.choice(word.CITIES)} radio", "classic fm", "the local radio station", "jazz fm", "npr"]), "long_event": lambda r: f"{r.choice([word.first(r) + chr(39) + 's', 'mum' + chr(39) + 's', 'the kids' + chr(39), 'dad' + chr(39) + 's', 'team', 'family', 'annual', 'school', 'work'])} {r.choice(word.EVENTS)}",
+        "team": lambda r: r.choice(["the design team", "the team", "marketing", "the sales team", "hr", "the board", "the architects", "legal", "the new client", "finance", "the parents", "the band", f"{word.first(r)} and {word.first(r)}", "the investors", "the whole department"]), "appointment": _pick(["appointment", "appointment", "interview", "eye test", "hour of tutoring", "intro call", "evening out", "informal chat"]), "made_list": lambda r: r.choice([word.made_up(r), r.choice(word._NOUNS), r.choice(word.ROOMS), r.choice(word.CITIES)]), "home_word": _pick(["home", "home", "back home"]), "near": lambda r: r.choice(["the nearest", "the closest", "the nearest"]) + " " + r.choice("pharmacy/petrol station/gas station/atm/supermarket/hospital/coffee shop/bakery/bus stop/train station/ev charger/toilet/bank/park".split("/")),
         "far": lambda r: word.place(r) if r.random() < 0.5 else r.choice(["the airport", "the train station", "work", "the nearest pharmacy", "the gym", "the hospital", "the supermarket", "the beach"]),
         "written": _written, "addition": lambda r: f"{r.randint(1, 99)} and {r.randint(1, 99)}", "multiply": lambda r: f"{r.randint(2, 99)} by {r.randint(2, 99)}", "divide": lambda r: f"{r.randint(10, 999)} by {r.randint(2, 12)}",
         "subtraction": lambda r: f"{r.randint(1, 50)} from {r.randint(51, 500)}",
@@ -189,7 +193,9 @@ def _dressed(pieces: list[Piece], is_command: bool, rng: random.Random) -> list[
         tails = _THANKS if pieces[-1][1] in _FREE else _TAIL
         dressed.append((rng.choice([" ", " ", ", "]) + rng.choice(tails), None))
     if rng.random() < 0.25:
-        dressed.append((rng.choice([".", ".", "?", "!", "...", " ?"]) if not ahead or rng.random() < 0.6 else "?", None))
+        # A question mark belongs to a message that asks; a full stop belongs to nothing.
+        marks = ["."] if pieces[-1][1] == "text" else [".", ".", "?", "!", "...", " ?"]
+        dressed.append((rng.choice(marks), None))
     return dressed
 
 
@@ -381,7 +387,7 @@ class Generator:
 
 
 # Actions with many forms of argument need more rows than those with none.
-_WEIGHTS = {"timer.set": 1.5, "timer.cancel": 0.6, "alarm.set": 1.5, "reminder.add": 2.2, "event.add": 2.2, "message.send": 1.8, "list.add": 1.4, "contact.add": 1.2, "media.control": 1.6, "media.play": 1.3, "note.add": 1.2, "weather.get": 1.4, "convert": 1.3, "calculate": 1.4, "classify": 1.0, "extract": 1.2, "time.get": 0.6, "date.get": 0.6, "battery.get": 0.6, "device.set": 1.6, "navigate.to": 1.1}  # fmt: skip
+_WEIGHTS = {"timer.set": 1.5, "timer.cancel": 0.8, "alarm.set": 1.5, "reminder.add": 2.2, "event.add": 2.2, "message.send": 1.8, "list.add": 1.4, "contact.add": 1.2, "media.control": 1.6, "media.play": 1.3, "note.add": 1.2, "weather.get": 1.4, "convert": 1.3, "calculate": 1.4, "classify": 1.0, "extract": 1.2, "time.get": 0.6, "date.get": 0.6, "battery.get": 0.6, "device.set": 1.6, "navigate.to": 1.1, "app.open": 1.3, "call.start": 1.2}  # fmt: skip
 
 
 def copying(rng: random.Random) -> Row:

@@ -19,6 +19,12 @@ def meant(row: Row, now: datetime) -> dict[str, Any] | None:
     return None if made is None else {"text": row.text, "name": made.name, "arguments": dict(made.arguments)}
 
 
+def mixed_rows(count: int, *, seed: int, now: datetime) -> list[dict[str, Any]]:
+    """Draw rows of held-out families and of those learned from, one and one: people speak now so, now so."""
+    rows = [meant_rows(count // 2, seed=seed + at, held_out=at == 0, now=now) for at in (0, 1)]
+    return [row for pair in zip(*rows, strict=True) for row in pair]
+
+
 def meant_rows(count: int, *, seed: int, held_out: bool, now: datetime) -> list[dict[str, Any]]:
     """Draw rows: of families that were held out (with `escalate` of the others, which has none), or of those learned from."""
     known, held = Generator(seed + 1), Generator(seed, held_out=True, negatives=0.0)

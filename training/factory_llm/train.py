@@ -167,7 +167,7 @@ def main() -> None:
     step, steps, told = first, options.steps, options.out / "steps"
     while step < steps:
         if told.exists():  # the number of steps may be told while it runs, by a file beside the checkpoint
-            steps = int(told.read_text())
+            steps = int(told.read_text() or steps)
         fall = min(1.0, max(0.02, (steps - step) / (steps / 4)), (step + 1) / 60)
         for optimizer, rate in ((muon, options.rate), (adam, 0.004)):
             for group in optimizer.param_groups:

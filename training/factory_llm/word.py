@@ -159,8 +159,31 @@ def note(rng: random.Random) -> str:
     return f"{rng.choice(_NOUNS)} {rng.choice(['costs', 'number is', 'code is', 'is', 'arrived', 'broke', 'needs'])} {rng.randint(2, 999)}"
 
 
+_PERSONAL = """i lent my drill to sam/i parked near the lift/my seat is in row nine/my blood type is o negative/we agreed on blue tiles/i prefer the aisle seat/my new pin hint is the old house/i left the umbrella at the office/we should try that bakery/i gave the keys to the neighbour/my flight lands at terminal two/i finished chapter nine/we need a bigger table/i promised mia a bike/my bus is number 42/i owe rosa lunch/our anniversary is in june/i felt dizzy after the run/my visa runs out in 2029/i slept badly/we paid the deposit/i put the receipt in the drawer/my trainer is called luis/i saw a nice lamp at ikea/we ran out of paint/i changed the filter in april/the doctor said two drops a day/the roof was fixed in may/the garage code is 8812/the ferry was an hour late/the hall has no heating/the shop closes at six on sundays/the second coat needs four hours/the neighbours are away until friday/don't trust the cheap batteries/try the other cable/green paint for the fence/ask about the warranty/less salt next time/the best seats are in row f""".split("/")
+
+
+def personal(rng: random.Random) -> str:
+    """Return what somebody notes of their own life."""
+    roll = rng.random()
+    if roll < 0.5:
+        return rng.choice(_PERSONAL)
+    if roll < 0.65:
+        return f"i {rng.choice(['lent', 'gave', 'sold', 'showed', 'sent', 'promised'])} {rng.choice(['my', 'the', 'a'])} {rng.choice(_NOUNS)} to {whom(rng)}"
+    if roll < 0.8:
+        return f"my {rng.choice([*_NOUNS, 'seat', 'room', 'bus', 'code', 'size', 'number', 'gate', 'desk', 'table'])} is {rng.choice(['number ', '', 'in the ', 'at '])}{rng.choice([str(rng.randint(2, 900)), rng.choice(ROOMS), made_up(rng)])}"
+    return f"{whom(rng)} {rng.choice(['prefers', 'said', 'wants', 'recommended', 'asked for', 'is away until', 'lives near', 'likes'])} {rng.choice(['the ' + rng.choice(_NOUNS), rng.choice(FOODS), made_up(rng), value.on_day(rng), rng.choice(CITIES)])}"
+
+
+_QUESTIONS = ("are ", "where ", "what ", "when ", "did ", "can ", "could ", "how ", "is ", "do ", "will ")
+
+
 def message(rng: random.Random) -> str:
     """Return what a message says."""
+    text = _message(rng)
+    return text + "?" if text.startswith(_QUESTIONS) and rng.random() < 0.4 else text
+
+
+def _message(rng: random.Random) -> str:
     roll = rng.random()
     if roll < 0.62:
         return rng.choice(_MESSAGES)

@@ -27,7 +27,7 @@ from hybridrt.request import Text as Words
 from hybridrt.signals import TokenCount
 
 # Longer requests were not learned from, and nobody says a timer in so many words; the model is not asked about them.
-LONGEST_CHARACTERS = 240
+LONGEST_BYTES = 240
 # The longest answer repeats the request and adds a handful of marks.
 _MOST_TOKENS = 256
 # What the application must still do, and what the answer itself has done.
@@ -86,7 +86,7 @@ class ActionBackend:
         """
         _check(call)
         folded = fold(_request(call.messages) or "")
-        if not 0 < len(folded.text) <= LONGEST_CHARACTERS:
+        if not 0 < len(folded.text.encode()) <= LONGEST_BYTES:
             # Nothing, a conversation, or a text longer than any of the requests it learned from: no model is needed to know that.
             yield Finish("escalate", confidence=1.0)
             return
@@ -107,7 +107,10 @@ class ActionBackend:
 
     def _told(self, made: Outcome | None, evidence: Evidence | None) -> list[Event]:
         certificate = self._read_certificate()
-        confidence = None if certificate is None or evidence is None else certificate.confidence(evidence, is_escalate=made is None)
+        confidence = None
+        if certificate is not None and evidence is not None:
+            confidence, is_taken = certificate.judge(evidence, is_action=made is not None)
+            made = made if is_taken else None
         if made is None:
             return [Finish("escalate", confidence=confidence, evidence=evidence)]
         return [
@@ -117,6 +120,7 @@ class ActionBackend:
                 "stop" if made.name in _DONE_HERE else "tool_calls",
                 confidence=confidence,
                 certified_error=None if certificate is None or confidence is None else certificate.certified_error(confidence),
+                certified_for="" if certificate is None else certificate.population,
                 parsed=made.result,
                 evidence=evidence,
             ),

@@ -13,33 +13,51 @@ from typing import Any
 
 from hybridrt.event import Evidence
 
-FEATURES = ("worst", "mean", "first", "second_worst", "refused", "length", "is_escalate")
+FEATURES = ("worst", "second_worst", "mean", "first", "refused", "length")
 # Below this a probability is as good as none; its logarithm would drown all others.
 _LEAST_LOGPROB = -12.0
 
 
-def features(evidence: Evidence, *, is_escalate: bool) -> tuple[float, ...]:
-    """Return what the scores of the model tell of one answer, all of them before any constraint."""
+def features(evidence: Evidence) -> tuple[float, ...]:
+    """Return what the scores of the model tell of one action, all of them before any constraint."""
     logprobs = [max(_LEAST_LOGPROB, logprob) for logprob in evidence.logprobs]
     worst, second, *_ = [*sorted(logprobs)[:2], 0.0]
-    return (
-        worst,
-        sum(logprobs) / len(logprobs),
-        logprobs[0],
-        second,
-        evidence.max_refused,
-        math.log(len(logprobs)),
-        float(is_escalate),
-    )
+    return worst, second, sum(logprobs) / len(logprobs), logprobs[0], evidence.max_refused, math.log(len(logprobs))
+
+
+def first(evidence: Evidence) -> float:
+    """Return how sure the model was of the action alone, as a logarithm."""
+    return max(_LEAST_LOGPROB, evidence.logprobs[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A logistic model: how likely something is, from a few numbers."""
+
+    weights: tuple[float, ...]
+    bias: float
+
+    def chance(self, values: Sequence[float]) -> float:
+        """Return the probability."""
+        logit = self.bias + sum(weight * value for weight, value in zip(self.weights, values, strict=True))
+        return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))
+
+    @classmethod
+    def of(cls, found: Mapping[str, Any]) -> Line:
+        """Read it from a manifest."""
+        return cls(tuple(found["weights"]), found["bias"])
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """A confidence and its certified threshold, as they ship beside the model."""
 
-    model: str
-    weights: tuple[float, ...]
-    bias: float
+    # How likely an action is right; an escalation that the model said; and one that took the place of an action it doubted.
+    action: Line
+    escalation: Line
+    doubt: Line
+    # An action less sure than this is not taken: the request escalates. A wrong action is worse than an escalation.
+    floor: float
     threshold: float | None
     alpha: float
     delta: float
@@ -52,25 +70,23 @@ class Certificate:
         if not found or facts.get("sha256") != digest or tuple(found["features"]) != FEATURES:
             return None
         return cls(
-            model=digest,
-            weights=tuple(found["weights"]),
-            bias=found["bias"],
+            action=Line.of(found["action"]),
+            escalation=Line.of(found["escalation"]),
+            doubt=Line.of(found["doubt"]),
+            floor=found["floor"],
             threshold=found["threshold"],
             alpha=found["alpha"],
             delta=found["delta"],
             population=found["population"],
         )
 
-    def confidence(self, evidence: Evidence, *, is_escalate: bool) -> float:
-        """Return how likely the answer is right."""
-        return chance(self.weights, self.bias, features(evidence, is_escalate=is_escalate))
+    def judge(self, evidence: Evidence, *, is_action: bool) -> tuple[float, bool]:
+        """Return how likely the answer is right, and whether it is an action to take."""
+        if not is_action:
+            return self.escalation.chance((first(evidence),)), False
+        sure = self.action.chance(features(evidence))
+        return (sure, True) if sure >= self.floor else (self.doubt.chance((sure,)), False)
 
     def certified_error(self, confidence: float) -> float | None:
-        """Return the share of wrong answers that the certificate allows at this confidence; none where it does not cover it."""
+        """Return the share of wrong actions that the certificate allows at this confidence; none where it does not cover it."""
         return self.alpha if self.threshold is not None and confidence >= self.threshold else None
-
-
-def chance(weights: Sequence[float], bias: float, values: Sequence[float]) -> float:
-    """Return the probability of a logistic model."""
-    logit = bias + sum(weight * value for weight, value in zip(weights, values, strict=True))
-    return 1 / (1 + math.exp(-max(-30.0, min(30.0, logit))))

@@ -32,7 +32,7 @@ def fold(request: str) -> Folded:
     for at, letter in enumerate(request.translate(_SAME)):
         # Format characters, zero-width ones among them, are no letters; other control characters and blanks part words.
         category = unicodedata.category(letter)
-        if category == "Cf":
+        if category in ("Cf", "Cs"):  # the latter are halves of letters, which no encoding takes
             continue
         if letter.isspace() or category == "Cc":
             is_gap = bool(letters)

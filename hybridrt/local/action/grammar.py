@@ -101,10 +101,23 @@ def _spans(kind: str, text: str, units: list[tuple[int, int]]) -> list[str]:
     for first, (start, _) in enumerate(units):
         for _, end in units[first : first + most]:
             words = text[start:end]
+            if _is_cut(text, start, end) or (kind == "clock" and _LENGTH.match(text, end)):
+                continue
             value = read_sum(words, text[:start]) if kind == "sum" else READERS[kind](words)
             if value is not None:
                 found[_lead(text, start) + _quoted(words)] = None
     return list(found)
+
+
+# After these a number is no time of day: "in two hours".
+_LENGTH = re.compile(r" ?(?:hours?|hrs?|minutes?|mins?|seconds?|secs?|days?|weeks?|%|percent|degrees?|miles?|km|kilos?|kg|pounds|dollars|euros)\b")
+
+
+def _is_cut(text: str, start: int, end: int) -> bool:
+    """Would this take a part out of a longer number: "5" of "5:30", "30" of "1.30"?"""
+    before, after = text[max(0, start - 2) : start], text[end : end + 2]
+    is_before = text[start].isdigit() and len(before) == 2 and before[0].isdigit() and before[1] in ".,:/"
+    return is_before or (text[end - 1].isdigit() and len(after) == 2 and after[0] in ".,:/" and after[1].isdigit())
 
 
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r"}

@@ -142,7 +142,7 @@ def _clock(hour: int, minute: int, *, is_open: bool) -> Clock | None:
 
 
 def _digits(text: str) -> Clock | None:
-    if match := re.fullmatch(r"(\d{1,2})(?:[:.](\d\d))?(?: ?(?:hours|h|uhr))?", text, re.ASCII):
+    if match := re.fullmatch(r"(\d{1,2})(?:[:.](\d\d)(?: ?(?:hours|h|uhr))?)?", text, re.ASCII):
         return _clock(int(match[1]), int(match[2] or 0), is_open=not match[1].startswith("0"))
     if match := re.fullmatch(r"(\d{1,2}) ?h ?(\d\d)?", text, re.ASCII):
         return _clock(int(match[1]), int(match[2] or 0), is_open=False)
