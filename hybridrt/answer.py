@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try on one target: how it ended, how long it took and how many bytes of the request left the device."""
+    """One try on one target: how it ended, how long it took and how many bytes of the request left the device.
+
+    `first_ms` is the time to its first word, where the answer came as a stream.
+    """
 
     target: str
     place: Place
@@ -24,8 +27,12 @@ class Attempt:
     ms: float
     bytes_out: int = 0
     detail: str = ""
+<<<<<<< HEAD
     # How sure the one who was asked was, where it says so; also of a request that it passed on.
     confidence: float | None = None
+=======
+    first_ms: float | None = None
+>>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)

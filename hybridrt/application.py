@@ -5,6 +5,7 @@ The policy owns who may receive and on what terms; this file owns how. It holds 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
@@ -13,7 +14,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hybridrt.errors import ApplicationFileError, PolicyError
-from hybridrt.target import Price
+from hybridrt.target import Place, Price
 
 if TYPE_CHECKING:
     from hybridrt.policy.tree import Node
@@ -23,17 +24,32 @@ MODALITIES = ("text", "image")
 MAX_MODELS = 64
 # One waiting line per model: at a few seconds an answer, the sixteenth caller already waits for a minute.
 DEFAULT_QUEUE = 16
+# A host, or with `*.` in front every host below it; never all hosts.
+_HOST = re.compile(r"(?:\*\.)?[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::\d{1,5})?\Z")
 
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model on this device: a file, and the backend that reads it."""
+    """A model on this device: a file, or the name of a model of the store, and the backend that reads it."""
 
     id: str
-    path: Path
+    path: Path = Path()
     backend: str = "llama"
     window: int | None = None
     threads: int | None = None
+    store: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSource:
+    """Where `hybridrt models pull` may fetch from: a hub or a plain server, and the hosts it may lead to."""
+
+    id: str
+    endpoint: str
+    hosts: tuple[str, ...] = ()
+    place: Place = Place.CLOUD
+    is_hub: bool = True
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +66,14 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class Sensing:
+    """What the device looks at more closely: the labels of the own pair of models, and names and places by the tagger."""
+
+    calibration: Path | None = None
+    tagger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """The content of an application file. Made by `read_application`, or by hand in tests."""
 
@@ -57,7 +81,10 @@ class Application:
     models: tuple[LocalModel, ...] = ()
     bindings: tuple[Binding, ...] = ()
     ledger: Path | None = None
+    sense: Sensing = Sensing()
     queue: int = DEFAULT_QUEUE
+    store: Path | None = None
+    sources: tuple[ModelSource, ...] = ()
     # Where each binding stands in the file, for messages about it.
     places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -86,7 +113,9 @@ def read_application(path: str | PathLike[str]) -> Application:
 
 
 def _application(root: Node, folder: Path) -> Application:
-    keys = root.mapping("the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine"))
+    keys = root.mapping(
+        "the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine", "sense", "store", "sources")
+    )
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
     if keys["hybridrt"].whole("`hybridrt`") != 1:
@@ -105,7 +134,10 @@ def _application(root: Node, folder: Path) -> Application:
         models=tuple(models),
         bindings=tuple(bindings),
         ledger=folder / keys["ledger"].text("`ledger`") if "ledger" in keys else None,
+        sense=_sense(keys["sense"], folder) if "sense" in keys else Sensing(),
         queue=_engine(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
+        store=folder / keys["store"].text("`store`") if "store" in keys else None,
+        sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
         places=MappingProxyType(places),
     )
 
@@ -132,15 +164,45 @@ def _policy(name: str, folder: Path) -> str | PathLike[str]:
 
 
 def _model(name: str, node: Node, folder: Path) -> LocalModel:
-    keys = node.mapping(f"model `{name}`", ("path", "backend", "window", "threads"))
-    if "path" not in keys:
-        node.fail(f"model `{name}` has no `path`", hint="name its file: `path: models/qwen.gguf`")
+    keys = node.mapping(f"model `{name}`", ("path", "store", "backend", "window", "threads"))
+    if "path" not in keys and "store" not in keys:
+        node.fail(f"model `{name}` has no `path`", hint="name its file: `path: models/qwen.gguf`, or a model of the store: `store: qwen`")
+    if "path" in keys and "store" in keys:
+        node.key("store").fail(f"model `{name}` has a `path` and a `store`", hint="keep one of them")
     return LocalModel(
         id=name,
-        path=folder / keys["path"].text("`path`"),
+        path=folder / keys["path"].text("`path`") if "path" in keys else Path(),
+        store=keys["store"].text("`store`") if "store" in keys else "",
         backend=keys["backend"].text("`backend`") if "backend" in keys else "llama",
         window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
         threads=keys["threads"].whole("`threads`", 1024) if "threads" in keys else None,
+    )
+
+
+def _source(name: str, node: Node, folder: Path) -> ModelSource:
+    keys = node.mapping(f"source `{name}`", ("hub", "server", "hosts", "place", "key"))
+    if ("hub" in keys) == ("server" in keys):
+        node.fail(
+            f"source `{name}` is one of a `hub` or a `server`", hint="write `hub: https://HOST`, or `server: https://HOST` for plain files"
+        )
+    endpoint = keys["hub" if "hub" in keys else "server"]
+    place = Place(keys["place"].word("`place`", ("near_edge", "private_cloud", "cloud"))) if "place" in keys else Place.CLOUD
+    scheme = ("https://", "http://") if place is Place.NEAR_EDGE else ("https://",)
+    if not endpoint.text("its address").startswith(scheme):
+        endpoint.fail(f"the address of source `{name}` is no https URL", hint="write `https://HOST`; plain http is for `place: near_edge`")
+    hosts = []
+    for entry in keys["hosts"].items("`hosts`", 64) if "hosts" in keys else []:
+        host = entry.text("a host")
+        if not _HOST.match(host):
+            entry.fail(f"`{host}` is no host", hint="write `cdn.example.com`, or `*.example.com` for all below it")
+        hosts.append(host)
+    return ModelSource(
+        id=name,
+        endpoint=endpoint.text("its address"),
+        hosts=tuple(hosts),
+        place=place,
+        is_hub="hub" in keys,
+        key=_key_source(keys["key"], folder) if "key" in keys else None,
     )
 
 
@@ -177,6 +239,14 @@ def _key_source(node: Node, folder: Path) -> str:
     if source.startswith("file:") and not source.startswith("file:~"):
         return f"file:{folder / source.removeprefix('file:')}"
     return source
+
+
+def _sense(node: Node, folder: Path) -> Sensing:
+    keys = node.mapping("`sense`", ("calibration", "tagger"))
+    return Sensing(
+        calibration=folder / keys["calibration"].text("`calibration`") if "calibration" in keys else None,
+        tagger=keys["tagger"].truth("`tagger`") if "tagger" in keys else False,
+    )
 
 
 def _engine(node: Node) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.ruling import Refusal, Routing, Ruling
+from hybridrt.policy.vocabulary import FIELDS
 from hybridrt.signals import Signals
 from hybridrt.target import Target
 
@@ -63,6 +64,12 @@ class Decision:
         if self.settled:
             lines += _wrapped("Settled", f"by declaration: {', '.join(self.settled)}")
         lines += _wrapped("Plan", f"{plan or 'nobody may answer'}, by the routing rule {self.routing.rule}")
+        # Nobody waits for a certain moment without a deadline.
+        in_time = self.plan if self.facts.deadline != FIELDS["deadline"].default else ()
+        if expected := [
+            f"{t.id} {_seconds(known.whole_s)}" for t in in_time if (known := self.signals.latency.get(t.id)) and known.samples
+        ]:
+            lines += _wrapped("Expected", f"{', '.join(expected)} or less for nine answers of ten, as measured lately")
         for rule in self.decided_by:
             lines += _wrapped("Rule", f"{rule}: {self.because[rule]}" if self.because.get(rule) else rule)
         owed = ", ".join(f"{name}: {_value(value)}" for name, value in sorted(self.obligations.items()))
@@ -107,7 +114,12 @@ class Decision:
             "complexity": self.facts.complexity,
             "data": sorted(self.facts.present),
             "data_unknown": sorted(self.facts.unknown),
+            "latency_s": {name: round(known.whole_s, 4) for name, known in sorted(self.signals.latency.items()) if known.samples},
         }
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 
 
 def _wrapped(heading: str, text: str) -> list[str]:

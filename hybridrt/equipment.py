@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from importlib.util import find_spec
 from os import PathLike
@@ -17,13 +17,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hybridrt.application import Application, Binding, LocalModel, read_application
-from hybridrt.errors import FileError, HybridrtError, LedgerError, MissingError, MissingExtraError, MissingModelError
-from hybridrt.pace import Pace
+from hybridrt.errors import FileError, HybridrtError, LateError, LedgerError, MissingError, MissingExtraError, MissingModelError
 from hybridrt.plan import World
+from hybridrt.sense.latency import Rate, Seen, Stopwatch, guess
 from hybridrt.target import NOISE, PLACEHOLDER, Place, Target
 
 if TYPE_CHECKING:
-    from hybridrt.answer import Answer
+    from hybridrt.answer import Answer, Attempt
     from hybridrt.backend import Backend
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
@@ -31,7 +31,13 @@ if TYPE_CHECKING:
     from hybridrt.ledger import LedgerPort
     from hybridrt.policy import Deciding
     from hybridrt.policy.recipient import Recipient
+    from hybridrt.request import Request
     from hybridrt.sense import Detector, Senses
+    from hybridrt.sense.calibration import Calibration
+    from hybridrt.sense.device import DeviceProbe
+    from hybridrt.sense.meaning import Meaning
+    from hybridrt.signals import Signals
+    from hybridrt.store import Loan
     from hybridrt.walk import Confirm
 
 
@@ -81,9 +87,10 @@ class Equipment:
     # What is missing for a target, by its id.
     missing: Mapping[str, HybridrtError]
     status: Status
-    pace: Pace
+    stopwatch: Stopwatch
     # The latest moment anything was recorded.
     last_seen: datetime
+    loans: list[Loan]
 
     def world(self, closed: str) -> World:
         """What is so at the moment, for a plan."""
@@ -91,7 +98,6 @@ class Equipment:
             unusable={name: _told(error) for name, error in self.missing.items()},
             closed=closed or "; ".join(self.status.problems),
             can_ask_person=self.confirm is not None,
-            pace_s=self.pace.predict_s(),
         )
 
     def raise_missing(self, decision: Decision) -> None:
@@ -117,9 +123,34 @@ class Equipment:
         hours = behind.total_seconds() / 3600
         return f"the clock was set back by {hours:.1f} hours: set it right, or begin a new ledger if its last line is from a wrong clock"
 
-    def note_pace(self, answer: Answer) -> None:
-        """Learn from an answer how long its target takes."""
-        self.pace.note(answer.target, answer.attempts[-1].ms / 1000)
+    def timed(self, request: Request, signals: Signals) -> Signals:
+        """Add to the signals how long each target would take."""
+        latency = self.stopwatch.predict(
+            self.targets,
+            input_tokens=signals.tokens.value,
+            max_output_tokens=request.max_output_tokens,
+            task=signals.task,
+            device=signals.device,
+        )
+        return replace(signals, latency=latency) if latency else signals
+
+    def learn_latency(self, signals: Signals, attempts: Sequence[Attempt], answer: Answer | None) -> None:
+        """Learn from the attempts of one request how long their targets take."""
+        targets = {target.id: target for target in self.targets}
+        for attempt in attempts:
+            is_answer = answer is not None and attempt is attempts[-1]
+            if attempt.target in targets and (is_answer or attempt.outcome == LateError.code):
+                self.stopwatch.learn(
+                    targets[attempt.target],
+                    Seen(
+                        signals.tokens.value,
+                        _length(answer) if answer is not None and is_answer else None,
+                        None if attempt.first_ms is None else attempt.first_ms / 1000,
+                        attempt.ms / 1000,
+                    ),
+                    task=signals.task,
+                    device=signals.device,
+                )
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -128,6 +159,8 @@ class Equipment:
                 await _closed(backend.close())
             await _closed(self.transport.close())
         finally:
+            for loan in self.loans:
+                loan.close()
             self.ledger.close()
 
 
@@ -139,17 +172,17 @@ def equip(
     ledger: LedgerPort | None,
     detour: Detour | None,
     confirm: Confirm | None,
+    device: DeviceProbe | None,
 ) -> Equipment:
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Transport
-    from hybridrt.sense import Senses
 
     problems: list[str] = []
     app = _application(application, problems)
     policy = _policy(app.policies if policies is None else _listed(policies), problems)
     ledger = ledger or _ledger(app.ledger, problems)
-    senses = Senses(_detectors(problems))
+    senses = _senses(app, policy, problems, device)
     # Some 25 ms, paid here and not by the first request.
     senses.warm()
     gate = Gate(ledger)
@@ -177,8 +210,9 @@ def equip(
             targets=tuple(bench.status_of(target) for target in bench.targets) + tuple(bench.strangers),
             ledger=str(ledger),
         ),
-        pace=Pace(),
+        stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
+        loans=bench.loans,
     )
 
 
@@ -229,6 +263,17 @@ def _ledger(path: Path | None, problems: list[str]) -> LedgerPort:
         return _NoLedger(error)
 
 
+def _calibration(path: Path | None, problems: list[str]) -> Calibration | None:
+    """What the application's pair of models was labelled with. One that cannot be used would route by other scores than was meant."""
+    from hybridrt.sense.calibration import read_calibration
+
+    try:
+        return None if path is None else read_calibration(path)
+    except FileError as error:
+        problems.append(_told(error))
+        return None
+
+
 class _NoLedger:
     """Stands where a ledger could not be opened: nothing is recorded, so nothing may leave."""
 
@@ -248,6 +293,25 @@ class _NoLedger:
 
     def close(self) -> None:
         """Hold nothing."""
+
+
+def _senses(app: Application, policy: Deciding, problems: list[str], device: DeviceProbe | None) -> Senses:
+    """Every registered detector, the tagger where it is asked for, and one for what the policy itself lists."""
+    from hybridrt.sense import Senses
+    from hybridrt.sense.meaning import MEANINGS
+
+    detectors = _detectors(problems)
+    meanings: Mapping[str, Meaning] = MEANINGS
+    if app.sense.tagger:
+        from hybridrt.sense.names import Names
+
+        detectors.append(Names())
+    if policy.detection.labels:
+        from hybridrt.sense.custom import Custom, own_meanings
+
+        detectors.append(Custom(policy.detection))
+        meanings = own_meanings(policy.detection)
+    return Senses(detectors, meanings=meanings, device=device, calibration=_calibration(app.sense.calibration, problems))
 
 
 def _detectors(problems: list[str]) -> list[Detector]:
@@ -292,7 +356,10 @@ class _Bench:
         self.targets: list[Target] = []
         self.backends: dict[str, Backend] = {}
         self.missing: dict[str, HybridrtError] = {}
+        self.loans: list[Loan] = []
         self.strangers: list[TargetStatus] = []
+        # How fast a model on this device may be, before it has answered.
+        self.guesses: dict[str, Rate] = {}
 
     def place_models(self, policy: Deciding) -> None:
         """Lay out the models on this device; the first local recipient of the policy is the device."""
@@ -322,9 +389,12 @@ class _Bench:
         """Make what answers with a model file; the file itself is read when it is first asked."""
         from hybridrt.plugins import load_plugin
 
+        if model.store:
+            return self._stored_backend(model)
         if not model.path.is_file():
             hint = f"put the file there, or change `path` of model `{model.id}`"
             raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
+        self.guesses[model.id] = guess(model.path.stat().st_size)
         make = load_plugin("backends", model.backend)
         is_gguf = model.backend in ("llama", "actions")
         if is_gguf and not _is_installed("llama_cpp"):
@@ -335,6 +405,18 @@ class _Bench:
             check_beginning(model.path)
         backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads)
         return backend
+
+    def _stored_backend(self, model: LocalModel) -> Backend:
+        """The version of the store that serves, held there while this router is open."""
+        from hybridrt.store import Store
+        from hybridrt.store.proving import ProvingBackend
+
+        store = Store.open(self._app.store)
+        loan = store.lend(model.store)
+        self.loans.append(loan)
+        reader = "onnx" if loan.manifest.kind == "onnx" else model.backend
+        backend = self._local_backend(replace(model, path=loan.path, backend=reader, store=""))
+        return backend if loan.is_proven else ProvingBackend(backend, store, loan)
 
     def place_bindings(self, policy: Deciding) -> None:
         """Lay out the recipients that the application binds; one that the policy does not list cannot be reached."""
@@ -403,6 +485,11 @@ class _Bench:
             self.backends[target.id] = backend
         if error is not None:
             self.missing[target.id] = error
+
+
+def _length(answer: Answer) -> int:
+    """How many tokens were said; where nobody counted, a token for every four characters."""
+    return answer.usage.output_tokens if answer.usage.output_tokens is not None else max(1, len(answer.text) // 4)
 
 
 async def _closed(closing: Coroutine[Any, Any, None]) -> None:

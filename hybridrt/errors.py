@@ -34,6 +34,14 @@
         + LedgerError              the record could not be written
         + MaskError                what was to be masked could not be: .labels
         + LeakStopped              a value that was to be masked stood in the outgoing bytes: .labels
+        + DownloadRefused          no model may be fetched from there: .host
+      + StoreError                 the store of models cannot do what was asked: .model
+        + DigestError              a file is not the one that was asked for: .expected, .found
+        + SpaceError               too little room on the disk: .needed_bytes, .free_bytes
+        + InUseError               a process uses the model: .pids
+        + FactoryModelError        a model that ships is never removed
+        + StoreBusyError           another process changes the store: .waited_s
+        + TrialError               a model failed its trial and was not activated: .check, .limit, .measured
       + ClosedError                the router is closed
       + BugError                   something raised what it must not, here or in a plug-in: .kind, .where
 
@@ -382,6 +390,95 @@ class LeakStopped(EgressError):
     def __init__(self, message: str, *, labels: tuple[str, ...]) -> None:
         super().__init__(message)
         self.labels = labels
+
+
+class DownloadRefused(EgressError):
+    """No model may be fetched from this host: the policy keeps everything here, or the host is on no list of a source."""
+
+    code = "download_refused"
+
+    def __init__(self, message: str, *, host: str, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.host = host
+
+
+class StoreError(HybridrtError):
+    """The store of models cannot do what was asked; what it held before it still holds."""
+
+    code = "store"
+
+    def __init__(self, message: str, *, model: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.model = model
+
+
+class DigestError(StoreError):
+    """A file is not the one that was asked for; both are SHA-256."""
+
+    code = "digest"
+
+    def __init__(self, message: str, *, expected: str, found: str, model: str = "", hint: str = "") -> None:
+        super().__init__(message, model=model, hint=hint)
+        self.expected = expected
+        self.found = found
+
+
+class SpaceError(StoreError):
+    """There is too little room on the disk of the store."""
+
+    code = "space"
+
+    def __init__(self, message: str, *, needed_bytes: int, free_bytes: int, model: str = "", hint: str = "") -> None:
+        super().__init__(message, model=model, hint=hint)
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+
+
+class InUseError(StoreError):
+    """Processes that run use the model."""
+
+    code = "in_use"
+
+    def __init__(self, message: str, *, pids: tuple[int, ...], model: str = "", hint: str = "") -> None:
+        super().__init__(message, model=model, hint=hint)
+        self.pids = pids
+
+
+class FactoryModelError(StoreError):
+    """A model that ships with the package is what remains when all else fails; it is never removed or replaced."""
+
+    code = "factory_model"
+
+
+class StoreBusyError(StoreError):
+    """Another process changes the store, or fetches the same file, and did not finish in time."""
+
+    code = "store_busy"
+
+    def __init__(self, message: str, *, waited_s: float, model: str = "", hint: str = "") -> None:
+        super().__init__(message, model=model, hint=hint)
+        self.waited_s = waited_s
+
+
+class TrialError(StoreError):
+    """A model failed its trial and was not activated. `check` is `load`, `golden`, `p95_s`, `load_s` or `rss_bytes`."""
+
+    code = "trial"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        check: str,
+        limit: float | None = None,
+        measured: float | None = None,
+        model: str = "",
+        hint: str = "",
+    ) -> None:
+        super().__init__(message, model=model, hint=hint)
+        self.check = check
+        self.limit = limit
+        self.measured = measured
 
 
 class ClosedError(HybridrtError):

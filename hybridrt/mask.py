@@ -14,11 +14,25 @@ from hybridrt.request import Message, Text, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.sense.texts import SensedText, message_texts
+from hybridrt.sense.wordlist import wordset
 from hybridrt.signals import Finding, Presence, Privacy
 from hybridrt.standing import standing
 
+# The data label of names.
+_NAME = "name"
 # A shorter value stands in ordinary text by chance, so that looking for it in the outgoing bytes would stop clean requests.
 _SHORTEST_HIDDEN = 4
+# A name is looked for as a word of its own, so that short ones ("Raj", "Jo") count; one letter is an initial.
+_SHORTEST_NAME = 2
+_WORD = re.compile(r"[^\W\d_]+")
+# Parts of a name that are no name.
+_NO_NAMES = wordset("mr mrs ms miss mx dr prof sir madam the van von de der den da dos del la le el al bin ibn of and jr sr")
+# Names that are words too: in small letters they are taken for the words.
+_ALSO_WORDS = wordset(
+    "will mark rose joy ray jack may grant frank bill max art pat sue rob drew chase grace faith hope dean stone brown white black "
+    "green young king long short day marsh banks rich price field wood woods hill park lane cook baker bell bush case cross fox "
+    "hall hart lamb love page reed"
+)
 # The share of a value that is split over two parts may be a word ("jane" of an address), so more of it is asked for.
 _SHORTEST_HIDDEN_SHARE = 8
 
@@ -61,10 +75,15 @@ def mask(
     for index, findings in by_text.items():
         for finding in findings:
             value = texts[index].text[finding.start : finding.end]
-            if len(value) >= (_SHORTEST_HIDDEN_SHARE if finding in split else _SHORTEST_HIDDEN):
+            shortest = _SHORTEST_NAME if meanings[finding.label].data == _NAME else _SHORTEST_HIDDEN
+            if len(value) >= (_SHORTEST_HIDDEN_SHARE if finding in split else shortest):
                 hidden.setdefault(meanings[finding.label].data, set()).add(value)
-                marks[value] = meanings[finding.label].mask
-    masked = {index: _masked_text(text, by_text.get(index, ()), marks, meanings) for index, text in enumerate(texts)} if by_text else {}
+                if meanings[finding.label].data != _NAME:
+                    marks[value] = meanings[finding.label].mask
+    words = _name_words(texts, (finding for findings in by_text.values() for finding in findings if finding not in split), meanings)
+    masked = (
+        {index: _masked_text(text, by_text.get(index, ()), marks, words, meanings) for index, text in enumerate(texts)} if by_text else {}
+    )
     changed = {index: text for index, text in masked.items() if text != texts[index].text[texts[index].value_at :]}
     return Masked(
         _rebuilt(messages, texts, changed),
@@ -74,6 +93,7 @@ def mask(
 
 def mask_growth_bytes(texts: Sequence[SensedText], findings: Iterable[Finding], meanings: Mapping[str, Meaning] = MEANINGS) -> int:
     """Return how many bytes masking all findings can add at most: a mark may be longer than what it stands for."""
+    findings = tuple(findings)
     growth: dict[str, int] = {}
     total = 0
     for finding in findings:
@@ -82,10 +102,36 @@ def mask_growth_bytes(texts: Sequence[SensedText], findings: Iterable[Finding], 
         if more > 0:
             total += more
             growth[value] = max(more, growth.get(value, 0))
+    names = _name_words(texts, findings, meanings)
+    for text in texts if names else ():
+        if text.message is not None:
+            total += sum(max(0, len(names[low]) - len(low.encode())) for low in map(str.lower, _WORD.findall(text.text)) if low in names)
     # The mark stands wherever the value stands again.
     again = {value: more for value, more in growth.items() if len(value) >= _SHORTEST_HIDDEN}
     places = [text.text for text in texts if text.message is not None]
     return total + sum(again[value] * place.count(value) for place in places for value in standing(again, place))
+
+
+def _name_words(texts: Sequence[SensedText], findings: Iterable[Finding], meanings: Mapping[str, Meaning]) -> Mapping[str, str]:
+    """Return the words of all names and their marks: who was named in full is called by a part of the name elsewhere."""
+    words: dict[str, str] = {}
+    for finding in findings:
+        meaning = meanings[finding.label]
+        if meaning.data == _NAME:
+            for word in _WORD.findall(texts[finding.text].text[finding.start : finding.end]):
+                if len(word) >= _SHORTEST_NAME and word.lower() not in _NO_NAMES:
+                    words[word.lower()] = meaning.mask
+    return words
+
+
+def _named(words: Mapping[str, str], text: str) -> str:
+    """Return the text with marks for these words, however they are written; "Raj's" becomes "[NAME]'s"."""
+
+    def marked(found: re.Match[str]) -> str:
+        low = found[0].lower()
+        return found[0] if low not in words or (found[0] == low and low in _ALSO_WORDS) else words[low]
+
+    return _WORD.sub(marked, text) if words else text
 
 
 def _split(by_text: Mapping[int, Sequence[Finding]], texts: Sequence[SensedText]) -> frozenset[Finding]:
@@ -115,7 +161,9 @@ def _check_place(finding: Finding, texts: Sequence[SensedText], meanings: Mappin
     raise MaskError(f"`{label}` cannot be masked: it stands {where}", labels=(label,), hint="keep it out of there")
 
 
-def _masked_text(text: SensedText, findings: Iterable[Finding], marks: Mapping[str, str], meanings: Mapping[str, Meaning]) -> str:
+def _masked_text(
+    text: SensedText, findings: Iterable[Finding], marks: Mapping[str, str], words: Mapping[str, str], meanings: Mapping[str, Meaning]
+) -> str:
     """Return the text (of a tool argument: its value) with one mark per stretch of overlapping findings.
 
     A value that was found in one place may stand in another without the words that gave it away; it goes there too.
@@ -123,14 +171,23 @@ def _masked_text(text: SensedText, findings: Iterable[Finding], marks: Mapping[s
     pieces: list[str] = []
     done = text.value_at
     for start, end, label in (*_stretches(findings), (len(text.text), len(text.text), "")):
-        between = text.text[done:start]
-        if again := standing(marks, between):
-            # In one go, and not in the marks: a value may be a word that stands in one.
-            either = re.compile("|".join(map(re.escape, sorted(again, key=len, reverse=True))))
-            between = either.sub(lambda value: marks[value[0]], between)
-        pieces += (between, meanings[label].mask if label else "")
+        pieces += (_again(text.text[done:start], marks, words), meanings[label].mask if label else "")
         done = end
     return "".join(pieces)
+
+
+def _again(between: str, marks: Mapping[str, str], words: Mapping[str, str]) -> str:
+    """Return a text between findings with marks for the values that stand in it without the words that gave them away."""
+    if not (again := standing(marks, between)):
+        return _named(words, between)
+    # In one go, and not in the marks: a value may be a word that stands in one.
+    either = re.compile("|".join(map(re.escape, sorted(again, key=len, reverse=True))))
+    pieces: list[str] = []
+    done = 0
+    for found in either.finditer(between):
+        pieces += (_named(words, between[done : found.start()]), marks[found[0]])
+        done = found.end()
+    return "".join((*pieces, _named(words, between[done:])))
 
 
 def _stretches(findings: Iterable[Finding]) -> list[tuple[int, int, str]]:

@@ -27,8 +27,6 @@ class World:
     # Why nothing may leave the device (broken or expired policy, unwritable ledger); empty when it may.
     closed: str = ""
     can_ask_person: bool = False
-    # Seconds an answer of a target has lately taken, a high quantile; absent when it has not been seen.
-    pace_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
 def make_plan(
@@ -45,7 +43,7 @@ def make_plan(
             able.append(target)
     bound = {target.recipient for target in targets}
     unable.extend(Refusal(name, "not bound in the application file") for name in ruling.may_reach if name not in bound)
-    plan = _ordered(ruling, able, request, world)
+    plan = _ordered(ruling, able, request, signals)
     # Noise is no help where a real target failed: a placeholder answers first or not at all.
     late = [target for target in plan[1:] if target.facts.get(PLACEHOLDER)]
     unable.extend(Refusal(target.id, "placeholder weights are no answer where others failed") for target in late)
@@ -72,16 +70,35 @@ def why_not(target: Target, ruling: Ruling, request: Request, signals: Signals, 
     return world.unusable.get(target.id, "")
 
 
-def _ordered(ruling: Ruling, targets: list[Target], request: Request, world: World) -> list[Target]:
+def _ordered(ruling: Ruling, targets: list[Target], request: Request, signals: Signals) -> list[Target]:
     order = {place: rank for rank, place in enumerate(ruling.routing.order)}
+    latency = signals.latency
     if ruling.routing.fastest:
-        # A target that was never tried comes behind those whose pace is known, in the order of distance.
-        return sorted(targets, key=lambda t: (t.id not in world.pace_s, world.pace_s.get(t.id, 0.0), order.get(t.place.value, len(order))))
-    if request.prefer is not None:
-        # The caller's preference chooses inside the allowed set and cannot add to it.
-        first_device = request.prefer == "device"
-        return sorted(targets, key=lambda t: (t.place.is_device != first_device, order[t.place.value]))
-    return sorted(targets, key=lambda t: order[t.place.value])
+
+        def wait(target: Target) -> tuple[bool, float, int]:
+            # A target of which nothing is known comes behind the others, in the order of distance.
+            known = latency.get(target.id)
+            return known is None, known.whole_s if known else 0.0, order.get(target.place.value, len(order))
+
+        return sorted(targets, key=wait)
+    late = _late(ruling, targets, request, signals)
+    # The caller's preference chooses inside the allowed set and cannot add to it.
+    first_device = None if request.prefer is None else request.prefer == "device"
+    return sorted(
+        targets, key=lambda t: (t.id in late, first_device is not None and t.place.is_device != first_device, order[t.place.value])
+    )
+
+
+def _late(ruling: Ruling, targets: list[Target], request: Request, signals: Signals) -> frozenset[str]:
+    """Which targets would likely miss the deadline, as measured lately, where the policy sends what is late on and another would not.
+
+    They come last instead of first: to wait for one until the time is spent would leave none for the others.
+    """
+    if request.deadline_s is None or "late" not in ruling.routing.escalate:
+        return frozenset()
+    latency = signals.latency
+    late = frozenset(t.id for t in targets if (known := latency.get(t.id)) and known.samples and known.whole_s > request.deadline_s)
+    return late if len(late) < len(targets) else frozenset()
 
 
 def check_declared(declared: Declared, vocabulary: Vocabulary) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from hybridrt.egress.transport import Detour
     from hybridrt.equipment import Equipment, Status
     from hybridrt.ledger import LedgerPort
+    from hybridrt.sense.device import DeviceProbe
     from hybridrt.signals import Signals
 
 log = logging.getLogger("hybridrt")
@@ -52,6 +53,7 @@ class Router:
         ledger: LedgerPort | None = None,
         detour: Detour | None = None,
         confirm: Confirm | None = None,
+        device: DeviceProbe | None = None,
     ) -> Router:
         """Get ready to answer: read the application file and the policy, find models and keys. Nothing is sent or loaded yet.
 
@@ -63,13 +65,16 @@ class Router:
             ledger: where records go, instead of the file the application names.
             detour: other addresses for some hosts, for tests and demonstrations; exists in code alone.
             confirm: asks the person, where a policy wants that.
+            device: knows battery, network and temperature better than the system tells; see `DeviceProbe`.
 
         A wrong file does not raise: nothing leaves the device, the device answers, and `status()` says why. Ask
         `status().problems` or run `hybridrt doctor`.
         """
         from hybridrt.equipment import equip
 
-        equipment = equip(application, policies=policies, backends=backends or {}, ledger=ledger, detour=detour, confirm=confirm)
+        equipment = equip(
+            application, policies=policies, backends=backends or {}, ledger=ledger, detour=detour, confirm=confirm, device=device
+        )
         for problem in equipment.status.problems:
             log.warning("nothing leaves the device: %s", problem)
         return cls(equipment)
@@ -128,7 +133,8 @@ class Router:
             request = make_request(prompt, options)
             equipment = self._open()
             with self._lifetime.step():
-                signals = await equipment.senses.sense(request, Deadline.start(request.deadline_s))
+                sensed = await equipment.senses.sense(request, Deadline.start(request.deadline_s))
+            signals = equipment.timed(request, sensed)
             return self._decide(equipment, request, signals)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
@@ -168,18 +174,23 @@ class Router:
     async def _walk(self, request: Request, *, hold: bool) -> AsyncGenerator[StreamEvent]:
         equipment = self._open()
         deadline = Deadline.start(request.deadline_s)
-        signals = await equipment.senses.sense(request, deadline)
+        signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
         decision = self._decide_and_record(equipment, request, signals)
         if not decision.plan:
             equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
             walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, hold)
-            async with aclosing(walk.events()) as events:
-                async for event in events:
-                    if isinstance(event, Done):
-                        equipment.note_pace(event.answer)
-                    yield event
+            answer: Answer | None = None
+            try:
+                async with aclosing(walk.events()) as events:
+                    async for event in events:
+                        if isinstance(event, Done):
+                            answer = event.answer
+                        yield event
+            finally:
+                # What failed for lateness was late all the same.
+                equipment.learn_latency(signals, walk.attempts, answer)
 
     def _decide_and_record(self, equipment: Equipment, request: Request, signals: Signals) -> Decision:
         decision = self._decide(equipment, request, signals)

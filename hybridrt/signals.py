@@ -61,16 +61,46 @@ class Privacy:
     failed: tuple[str, ...] = ()
 
 
+class Thermal(StrEnum):
+    """How hot the device is, in the four words of Apple's platforms: from `serious` on, the system slows things down."""
+
+    NOMINAL = "nominal"
+    FAIR = "fair"
+    SERIOUS = "serious"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True)
-class DeviceState:
-    """What the device said about itself; each field may be unknown."""
+class DeviceSnapshot:
+    """What the device said about itself; each field may be unknown, and each known one has an age.
+
+    A pressure is the share of the last ten seconds, in percent, in which some process waited for it.
+    """
 
     online: bool | None = None
     metered: bool | None = None
     battery_percent: float | None = None
     on_battery: bool | None = None
-    thermal: str = UNKNOWN
+    thermal: Thermal = Thermal.UNKNOWN
     memory_free_bytes: int | None = None
+    memory_pressure_percent: float | None = None
+    cpu_pressure_percent: float | None = None
+    # Seconds since each known field was read, by its name.
+    age_s: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}), compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """How long a target takes for this request: until the first word and until the last, which `share` of answers stay under.
+
+    `samples` is how many answers it was learned from; 0 means a guess from the size of the model.
+    """
+
+    first_s: float
+    whole_s: float
+    share: float
+    samples: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,5 +114,7 @@ class Signals:
     language: str = UNKNOWN
     task: str = UNKNOWN
     injection: str = UNKNOWN
-    device: DeviceState = DeviceState()
+    device: DeviceSnapshot = DeviceSnapshot()
+    # By the id of the target; one that was never tried and cannot be guessed is absent.
+    latency: Mapping[str, Latency] = field(default_factory=lambda: MappingProxyType({}))
     sensed_us: int = 0

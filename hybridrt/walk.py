@@ -124,6 +124,7 @@ class Walk:
         """Ask one target; yield the words that may be shown at once, and record how it ended."""
         began_s = self.deadline.spent_s()
         outcome, detail = "cancelled", ""
+        first_ms: float | None = None
         recorded = self.clearance.attempts.begin_unsent(target) if target.place.is_device else None
         try:
             call = self._call(target, number)
@@ -134,6 +135,8 @@ class Walk:
             async with aclosing(self.backends[target.id].answer(call)) as answer:
                 async for event in self._in_time(answer, target):
                     tape.take(event)
+                    if first_ms is None and call.stream and is_shown(event):
+                        first_ms = (self.deadline.spent_s() - began_s) * 1000
                     if is_shown(event) and not self._holds_back(target):
                         yield event
             if tape.finish is None:
@@ -152,14 +155,14 @@ class Walk:
             raise
         finally:
             confidence = tape.finish.confidence if tape.finish else None
-            ended = Attempt(target.id, target.place, outcome, (self.deadline.spent_s() - began_s) * 1000, 0, detail, confidence)
+            ended = Attempt(target.id, target.place, outcome, (self.deadline.spent_s() - began_s) * 1000, 0, detail, first_ms, confidence)
             self._record(target, recorded, ended)
 
     def _record(self, target: Target, number: int | None, attempt: Attempt) -> None:
         """Keep how an attempt ended. What went through the gate is on record there, one by one, with its bytes."""
         if passed := self.clearance.take_attempts():
             # What came through the gate as a reply may still not have been an answer.
-            last = replace(passed[-1], detail=attempt.detail)
+            last = replace(passed[-1], detail=attempt.detail, first_ms=attempt.first_ms)
             if last.outcome == "answered":
                 last = replace(last, outcome=attempt.outcome)
             self.attempts.extend((*passed[:-1], last))

@@ -70,7 +70,7 @@ def _broken_models(app: str | None) -> dict[str, str]:
         return {}
     for model in models:
         try:
-            if model.backend == "llama":
+            if model.backend == "llama" and not model.store:
                 read_facts(model.path)
         except HybridrtError as error:
             broken[model.id] = f"{error}: {error.hint}" if error.hint else str(error)

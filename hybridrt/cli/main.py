@@ -14,9 +14,12 @@ from hybridrt.errors import HybridrtError
 
 _COMMANDS = {
     "ask": "answer a request",
+    "calibrate": "fit what the device expects to the models at hand",
+    "classify": "say what the device can tell about a text; answers nothing",
     "decide": "say where a request would be answered, and why; sends nothing",
     "demo": "show the router at work, with no key and no network",
     "doctor": "say what is installed, loaded and reachable, and what to do about the rest",
+    "models": "fetch, try, switch, measure and remove the models of this device",
     "plugins": "list adapters, backends and sensors",
     "policy": "check, prove, compare and explain policy files",
 }

@@ -144,9 +144,14 @@ class Reply:
 
 
 class Transport:
-    """Sends what the gate permits, and nothing else."""
+    """Sends what the gate permits, and nothing else.
 
-    def __init__(self, gate: Gate, *, limits: Limits | None = None, detour: Detour | None = None) -> None:
+    With `shows_redirects` a redirect comes back as a reply and not as an error, for a download: it is not followed here either,
+    the next host is another attempt with a permit of its own.
+    """
+
+    def __init__(self, gate: Gate, *, limits: Limits | None = None, detour: Detour | None = None, shows_redirects: bool = False) -> None:
+        self._shows_redirects = shows_redirects
         self._gate = gate
         self._limits = limits or Limits()
         self._detour = detour
@@ -202,7 +207,7 @@ class Transport:
                     request.method, path, headers, request.body, spend=spend, until=span.within(self._limits.first_byte_s)
                 )
                 head = ReplyHead(response.status, _reply_headers(response.headers))
-                _check_head(head, recipient)
+                _check_head(head, recipient, shows_redirects=self._shows_redirects)
                 return Reply(head, lane, lanes, span)
             except StaleError:
                 # What an earlier exchange left behind must not pass for the answer to this one. Nothing was sent; another lane.
@@ -387,8 +392,8 @@ def _reply_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return headers
 
 
-def _check_head(head: ReplyHead, recipient: Recipient) -> None:
-    if 300 <= head.status < 400:
+def _check_head(head: ReplyHead, recipient: Recipient, *, shows_redirects: bool) -> None:
+    if 300 <= head.status < 400 and not shows_redirects:
         raise RedirectError(f"`{recipient.id}` answered with a redirect", status=head.status, target=recipient.id)
     if head.headers.get("content-encoding", "identity").lower() != "identity":
         raise ProtocolError(f"`{recipient.id}` compressed its reply, which was not asked for", target=recipient.id, sent=True)

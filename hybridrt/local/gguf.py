@@ -77,6 +77,10 @@ _MAX_KEY_BYTES = 65_535  # the format's own limit
 _MAX_TENSOR_NAME_BYTES = 63  # ggml keeps 64 with the closing zero
 _MAX_TOKENS = 1_048_576
 _MAX_TEXT_BYTES = 4 * 1024 * 1024  # the longest text read is a chat template; real ones stay under 50 kB
+# What is kept of all texts together, and how many are walked over: bounds on memory and time whatever a file announces. The
+# largest public vocabularies take 5 MB, and with their merges 800,000 texts.
+_MAX_KEPT_BYTES = 64 * 1024 * 1024
+_MAX_TEXTS = 4 * _MAX_TOKENS
 _MAX_DIMENSION = 1 << 40  # keeps every product of four far from what a native 64-bit number can hold, with the file's size as second guard
 _MAX_LAYERS = 512  # llama.cpp's own fixed array; it aborts beyond
 
@@ -101,6 +105,7 @@ class _Array:
     count: int
     at: int
     longest: int  # bytes of its longest text; 0 unless it holds texts
+    size: int  # bytes it takes in the file
 
 
 _Value = int | float | bool | bytes | _Array
@@ -124,11 +129,11 @@ def read_facts(path: Path) -> GgufFacts:
         ModelFileError: it is not a GGUF language model, or not a whole one.
     """
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
-            _check_first_bytes(path, file.read(64), size)
+            # An empty file cannot be mapped.
+            _check_first_bytes(path, file.read(64), path.stat().st_size)
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                return _Reader(path, data, size).facts()
+                return facts_of(path, data)
     except FileNotFoundError:
         raise MissingModelError(
             f"there is no model file `{path}`", model=str(path), hint="check the path, or leave it out to use the model that ships"
@@ -137,6 +142,16 @@ def read_facts(path: Path) -> GgufFacts:
         raise ModelFileError(f"`{path}` is a folder", hint="name the `.gguf` file in it") from None
     except (OSError, ValueError) as error:  # a name with a zero byte is a `ValueError`
         raise ModelFileError(f"`{path}` cannot be read: {type(error).__name__}", hint="check its permissions") from None
+
+
+def facts_of(path: Path, data: mmap.mmap | bytes) -> GgufFacts:
+    """Check the frame of what a file holds; `path` is for messages alone.
+
+    Raises:
+        ModelFileError: it is not a GGUF language model, or not a whole one.
+    """
+    _check_first_bytes(path, data[:64], len(data))
+    return _Reader(path, data, len(data)).facts()
 
 
 def _check_first_bytes(path: Path, head: bytes, size: int) -> None:
@@ -161,8 +176,9 @@ def _check_first_bytes(path: Path, head: bytes, size: int) -> None:
 class _Reader:
     """Walks the file once, from the first byte to the last tensor's end."""
 
-    def __init__(self, path: Path, data: mmap.mmap, size: int) -> None:
+    def __init__(self, path: Path, data: mmap.mmap | bytes, size: int) -> None:
         self._path, self._data, self._size, self._at = path, data, size, 4
+        self._kept_bytes = self._texts = 0
 
     def facts(self) -> GgufFacts:
         version = self._number("<I", 4)
@@ -203,6 +219,9 @@ class _Reader:
         if length > most:
             self._fail(f"it announces a text of {length} bytes at byte {self._at}")
         at = self._take(length)
+        self._kept_bytes += length
+        if self._kept_bytes > _MAX_KEPT_BYTES:
+            self._fail(f"its texts have more than {_MAX_KEPT_BYTES} bytes")
         return self._data[at : at + length]
 
     def _entries(self, count: int) -> dict[bytes, _Value]:
@@ -227,15 +246,19 @@ class _Reader:
         kind, count, at = self._number("<I", 4), self._number("<Q", 8), self._at
         if kind in _SCALARS:
             self._take(count * _SCALARS[kind][1])
-            return _Array(kind, count, at, 0)
+            return _Array(kind, count, at, 0, self._at - at)
         if kind != _TEXT:
             self._fail(f"it holds an array of unknown type {kind}")
         if count > (self._size - at) // 8:
             self._fail(f"it ends too early: an array of {count} texts is announced at byte {at} of {self._size}")
-        return _Array(kind, count, at, self._skip_texts(count))
+        longest = self._skip_texts(count)
+        return _Array(kind, count, at, longest, self._at - at)
 
     def _skip_texts(self, count: int) -> int:
         """Walk over texts without keeping them: a vocabulary has some hundred thousand."""
+        self._texts += count
+        if self._texts > _MAX_TEXTS:
+            self._fail(f"it announces {self._texts} texts in arrays")
         unpack, data, size, at, longest = struct.Struct("<Q").unpack_from, self._data, self._size, self._at, 0
         for _ in range(count):
             if at + 8 > size:
@@ -257,9 +280,13 @@ class _Reader:
         spans = list(self._tensor_spans(count, alignment))
         data_at = -(-self._at // alignment) * alignment
         room = self._size - data_at
-        for offset, length in spans:
-            if offset + length > room:
-                self._fail(f"it is cut short: its weights need {data_at + offset + length} bytes and it has {self._size}")
+        end = 0
+        for offset, length in sorted(spans):
+            if offset < end:
+                self._fail("two of its tensors lie on one another")
+            end = offset + length
+        if end > room:
+            self._fail(f"it is cut short: its weights need {data_at + end} bytes and it has {self._size}")
 
     def _tensor_spans(self, count: int, alignment: int) -> Iterator[tuple[int, int]]:
         names: set[bytes] = set()
@@ -324,6 +351,8 @@ class _Reader:
             self._fail("it holds no vocabulary", "give a language model with its tokenizer")
         if not 1 <= tokens.count <= _MAX_TOKENS:
             self._fail(f"its vocabulary has {tokens.count} tokens")
+        if tokens.size > _MAX_KEPT_BYTES:
+            self._fail(f"its vocabulary has {tokens.size} bytes")
         for key, kinds in ((b"tokenizer.ggml.scores", (_FLOAT32,)), (b"tokenizer.ggml.token_type", (_INT32, _UINT32))):
             column = values.get(key)
             if column is not None and not (isinstance(column, _Array) and column.kind in kinds and column.count == tokens.count):

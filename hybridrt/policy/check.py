@@ -231,7 +231,7 @@ def _uncovered(policy: Policy, covered: frozenset[str] | None) -> Iterator[Remar
     """Name the labels that no installed detector finds; they are absent unless the application declares them."""
     if covered is None:
         return
-    missing = sorted(labels_of(policy) - covered)
+    missing = sorted(labels_of(policy) - covered - policy.detection.labels)
     if missing:
         message = f"no installed detector finds {', '.join(missing)}: absent unless declared"
         yield Remark("declared_only", message, hint="have the application declare them as `labels`", file=policy.files[-1])

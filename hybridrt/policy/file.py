@@ -18,6 +18,7 @@ from hybridrt.errors import PolicyError
 from hybridrt.policy.case import read_claim, read_tests
 from hybridrt.policy.compiled import MAX_TOTAL, TooManyAlternatives, alternatives
 from hybridrt.policy.condition import MAX_WORDS, Reader
+from hybridrt.policy.detection import Detection, asked_for, read_detection
 from hybridrt.policy.obligation import read_duties
 from hybridrt.policy.policy import Claim, Policy, digest_of
 from hybridrt.policy.recipient import MAX_RECIPIENTS, Recipient, identifier, read_recipient, read_recipient_test, sentence
@@ -34,7 +35,7 @@ MAX_TESTS = 2_000
 MAX_FILES = 8
 
 KEYS = (
-    *("hybridrt_policy", "name", "version", "owner", "approved_by", "valid", "extends", "vocabulary", "declared"),
+    *("hybridrt_policy", "name", "version", "owner", "approved_by", "valid", "extends", "vocabulary", "declared", "detect"),
     *("recipients", "rules", "routing", "never", "tests"),
 )
 # What only the base of a chain may say, because each could widen what the base allows.
@@ -194,6 +195,7 @@ def _assemble(chain: list[_Source]) -> Policy:
         valid_from=valid_from,
         valid_until=valid_until,
         declared_settles=_settles(chain, vocabulary),
+        detection=_detection(chain, vocabulary, rules),
         owner=sentence(top.pairs["owner"], "`owner`") if "owner" in top.pairs else "",
         approved_by=_approvers(top),
         claims=_claims(chain, vocabulary, recipients),
@@ -360,6 +362,22 @@ def _settles(chain: list[_Source], vocabulary: Vocabulary) -> frozenset[str]:
             pairs["settles_unknown"].fail("this would let a declaration settle more", code="widens", hint=hint)
         settled = words
     return settled or frozenset()
+
+
+def _detection(chain: list[_Source], vocabulary: Vocabulary, rules: Sequence[Rule]) -> Detection:
+    """Read what each file of a chain finds by itself; all of it counts."""
+    wanted = asked_for(rule.when for rule in rules if rule.effect is Effect.PERMIT)
+    found = Detection()
+    for source in chain:
+        if "detect" not in source.pairs:
+            continue
+        node = source.pairs["detect"]
+        own = read_detection(node, vocabulary)
+        if source is not chain[0] and (widening := sorted(own.labels & wanted)):
+            hint = "finding it more often would let more out; the file at the bottom of the chain may list it"
+            node.fail(f"a permit asks for `{widening[0]}`, so a policy that extends another cannot detect it", code="widens", hint=hint)
+        found = found.together(own)
+    return found
 
 
 def _approvers(top: _Source) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from hybridrt.policy.compiled import Compiled
 from hybridrt.policy.condition import Condition
+from hybridrt.policy.detection import Detection
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.obligation import join
 from hybridrt.policy.recipient import Recipient, RecipientTest
@@ -74,6 +75,8 @@ class Deciding(Protocol):
     @property
     def vocabulary(self) -> Vocabulary: ...  # noqa: D102
     @property
+    def detection(self) -> Detection: ...  # noqa: D102
+    @property
     def because(self) -> Mapping[str, str]: ...  # noqa: D102
     def closed_reason(self, today: date) -> str | None: ...  # noqa: D102
     def decide(self, facts: Facts, today: date) -> Ruling: ...  # noqa: D102
@@ -95,6 +98,8 @@ class Policy:
     valid_from: date | None = None
     valid_until: date | None = None
     declared_settles: frozenset[str] = frozenset()
+    # The organisation's own terms and patterns.
+    detection: Detection = field(default_factory=Detection)
     owner: str = ""
     approved_by: tuple[str, ...] = ()
     claims: tuple[Claim, ...] = ()
@@ -185,6 +190,11 @@ class Intersection:
     def vocabulary(self) -> Vocabulary:
         """Every word some policy knows; to a policy that does not know it, it counts as unknown."""
         return self._vocabulary
+
+    @property
+    def detection(self) -> Detection:
+        """What any of the policies finds by itself."""
+        return reduce(Detection.together, (policy.detection for policy in self.policies))
 
     def closed_reason(self, today: date) -> str | None:
         """Say why nothing may leave the device on a day."""

@@ -53,6 +53,13 @@ def schema(vocabulary: Vocabulary = STANDARD) -> dict[str, Any]:
             "Words of your own, for the file at the bottom of a chain.",
             {name: _list(_name("A word of your own."), "Words of your own.") for name in ("purposes", "labels")},
         ),
+        "detect": _object(
+            "What your organisation finds by itself, under which kind of data: words, and patterns of RE2.",
+            {
+                "terms": _by_label(labels, "Words and names, found as whole words in any case."),
+                "patterns": _by_label(labels, "Regular expressions of RE2, in quotes. They need the extra `fast`."),
+            },
+        ),
         "declared": _object(
             "What your application may settle by declaring it, where no detector could say. A finding is never overruled.",
             {"settles_unknown": _words(("sensitivity", "labels", *labels), "sensitivity, single labels, or labels for all of them.")},
@@ -103,6 +110,11 @@ def _text(about: str) -> dict[str, Any]:
 
 def _name(about: str) -> dict[str, Any]:
     return {"type": ["string", "integer"], "pattern": _IDENTIFIER, "description": about}
+
+
+def _by_label(labels: Mapping[str, str], about: str) -> dict[str, Any]:
+    each = {"type": "array", "items": {"type": ["string", "integer", "number"]}, "minItems": 1}
+    return _object(about, {label: each | {"description": said} for label, said in labels.items()})
 
 
 def _word(words: Iterable[str], about: str, each: Mapping[str, str] | None = None) -> dict[str, Any]:

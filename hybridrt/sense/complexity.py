@@ -1,41 +1,59 @@
-"""How much a strong model is needed, from cheap features of the wording: a linear model whose weights were fitted beforehand.
+"""How much a strong model is needed: words and pairs of words, trees over the surface, and a plain order of what there is to do.
 
-Length alone says little and is capped; what is asked for says more.
+The three are added. Words and trees know the kinds of requests they were fitted on; the plain order (how long, how many
+numbers, options, marks of mathematics and of code) holds for kinds they never saw. A calibration adds what the labels of
+a pair of models at hand say.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import repeat
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from itertools import pairwise, repeat
+from typing import TYPE_CHECKING
 
 from hybridrt.sense.language import WORDLESS
-from hybridrt.sense.passage import Passage
-from hybridrt.sense.wordlist import wordset
+from hybridrt.sense.passage import Passage, prepare
+from hybridrt.sense.surface import SMALL_THING, asks_for, surface
+from hybridrt.sense.weights import Gram, Weights, shipped_weights
 from hybridrt.signals import Complexity
+
+if TYPE_CHECKING:
+    from hybridrt.sense.calibration import Calibration
 
 # More than this many characters are not read: the head says what is wanted, the tail often repeats it.
 EXCERPT_CHARS = 16_000
-# Features whose share of the score is at least this large are named as reasons.
-_REASON_SHARE = 0.03
+# On the logistic scale of the score these stand at equal distances from the middle; `training/complexity/fit.py` lays
+# the scale so that they divide the three kinds of written examples best.
+MEDIUM_AT, HARD_AT = 0.35, 0.65
+# A number further than this from the mean counts as if it stood there: a book of small talk is not hard for being long.
+MOST_SPREADS = 2.0
+# A sum, a time or a row of faces has no words either; a dump is longer.
+_LONGEST_WORDLESS = 120
+# Longer than any word, path or identifier that people read. Where such strings are half of a text, it was not written.
+_UNBROKEN = 60
+# Control characters, but for the tab and the line breaks. More than one in fifty characters stands in no text.
+_CONTROLS = "".join(map(chr, (*range(9), 11, 12, *range(14, 32), 127))) + "\ufffd"
+# Above a pasted text stands at most a greeting and what is asked; the rest is the text. An ask is some lines long at most.
+_ASK_AMONG = 2
+_LONGEST_ASK = 300
+# What is asked says more about the work than what it is asked of.
+_ASKED_SHARE = 0.75
+# At the end it may have been appended by somebody else.
+_ASKED_LAST_SHARE = 0.5
+# In more words than this an ending that somebody appends has no weight to move a request across two bands.
+_SHORT = 60
+# An ending may be twice as long as the request itself; one of these cuts lies close behind the request.
+_BEGINNINGS = (1 / 3, 1 / 2, 2 / 3)
+# Two words ("show that", "how would") say nothing yet.
+_FEWEST_BEGINNING = 3
+# A beginning that is cut within a phrase says a little less than the whole request would.
+_LEAN = 0.02
+# The last step of a score of four digits.
+_JUST_BELOW = 0.0001
+# A part of the sum that moves the score by less than about one hundredth is not named.
+_REASON_SHARE = 0.05
 _MOST_REASONS = 4
-# No choice of words alone, without the features, moves a request across two bands.
-_MOST_WORDING = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Weights:
-    """What training left: a weight per feature and per word, and the bounds between the bands."""
-
-    bias: float
-    features: dict[str, float]
-    words: dict[str, float]
-    medium_at: float
-    hard_at: float
 
 
 def excerpt(text: str) -> str:
@@ -45,114 +63,130 @@ def excerpt(text: str) -> str:
     return text[: EXCERPT_CHARS * 3 // 4] + "\n" + text[-EXCERPT_CHARS // 4 :]
 
 
-def score(passage: Passage, language: str, weights: Weights | None = None) -> Complexity:
+def score(passage: Passage, language: str, calibration: Calibration | None = None, weights: Weights | None = None) -> Complexity:
     """Return score, band and reasons; unknown where the text is unlike what the weights were fitted on."""
     if language not in ("en", WORDLESS):
         return Complexity(reasons=("language",))
+    if not _is_legible(passage, language):
+        return Complexity(reasons=("illegible",))
     known = weights or shipped_weights()
-    parts = {name: known.features.get(name, 0.0) * value for name, value in features(passage).items() if value}
-    lexical = sum(map(known.words.get, passage.vocabulary, repeat(0.0)))
-    count = len(passage.vocabulary) or 1
-    parts["wording"] = max(-_MOST_WORDING, min(_MOST_WORDING, lexical / math.sqrt(count)))
-    logit = known.bias + sum(parts.values())
-    value = 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, logit))))
-    band = "easy" if value < known.medium_at else "medium" if value < known.hard_at else "hard"
+    value, named, scale = _rate(passage, calibration, known)
+    if len(passage.words) <= _SHORT:
+        if (bound := _bound_of_beginnings(value, passage, calibration, known)) is not None:
+            return Complexity(round(bound, 4), band_of(bound), ("the beginning says otherwise",))
+    elif (ask := ask_of(passage)) is not None:
+        asked, share = ask
+        asked_value, named, scale = _rate(asked, calibration, known)
+        value = _within_a_band(share * asked_value + (1 - share) * value, value)
+    elif value >= HARD_AT and not asks_for(passage.folded) & ~SMALL_THING and "?" not in passage.text:
+        return Complexity(HARD_AT - _JUST_BELOW, "medium", ("nothing hard is asked",))
+    return Complexity(round(value, 4), band_of(value), _reasons(named, scale))
+
+
+def ask_of(passage: Passage) -> tuple[Passage, float] | None:
+    """Return the paragraph that asks, where it stands above or below a longer text that was pasted, and its share of the score."""
+    text = passage.text
+    if "\n\n" not in text:
+        return None
+    paragraphs = text.split("\n\n")
+    for paragraph, share in (*((each, _ASKED_SHARE) for each in paragraphs[:_ASK_AMONG]), (paragraphs[-1], _ASKED_LAST_SHARE)):
+        is_part = len(paragraph) * 2 < len(text) and len(paragraph) <= _LONGEST_ASK
+        if is_part and " " in paragraph.strip() and asks_for(paragraph.lower()):
+            return prepare(paragraph), share
+    return None
+
+
+def _within_a_band(value: float, other: float) -> float:
+    """Return the value, or what lies between where it is two bands away from the other."""
+    if {band_of(value), band_of(other)} != {"easy", "hard"}:
+        return value
+    return MEDIUM_AT if value < other else HARD_AT - _JUST_BELOW
+
+
+def _rate(passage: Passage, calibration: Calibration | None, known: Weights) -> tuple[float, dict[str, float], float]:
+    """Return the score, what moved it by name, and how much a unit of that moves it."""
+    hits = known_grams(passage, known)
+    values = surface(passage)
+    parts = _parts(values, known)
+    wording = lexical(hits, known.grams)
+    total = known.bias + sum(parts) + wording
+    if calibration is None:
+        scale, middle = known.scale, known.middle
+        named = dict(zip(known.names, parts, strict=True))
+        named["wording"] = wording
+    else:
+        scale, middle = calibration.scale, calibration.middle
+        named = calibration.parts(total, len(passage.text), dict(zip(known.names, values, strict=True)), hits)
+        total = calibration.base + sum(named.values())
+    return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, (total - middle) * scale)))), named, scale
+
+
+def _bound_of_beginnings(value: float, passage: Passage, calibration: Calibration | None, known: Weights) -> float | None:
+    """Return the score to put in the place of one that an ending alone has moved across two bands.
+
+    Anybody can append "prove rigorously" or "this is trivial". A short request is hard only where none of its beginnings is
+    easy, and easy only where none is hard; otherwise it lies between.
+    """
+    band = band_of(value)
+    if band == "medium":
+        return None
+    opposite, bound, lean = ("hard", MEDIUM_AT, _LEAN) if band == "easy" else ("easy", HARD_AT - _JUST_BELOW, -_LEAN)
+    for share in _BEGINNINGS:
+        part = passage.text[: int(len(passage.text) * share) + 1]
+        beginning = prepare(part.rpartition(" ")[0])
+        if len(beginning.words) >= _FEWEST_BEGINNING and band_of(_rate(beginning, calibration, known)[0] + lean) == opposite:
+            return bound
+    return None
+
+
+def band_of(value: float) -> str:
+    """Return the band of a score."""
+    return "easy" if value < MEDIUM_AT else "medium" if value < HARD_AT else "hard"
+
+
+def general(passage: Passage, weights: Weights) -> tuple[float, tuple[float, ...], list[Gram]]:
+    """Return what the shipped weights make of a passage, with the surface and the known words and pairs it was made of."""
+    hits = known_grams(passage, weights)
+    values = surface(passage)
+    return weights.bias + sum(_parts(values, weights)) + lexical(hits, weights.grams), values, hits
+
+
+def known_grams(passage: Passage, weights: Weights) -> list[Gram]:
+    """Return the different words and pairs of neighbouring words that have a weight."""
+    grams = weights.grams
+    return [word for word in passage.vocabulary if word in grams] + [pair for pair in set(pairwise(passage.words)) if pair in grams]
+
+
+def lexical(hits: list[Gram], grams: Mapping[Gram, float]) -> float:
+    """Return what words and pairs say together. The root of their number keeps many of them from counting more than a few do."""
+    return sum(map(grams.get, hits, repeat(0.0))) / math.sqrt(len(hits) or 1)
+
+
+def _parts(values: tuple[float, ...], weights: Weights) -> list[float]:
+    """Return what each number of the surface adds: its part in the plain order, and the trees that are told of it."""
+    parts = [
+        part * max(-MOST_SPREADS, min(MOST_SPREADS, (value - mean) / spread)) if part else 0.0
+        for value, (mean, spread, part) in zip(values, weights.ladder, strict=True)
+    ]
+    trees = weights.trees
+    feature, bound, below, above = trees.feature, trees.bound, trees.below, trees.above
+    for node in trees.roots:
+        while (asked := feature[node]) >= 0:
+            node = below[node] if values[asked] <= bound[node] else above[node]  # noqa: PLW2901 - one walks down
+        parts[trees.about[node]] += trees.value[node]
+    return parts
+
+
+def _reasons(parts: Mapping[str, float], scale: float) -> tuple[str, ...]:
     moved = sorted(parts, key=lambda name: -abs(parts[name]))[:_MOST_REASONS]
-    return Complexity(round(value, 4), band, tuple(f"{name} {parts[name]:+.2f}" for name in moved if abs(parts[name]) >= _REASON_SHARE))
+    return tuple(f"{name} {parts[name] * scale:+.2f}" for name in moved if abs(parts[name] * scale) >= _REASON_SHARE)
 
 
-def features(passage: Passage) -> dict[str, float]:
-    """Return the surface features by name, each about 0 to 1."""
-    text, words, vocabulary = passage.text, passage.words, passage.vocabulary
-    size = len(text) or 1
-    found = {name: float(not group.isdisjoint(vocabulary)) for name, group in _GROUPS.items()}
-    marks = sum(map(text.count, "\\^_$=+"))
-    code = sum(map(text.count, "{}();[]"))
-    found["length"] = min(1.0, math.log1p(len(words)) / 6.0)  # 400 words and more count alike
-    found["long"] = min(1.0, len(words) / 400.0)
-    found["short"] = float(len(words) <= 8)
-    found["maths"] = min(1.0, 12.0 * marks / size)
-    found["latex"] = float("\\" in text and "$" in text)
-    found["code"] = min(1.0, 10.0 * code / size)
-    found["code-block"] = float("```" in text or "def " in text or "class " in text or "assert " in text)
-    found["digits"] = min(1.0, 6.0 * passage.digits / size)
-    found["options"] = float("\nA" in text and "\nB" in text)
-    found["lines"] = min(1.0, text.count("\n") / 20.0)
-    found["word-length"] = min(1.0, max(0.0, sum(map(len, words)) / (len(words) or 1) - 3.0) / 4.0)
-    found["sentences"] = min(1.0, (text.count(". ") + text.count("? ")) / 8.0)
-    found["question-mark"] = float("?" in text)
-    first = words[0] if words else ""
-    for name, group in _FIRST.items():
-        if first in group:
-            found[name] = 1.0
-    verb = next((word for word in words[:6] if word not in _POLITE), "")
-    if verb in _ASKS_PROOF or ("show" in words[:5] and "show that" in passage.folded):
-        found["asks-proof"] = 1.0
-    elif found["proof"]:
-        found["proof"] = 0.5  # spoken of, not asked for
-    if len(words) >= _WORD_PROBLEM_WORDS and "how" in vocabulary and ("many" in vocabulary or "much" in vocabulary):
-        found["word-problem"] = 1.0
-    return found
-
-
-# Words that say what kind of work is asked for.
-_GROUPS = {
-    "proof": wordset("prove proof theorem lemma disprove derive derivation induction contradiction corollary axiom qed"),
-    "design": wordset(
-        "design architecture architect implement refactor optimize optimise scalable distributed pipeline system framework algorithm "
-        "protocol schema"
-    ),
-    "analysis": wordset(
-        "analyze analyse evaluate compare contrast critique assess implications tradeoffs trade-offs strategy strategies justify argue "
-        "argument synthesize"
-    ),
-    "reasoning": wordset("suppose assume assuming given therefore hence determine deduce infer if then such that step steps"),
-    "calculation": wordset(
-        "calculate compute solve evaluate simplify integral derivative equation probability maximum minimum sum product ratio percent value"
-    ),
-    "science": wordset(
-        "electron energy velocity mass equilibrium reaction acid enzyme protein gene quantum pressure temperature voltage molecule "
-        "entropy momentum"
-    ),
-    "programming": wordset(
-        "python java javascript rust sql function code c++ regex api class program script bug compile typescript golang kotlin"
-    ),
-    "everyday": wordset(
-        "alarm timer reminder remind playlist music song weather lights volume call text calendar meeting reservation book flight "
-        "balance bill todo list"
-    ),
-    "greeting": wordset("hi hello hey thanks thank bye goodbye please sorry ok okay yes no"),
-    "writing": wordset("write essay story poem draft email letter rewrite summarize summarise translate paraphrase"),
-    "constraints": wordset("must exactly least without constraint constraints require requirements ensure only except both neither"),
-    "explain": wordset("explain why how describe discuss"),
-}
-_FIRST = {
-    "asks-which": wordset("which"),
-    "asks-what": wordset("what what's whats"),
-    "asks-who": wordset("who where when who's where's"),
-    "asks-how": wordset("how"),
-    "asks-why": wordset("why"),
-    "commands": wordset("play add set turn book show find remind call send open start stop rate give tell text put make cancel"),
-}
-_ASKS_PROOF = wordset("prove disprove derive design analyze analyse critique refactor")
-# What may stand before the verb of a request.
-_POLITE = wordset("hey hi please now then first next can could would you to help me let's lets i need want i'd like we should")
-# Shorter than this, "how many" asks for a fact.
-_WORD_PROBLEM_WORDS = 15
-
-
-@lru_cache(maxsize=1)
-def shipped_weights() -> Weights:
-    """Return the weights that come with the package."""
-    return read_weights(json.loads(Path(__file__).with_name("complexity.json").read_text("utf-8")))
-
-
-def read_weights(data: dict[str, Any]) -> Weights:
-    """Return the weights of a parsed file."""
-    return Weights(
-        bias=float(data["bias"]),
-        features={str(name): float(value) for name, value in data["features"].items()},
-        words={str(name): float(value) for name, value in data["words"].items()},
-        medium_at=float(data["medium_at"]),
-        hard_at=float(data["hard_at"]),
-    )
+def _is_legible(passage: Passage, language: str) -> bool:
+    """Is this text that people write: words, not dumps, control characters or one unbroken string?"""
+    text = passage.text
+    if language == WORDLESS and len(text) > _LONGEST_WORDLESS:
+        return False
+    if passage.long and sum(len(token) for token in passage.long if len(token) >= _UNBROKEN) * 2 > len(text):
+        return False
+    return text.isprintable() or sum(map(text.count, _CONTROLS)) * 50 <= len(text)

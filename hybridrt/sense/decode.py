@@ -1,4 +1,7 @@
-"""What is written in another notation: percent signs, HTML entities, JSON escapes, base64. Cheap and exact, one layer deep."""
+"""What is written in another notation: percent signs, HTML entities, JSON escapes, base64, digits as words, numbers over two lines.
+
+Cheap and exact, one layer deep.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,37 @@ from functools import lru_cache
 
 from hybridrt.sense.normal import Offsets
 from hybridrt.sense.passage import Passage
+from hybridrt.sense.wordlist import wordset
 
 _NAMED = {"&commat;": "@", "&period;": ".", "&amp;": "&", "&quot;": '"', "&lt;": "<", "&gt;": ">", "&nbsp;": " "}
 _JSON = {"n": "\n", "t": "\t", "r": "\r", "b": " ", "f": " "}
+_DIGITS = {
+    "zero": "0",
+    "oh": "0",
+    "one": "1",
+    "two": "2",
+    "three": "3",
+    "four": "4",
+    "five": "5",
+    "six": "6",
+    "seven": "7",
+    "eight": "8",
+    "nine": "9",
+}
+_MARKS = {"dash": "-", "hyphen": "-", "dot": ".", "point": ".", "plus": "+", "slash": "/"}
+_TIMES = {"double": 2, "triple": 3}
+_DIGIT_WORDS = wordset(" ".join(_DIGITS))
+# No number that is looked for has fewer digits than this, or more.
+_FEWEST, _MOST = 6, 40
+# Around a number in another notation so much is read with it: the words that say what it is.
+_BEFORE, _BEHIND = 80, 40
+# A number goes over one line, or two; more lines are a table.
+_MOST_LINES = 2
 # Shorter than this base64 holds no identifier; longer than this it is a file.
 _MOST_BASE64 = 8_000
+
+# Where something stands that is written another way, and what it is.
+Change = tuple[int, int, str]
 
 
 def unescaped(text: str) -> tuple[str, Offsets] | None:
@@ -38,6 +67,66 @@ def unescaped(text: str) -> tuple[str, Offsets] | None:
         return None
     pieces.append(text[done:])
     original.append(len(text))
+    return "".join(pieces), Offsets(normal, original)
+
+
+def renumbered(passage: Passage) -> Iterator[tuple[str, Offsets]]:
+    """Yield stretches around numbers that are spelled out or go over a line, with the number as others write it."""
+    if len(_DIGIT_WORDS & passage.vocabulary) >= 2 and sum(word in _DIGIT_WORDS for word in passage.words) >= _FEWEST:
+        for match in _spelled().finditer(passage.folded):
+            yield _respelled(passage.text, match)
+    # What lies close together is read as one stretch, so that a table costs no more than its length.
+    first, last, breaks = 0, 0, list[Change]()
+    for start, end in passage.numbers:
+        if not 0 < passage.text.count("\n", start, end) <= _MOST_LINES or end - start > _MOST:
+            continue
+        if breaks and start - _BEFORE > last:
+            yield _rewritten(passage.text, first, last, breaks)
+            breaks = []
+        first = first if breaks else max(0, start - _BEFORE)
+        last = end + _BEHIND
+        # Between groups a blank takes the place of the break; a row of digits goes on without one.
+        blank = " " if " " in passage.text[start:end] else ""
+        breaks += [(match.start(), match.end(), match[1] or blank) for match in _broken().finditer(passage.text, start, end)]
+    if breaks:
+        yield _rewritten(passage.text, first, last, breaks)
+
+
+def _respelled(text: str, match: re.Match[str]) -> tuple[str, Offsets]:
+    changes: list[Change] = []
+    times, begin = 1, match.start()
+    for word in _spelled_word().finditer(match.string, *match.span()):
+        said = word[0]
+        begin = begin if times > 1 else word.start()
+        if said in _TIMES:
+            times = _TIMES[said]
+            continue
+        changes.append((begin, word.end(), _DIGITS.get(said, _MARKS.get(said, said)) * times))
+        times = 1
+    # What stands between two of them goes: the words are one number.
+    joined = [(start, end if place + 1 == len(changes) else changes[place + 1][0], new) for place, (start, end, new) in enumerate(changes)]
+    return _rewritten(text, max(0, match.start() - _BEFORE), match.end() + _BEHIND, joined)
+
+
+def _rewritten(text: str, first: int, last: int, changes: list[Change]) -> tuple[str, Offsets]:
+    """Return a stretch of a text with some changes, and the way back into the whole text."""
+    last = min(last, len(text))
+    pieces: list[str] = []
+    normal, original = [0], [first]
+    done, length = first, 0
+    for start, end, new in changes:
+        length += start - done
+        pieces += (text[done:start], new)
+        # Every new character stands for all that was written for it.
+        for place in range(len(new)):
+            normal.append(length)
+            original.append(end - 1 if place else start)
+            length += 1
+        normal.append(length)
+        original.append(end)
+        done = end
+    pieces.append(text[done:last])
+    original.append(last)
     return "".join(pieces), Offsets(normal, original)
 
 
@@ -83,3 +172,21 @@ def _escape() -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _base64() -> re.Pattern[str]:
     return re.compile(r"(?<![A-Za-z0-9+/_=\-])[A-Za-z0-9+/_\-]{16,}={0,2}(?![A-Za-z0-9+/_=\-])")
+
+
+@lru_cache(maxsize=1)
+def _spelled_word() -> re.Pattern[str]:
+    return re.compile("|".join((*_DIGITS, *_MARKS, *_TIMES, r"\d")))
+
+
+@lru_cache(maxsize=1)
+def _spelled() -> re.Pattern[str]:
+    digit = "|".join(_DIGITS)
+    any_word = "|".join((*_DIGITS, *_MARKS, *_TIMES, r"\d{1,6}"))
+    return re.compile(rf"(?:{digit}|double|triple|plus|\d)(?:[\s,.\-]{{1,3}}(?:{any_word})){{5,60}}(?!\w)")
+
+
+@lru_cache(maxsize=1)
+def _broken() -> re.Pattern[str]:
+    # A line break in a number, with a mark before it that belongs to the number.
+    return re.compile(r"(?<=\d)([-.]?)[ \t]?\n[ \t]?(?=\d)")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from bisect import bisect_left
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from hybridrt.sense.detect import Hit
+from hybridrt.sense.frame import Frame, frame_of
 from hybridrt.sense.insert import after_name, after_person
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import rows_of, wordset
@@ -99,6 +100,11 @@ _IS = (
 )
 # Figures of speech, and words that name something else beside these neighbours (before the term, after it).
 _FIGURES = {
+    "addicted to": ("", " chocolate| coffee| sugar| this| the game| tiktok| my phone| your| gaming"),
+    "addicted": ("", " to chocolate| to coffee| to sugar| to this| to the game| to tiktok| to my phone| to your| to gaming"),
+    "heart": ("", " is broken| breaks| broke| sinks| goes out| is set"),
+    "depressed": ("", " about"),
+    "allergic to": ("", " mondays| work| homework| drama"),
     "sick": ("", " of| and tired| beat| leave| day"),
     "stroke": ("butterfly |back|breast |key", " of| order"),
     "diagnosed": ("", " the | a | an | this | that | our "),
@@ -172,7 +178,15 @@ class _Reader:
         self._cue_starts = [start for start, _ in self._cues]
         has_note_words = not _NOTE_WORDS.isdisjoint(passage.vocabulary)
         self._notes = [match.start() for match in _note().finditer(passage.folded)] if has_note_words else []
-        self._is_exam = any(mark in passage.folded for mark in _EXAM)
+        self._passage = passage
+
+    @cached_property
+    def _frame(self) -> Frame:
+        return frame_of(self._passage)
+
+    @cached_property
+    def _is_exam(self) -> bool:
+        return any(mark in self._folded for mark in _EXAM) or self._frame.is_sum
 
     def rule(self, start: int, end: int, kind: str) -> str:
         """Return the rule by which a sentence says that a person has, takes or is the term; nothing if none does."""
@@ -185,7 +199,7 @@ class _Reader:
             cue = self._folded[cue_start:cue_end]
             if self._is_exam and cue not in _FIRST_PERSON:
                 continue
-            if cue not in _OWN_PERSON and self._is_fiction(start):
+            if cue not in _OWN_PERSON and (self._is_fiction(start) or self._frame.is_fiction):
                 continue
             # The clause as it stands, then without what is put between the person and the verb.
             short = after_person(self._folded, cue_start, start, _WHO)
@@ -197,9 +211,9 @@ class _Reader:
             return "in-own-body"
         if self._is_exam:
             return ""
-        if kind in _NAMEABLE and self._is_named(start):
+        if kind in _NAMEABLE and self._is_named(start) and not (self._frame.is_public or self._frame.is_fiction):
             return "named-person"
-        return "clinical-note" if kind in _NOTABLE and self._has_note(start, end) else ""
+        return "clinical-note" if kind in _NOTABLE and self._has_note(start, end) and not self._frame.is_fiction else ""
 
     def _is_figure(self, start: int, end: int) -> bool:
         folded = self._folded

@@ -51,7 +51,7 @@ def language_of(passage: Passage) -> str:
         return WORDLESS
     if not passage.text.isascii() and (script := _script(passage.text)):
         return script
-    english, markers = _english(), _markers()
+    english, markers = common_words(), _markers()
     known = len(letters & english) + sum(word.partition("'")[0] in english for word in letters - english if "'" in word)
     foreign = letters & markers.keys()
     if foreign and (code := _foreign(foreign, known, len(letters))):
@@ -115,14 +115,15 @@ def _is_code(text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _english() -> frozenset[str]:
+def common_words() -> frozenset[str]:
+    """Return the common words of English, in small letters."""
     return wordset(Path(__file__).with_name("english.txt").read_text("ascii"))
 
 
 @lru_cache(maxsize=1)
 def _markers() -> dict[str, tuple[str, ...]]:
     """Return, per word that is not English, the languages it marks."""
-    english = _english()
+    english = common_words()
     markers: dict[str, tuple[str, ...]] = {}
     for code, line in rows_of("languages.txt"):
         for word in line.split():

@@ -11,8 +11,8 @@ LEVELS = ("public", "internal", "confidential", "special")
 class Meaning(NamedTuple):
     """What a finding means: the data label of the policy vocabulary, the least sensitivity and what stands for it when masked.
 
-    One that is no reason by itself (a first name, a town, an age) makes its label present only where a combination rule says
-    so; it is masked with its label all the same.
+    One that is no reason by itself (a first name, a town, an age, the address of a shop) makes its label present only where
+    a combination rule says so; it is masked with its label all the same.
     """
 
     data: str
@@ -27,7 +27,7 @@ MEANINGS = {
     "email": Meaning("contact", "internal", "[EMAIL]"),
     "phone": Meaning("contact", "internal", "[PHONE]"),
     "username": Meaning("contact", "internal", "[USER]"),
-    "address": Meaning("address", "confidential", "[ADDRESS]"),
+    "address": Meaning("address", "confidential", "[ADDRESS]", is_reason=False),
     "postcode": Meaning("address", "confidential", "[POSTCODE]", is_reason=False),
     "location": Meaning("location", "confidential", "[PLACE]", is_reason=False),
     "geo_coordinates": Meaning("location", "confidential", "[COORDINATES]"),
@@ -59,4 +59,28 @@ MEANINGS = {
     "password": Meaning("credential", "confidential", "[PASSWORD]"),
     "connection_string": Meaning("credential", "confidential", "[PASSWORD]"),
     "health": Meaning("health", "special", "[HEALTH]"),
+    # Statements about a person; each is a sentence.
+    "genetic": Meaning("genetic", "special", "[GENETIC]"),
+    "biometric": Meaning("biometric", "special", "[BIOMETRIC]"),
+    "ethnicity": Meaning("ethnicity", "special", "[ETHNICITY]"),
+    "politics": Meaning("politics", "special", "[POLITICS]"),
+    "religion": Meaning("religion", "special", "[RELIGION]"),
+    "union": Meaning("union", "special", "[UNION]"),
+    "sex_life": Meaning("sex_life", "special", "[SEX_LIFE]"),
+    "criminal": Meaning("criminal", "special", "[CRIMINAL]"),
+    "substance_use": Meaning("substance_use", "special", "[SUBSTANCE]"),
+    "psychotherapy_notes": Meaning("psychotherapy_notes", "special", "[THERAPY]"),
+    "child": Meaning("child", "confidential", "[CHILD]"),
+    "student": Meaning("student", "confidential", "[STUDENT]"),
+    "employee": Meaning("employee", "confidential", "[STAFF]"),
+    "financial": Meaning("financial", "confidential", "[MONEY]"),
+    "legal_privilege": Meaning("legal_privilege", "confidential", "[LEGAL]"),
+    # Findings that a rule of `combine.py` lifts, or whose own words say that they are a private person's.
+    "private_person": Meaning("name", "internal", "[NAME]"),
+    "home_address": Meaning("address", "confidential", "[ADDRESS]"),
+    "personal_date": Meaning("dates", "internal", "[AGE]"),
+    "phi": Meaning("phi", "special", "[PATIENT]"),
 }
+
+# What a finding is that a combination lifted, without what it means: a private person is a person.
+PLAIN = {"private_person": "person", "home_address": "address", "personal_date": "age"}

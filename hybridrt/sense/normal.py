@@ -42,11 +42,18 @@ class Offsets:
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Return the smallest span of the original text that holds this one."""
-        return self._at(start), self._at(end - 1) + 1
+        return self._at(start), self._behind(end - 1)
 
     def _at(self, place: int) -> int:
         step = bisect_right(self._normal, place) - 1
         return min(self._original[step] + place - self._normal[step], self._original[step + 1] - 1)
+
+    def _behind(self, place: int) -> int:
+        """Return where what stands for this character ends: one character may stand for several."""
+        step = bisect_right(self._normal, place) - 1
+        if step + 1 < len(self._normal) and self._normal[step + 1] == place + 1:
+            return self._original[step + 1]
+        return min(self._original[step] + place - self._normal[step], self._original[step + 1] - 1) + 1
 
 
 def normalise(text: str) -> tuple[str, Offsets | None]:

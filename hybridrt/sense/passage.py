@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +22,7 @@ _WORD_TABLE = {c: " " for c in range(128) if not (chr(c).isalnum() or chr(c) == 
 class Passage(Sealed):
     """Normal text, the same in lower case at the same offsets, and what a first look tells.
 
+    `raw` is the text in bytes, one for each character, with a question mark for what is not ASCII;
     `words` in order and `vocabulary` as a set, in lower case; how many `digits` there are; `numbers`, the spans from the
     first to the last digit of what may be a number of six digits or more; `long`, the stretches without a blank that are
     long enough for a key.
@@ -28,6 +30,7 @@ class Passage(Sealed):
 
     text: str
     folded: str
+    raw: bytes
     words: tuple[str, ...]
     vocabulary: frozenset[str]
     digits: int
@@ -40,21 +43,44 @@ class Passage(Sealed):
         return (start, end) if self.offsets is None else self.offsets.original(start, end)
 
 
+def nearby(
+    passage: Passage, pattern: re.Pattern[str], words: Iterable[str], reach: tuple[int, int], *, in_text: bool = False
+) -> Iterator[re.Match[str]]:
+    """Yield the matches of a pattern that stand around one of the words; the rest of a passage is not searched.
+
+    The pattern reads the passage in lower case, or its text, and reaches so far before and behind the beginning of a word.
+    What follows is read up to a blank, so that nothing is cut.
+    """
+    folded, (before, behind) = passage.folded, reach
+    places: list[int] = []
+    for word in words:
+        at = folded.find(word)
+        while at >= 0:
+            places.append(at)
+            at = folded.find(word, at + len(word))
+    stretches: list[list[int]] = []
+    for at in sorted(places):
+        if stretches and at - before <= stretches[-1][1]:
+            stretches[-1][1] = at + behind
+        else:
+            stretches.append([max(0, at - before), at + behind])
+    for first, last in stretches:
+        blank = _blank().search(folded, min(len(folded), last))
+        yield from pattern.finditer(passage.text if in_text else folded, first, blank.start() if blank else len(folded))
+
+
 def prepare(given: str) -> Passage:
     """Normalise a text and look at it once."""
     text, offsets = normalise(given)
     folded = text.lower()
     if len(folded) != len(text):  # a few letters grow in lower case; those keep their form, so that offsets agree
         folded = "".join(low if len(low := char.lower()) == 1 else char for char in text)
-    if text.isascii():
-        words = tuple(folded.translate(_WORD_TABLE).split())
-        digits = len(text.encode().translate(None, _NOT_DIGITS))
-    else:
-        words = tuple(_word().findall(folded))
-        digits = len(text.encode("utf-8", "replace").translate(None, _NOT_DIGITS))
+    raw = text.encode("ascii", "replace")
+    digits = len(raw.translate(None, _NOT_DIGITS))
+    words = tuple(folded.translate(_WORD_TABLE).split()) if text.isascii() else tuple(_word().findall(folded))
     numbers = tuple(m.span() for m in _number().finditer(text)) if digits >= _FEWEST_DIGITS else ()
     long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN])
-    return Passage(text, folded, words, frozenset(words), digits, numbers, long, offsets)
+    return Passage(text, folded, raw, words, frozenset(words), digits, numbers, long, offsets)
 
 
 @lru_cache(maxsize=1)
@@ -64,5 +90,10 @@ def _word() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _number() -> re.Pattern[str]:
-    # From a digit to the last digit of a run of digits and what people write between them.
-    return re.compile(r"\d(?:[ \t().,/\-+]{0,3}\d){5,}")
+    # From a digit to the last digit of a run of digits and what people and mail programs put between them.
+    return re.compile(r"\d(?:[ \t\n().,/\-+_]{0,3}\d){5,}")
+
+
+@lru_cache(maxsize=1)
+def _blank() -> re.Pattern[str]:
+    return re.compile(r"\s")

@@ -1,4 +1,4 @@
-"""Payment cards, their security codes, IBANs and bank accounts."""
+"""Payment cards, their security codes, IBANs, bank accounts and wallets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_luhn, is_mod97
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, nearby
+from hybridrt.sense.wallet import wallets
 from hybridrt.sense.wordlist import wordset
 
 # Lengths of an IBAN per country, from the SWIFT registry.
@@ -27,8 +28,11 @@ _IBAN_LENGTHS = {
 # What the numbers of the schemes below begin with.
 _FIRST_DIGITS = "23456"
 _CARD_WORDS = wordset("card cards visa mastercard amex maestro debit credit cc pan discover")
-_ACCOUNT_WORDS = wordset("account acct routing aba iban bsb sort kontonummer a/c")
-_CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security")
+_ACCOUNT_WORDS = wordset(
+    "account accounts acct routing aba bsb sort kontonummer konto compte cuenta conto rekening rekeningnummer transit clabe "
+    "checking savings"
+)
+_CVV_WORDS = wordset("cvv cvv2 cvc cvc2 cid csc security digit digits")
 
 
 class Payment:
@@ -40,19 +44,23 @@ class Payment:
 
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Return the means of payment in a passage."""
+        if passage.long:
+            yield from wallets(passage)
+        accounts = tuple(_ibans(passage)) if passage.digits >= 8 else ()
+        yield from accounts
         if passage.digits >= 12:
-            yield from _cards(passage)
+            # Part of an IBAN may look like a card.
+            yield from (hit for hit in _cards(passage) if not any(iban.start <= hit.start < iban.end for iban in accounts))
             if "^" in passage.text or ";" in passage.text:
                 for match in _track().finditer(passage.text):
                     yield Hit(*match.span(), "card_track", 1.0, "card-track")
-        if passage.digits >= 8:
-            yield from _ibans(passage)
-        if passage.digits >= 3 and not _CVV_WORDS.isdisjoint(passage.vocabulary):
-            for match in _cvv().finditer(passage.folded):
+        if passage.digits >= 3 and (said := _CVV_WORDS & passage.vocabulary):
+            for match in nearby(passage, _cvv(), said, (24, 130)):
                 yield Hit(*match.span(1), "card_cvv", 0.9, "cvv")
-        if passage.digits >= 6 and not _ACCOUNT_WORDS.isdisjoint(passage.vocabulary):
-            for match in _account().finditer(passage.folded):
-                yield Hit(*match.span(1), "bank_account", 0.8, "account-number")
+        if passage.digits >= 5 and (said := _ACCOUNT_WORDS & passage.vocabulary):
+            for match in nearby(passage, _account(), said, (12, 140)):
+                if not _is_other_account(passage.folded, match.start()):
+                    yield Hit(*match.span(1), "bank_account", 0.8, "account-number")
 
 
 def _cards(passage: Passage) -> Iterator[Hit]:
@@ -114,11 +122,16 @@ def _ibans(passage: Passage) -> Iterator[Hit]:
             yield Hit(*body.span(), "iban", 1.0, "iban", "mod97")
 
 
+def _is_other_account(folded: str, at: int) -> bool:
+    """Is it an account with something else than a bank?"""
+    return _other_account().search(folded, max(0, at - 24), at) is not None
+
+
 @lru_cache(maxsize=1)
 def _card() -> re.Pattern[str]:
     # Grouped as cards are printed, or without gaps, or every digit apart. The lookahead lets candidates overlap.
     # More than two dozen digits apart are a table.
-    gap = r"[ \-.]{1,2}"
+    gap = r"[ \-./_]{1,2}"
     return re.compile(
         rf"(?<!\w)(?<!\d[.\-])(?=("
         rf"(?P<groups>\d{{4}}{gap}\d{{4}}{gap}\d{{4}}{gap}\d{{4}}(?!\d)(?P<more>{gap}\d{{1,3}}(?!\d))?)"
@@ -147,14 +160,25 @@ def _iban_body(size: int) -> re.Pattern[str]:
 @lru_cache(maxsize=1)
 def _cvv() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:cvv2?|cvc2?|csc|cid|security code)\b(?:\s(?:number|code))?[\s:=#(]{0,4}(?:is\s|was\s)?[\s\"']{0,2}(\d{3,4})(?!\d)"
+        r"\b(?:cvv2?|cvc2?|csc|cid|(?:three|3|four|4)[\s-]digit\s(?:security\s)?(?:code|number)(?:\son\s(?:the\s)?(?:back|card))?|(?:card\s)?security\s(?:code|number)|(?:last\s)?(?:three|3|four|4)\s(?:digits"
+        r"|numbers)\son\sthe\sback)\b(?:\s(?:number|code|no))?"
+        r"(?:\s(?:of|for|on)(?:\s[\w'-]{1,20}){1,4}?)?[\s:=#(]{0,4}(?:(?:is|was|are|reads)[\s:]{1,2}|'s\s)?[\s\"']{0,2}(\d{3,4})"
+        r"(?![\d:/-]|\.\d|[,]\d)"
     )
 
 
 @lru_cache(maxsize=1)
 def _account() -> re.Pattern[str]:
     return re.compile(
-        r"\b(?:account|acct|routing|aba|bsb|sort\scode|kontonummer|a/c)\b\.?(?:\s(?:number|no|num|nr|code|id))?\.?[\s:=#(]{0,4}(?:is\s"
-        r"|was\s)?\"?"
-        r"(\d(?:[ -]?\d){5,16})(?![\d])"
+        r"\b(?:(?:bank\s|checking\s|savings\s|current\s)?(?:account|acct|a/c)s?|routing|aba|bsb|sort\scode|transit|clabe"
+        r"|kontonummer|konto|compte|cuenta|conto"
+        r"|rekening(?:nummer)?|checking|savings)\b\.?"
+        r"(?:\s?(?:number|no|num|nr|code|id|#|nummer|número|numero|numéro))?\.?(?:\s(?:at|with|for|of)"
+        r"(?:\s[\w'&-]{1,20}){1,4}?)?[\s:=#(]{0,4}(?:(?:is|was|ist|est|es)[\s:]{1,2})?[\"']?"
+        r"(\d(?:[ -]?\d){4,17})(?![\d:/]|[-.]\d|\s(?:dollars|euros|usd|eur|pounds))"
     )
+
+
+@lru_cache(maxsize=1)
+def _other_account() -> re.Pattern[str]:
+    return re.compile(r"\b(?:twitter|email|mail|user|customer|demo|gas|electric|electricity|water|utility|github|steam|game|online)\s\Z")

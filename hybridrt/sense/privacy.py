@@ -7,6 +7,7 @@ labels it covers unknown where it had not found them already, and leaves the sen
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -14,7 +15,9 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from hybridrt.deadline import Deadline
-from hybridrt.sense.decode import base64_texts, unescaped
+from hybridrt.sense.combine import NAME as COMBINATIONS
+from hybridrt.sense.combine import STATEMENTS, combined, given, uncertain
+from hybridrt.sense.decode import base64_texts, renumbered, unescaped
 from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
@@ -29,6 +32,9 @@ from hybridrt.signals import UNKNOWN, Finding, Presence, Privacy
 # what a context rule reads. A finding that touches the end of a slice is looked at again with more room: nothing there
 # is to find (a private key, at the most) is longer than that.
 SLICE = 3_000
+# Half of what the event loop may wait; and shorter slices would cost more for what they reach beyond their ends.
+SLOW_SLICE_S = 0.0025
+SHORTEST_SLICE = 500
 REACH_BACK = 400
 REACH_ON = 600
 REACH_FURTHER = 5_000
@@ -62,6 +68,8 @@ def views(passage: Passage) -> Iterator[tuple[Passage, Callable[[int, int], tupl
     if plain := unescaped(passage.text):
         text, offsets = plain
         yield prepare(text), offsets.original
+    for text, offsets in renumbered(passage):
+        yield prepare(text), offsets.original
     for start, stop, text in base64_texts(passage):
         # The whole token is the finding: there is no way back into it.
         yield prepare(text), lambda *_, span=(start, stop): span
@@ -89,16 +97,30 @@ class Scan:
     languages: set[str] = field(default_factory=set)
     has_injection: bool = False
     read_chars: int = 0
+    combine: Callable[[Sequence[Finding]], list[Finding]] = combined
+    _longest_slice: int = 0
 
     async def run(self, texts: Sequence[SensedText], ready: Mapping[int, Reading]) -> None:
         """Read every text, in slices where it is long, and let the event loop go on in between. `ready` spares a second reading."""
         for index, text in enumerate(texts):
-            for begin in range(0, len(text.text) or 1, self.slice_chars):
+            begin = 0
+            while begin < (len(text.text) or 1):
                 if not await self._may_go_on():
                     return
+                began, size = time.perf_counter(), self.slice_chars
                 self.read_chars += self._slice(index, text, begin, ready.get(index))
+                self._adapt(time.perf_counter() - began)
+                begin += size
         if len(texts) > 1:
             await self._across(texts)
+
+    def _adapt(self, took_s: float) -> None:
+        """Make the next slice shorter where the last one took long, and longer again where it did not."""
+        self._longest_slice = max(self._longest_slice, self.slice_chars)
+        if took_s > SLOW_SLICE_S:
+            self.slice_chars = max(min(SHORTEST_SLICE, self._longest_slice), self.slice_chars // 2)
+        elif took_s < SLOW_SLICE_S / 4:
+            self.slice_chars = min(self._longest_slice, self.slice_chars * 2)
 
     async def _may_go_on(self) -> bool:
         """Let the event loop go on when it is its turn; then say whether there is time left, and blame all where there is none."""
@@ -169,8 +191,8 @@ class Scan:
                     start, stop = passage.original(*place(found.start, found.end))
                     finding = replace(found, start=start + first, end=stop + first)
                     is_known = any(one.label == found.label and one.start < finding.end and finding.start < one.end for one in known)
-                    # A sentence about somebody's health reads the same without its escapes.
-                    if found.label != "health" and not is_known:
+                    # A sentence about somebody reads the same without its escapes.
+                    if found.label not in STATEMENTS and not is_known:
                         yield finding
 
     def _tried(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
@@ -196,9 +218,9 @@ class Scan:
 
     def verdict(self, *, has_images: bool) -> Verdict:
         """Say what the scan showed; for pictures there is no detector, so with one of them nothing is absent for sure."""
+        covered = frozenset().union(*[detector.covers for detector in self.detectors])
         if not (self.findings or self.failed or has_images) and self.detectors and self.languages <= COVERED:
-            covered = frozenset().union(*[detector.covers for detector in self.detectors])
-            return Verdict(_nothing_found(covered), _shared(self.languages), self.has_injection)
+            return Verdict(_nothing_found(covered | given(covered, self.meanings)), _shared(self.languages), self.has_injection)
         labels: dict[str, Presence] = {}
         for detector in self.detectors:
             is_sure = not has_images and detector.name not in self.failed and (self.languages <= COVERED or not detector.language_bound)
@@ -208,22 +230,43 @@ class Scan:
                 else:
                     labels[label] = Presence.ABSENT
         is_known = bool(self.detectors) and Presence.UNKNOWN not in labels.values()
+        self._combine(labels, covered)
         level = 0
         for finding in self.findings:
             meaning = self.meanings[finding.label]
-            if not meaning.is_reason:
-                continue
-            labels[meaning.data] = Presence.PRESENT
-            level = max(level, LEVELS.index(meaning.level))
+            if meaning.is_reason:
+                level = max(level, LEVELS.index(meaning.level))
         # With one label unknown the request may be anything, unless the worst is certain already.
         is_worst = level == len(LEVELS) - 1 and not self.failed
         privacy = Privacy(
-            LEVELS[level] if is_known or is_worst else UNKNOWN,
+            LEVELS[level] if (is_known and not self.failed) or is_worst else UNKNOWN,
             MappingProxyType(labels),
             tuple(sorted(self.findings, key=_place)),
             tuple(self.failed),
         )
         return Verdict(privacy, _shared(self.languages), self.has_injection)
+
+    def _combine(self, labels: dict[str, Presence], covered: frozenset[str]) -> None:
+        """Say what is present, and what the findings mean together; where that cannot be told, what it would give is unknown."""
+        lifted = given(covered, self.meanings)
+        for label in lifted:
+            labels.setdefault(label, Presence.ABSENT)
+        self._mark_present(labels)
+        try:
+            added = self.combine(self.findings)
+        except Exception:  # noqa: BLE001 - whatever goes wrong here, no label may look absent for it
+            self.failed[COMBINATIONS] = None
+            labels.update((label, Presence.UNKNOWN) for label in lifted if labels[label] is Presence.ABSENT)
+            return
+        self.findings += [finding for finding in added if finding.label in self.meanings]
+        self._mark_present(labels)
+        labels.update((label, Presence.UNKNOWN) for label in uncertain(labels, self.meanings) if labels.get(label) is not Presence.PRESENT)
+
+    def _mark_present(self, labels: dict[str, Presence]) -> None:
+        for finding in self.findings:
+            meaning = self.meanings[finding.label]
+            if meaning.is_reason:
+                labels[meaning.data] = Presence.PRESENT
 
 
 def _place(finding: Finding) -> tuple[int, int, int, str]:

@@ -1,5 +1,6 @@
 """Looking for many values at once finds the same as looking for each."""
 
+import base64
 import json
 import time
 
@@ -40,6 +41,25 @@ def test_short_values_count_as_words_of_their_own_among_many_too():
     assert leaked_labels(hidden, HttpRequest("/", b'{"text":"also, xa.bx, 21000, Bobo"}')) == ()
     for text in (b"ask Al", b"x a.b y", b"pin 1003."):
         assert leaked_labels(hidden, HttpRequest("/", b'{"text":"' + text + b'"}')) == ("person",)
+
+
+@pytest.mark.parametrize("ahead", ["", "a", "ab", "abc", "for "])
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+def test_a_value_in_base64_is_found_wherever_it_begins(ahead, encode):
+    text = encode(f"{ahead}Anna Kowalska, 12 Elm Road ü>>??".encode()).decode()
+    body = json.dumps({"input": [{"data": text}]}).encode()
+    assert leaked_labels({"name": frozenset({"Anna Kowalska"})}, HttpRequest("/", body)) == ("name",)
+    assert leaked_labels({"name": frozenset({"Anna Kobalska"})}, HttpRequest("/", body)) == ()
+
+
+@pytest.mark.parametrize("name", ["Jo", "Raj", "Zoë", "Ana Li", "Łukasz Żak"])
+def test_a_name_is_found_as_a_word_and_behind_json_escapes(name):
+    hidden = {"name": frozenset({name})}
+    for text in (f"ask {name} now", f"{name}'s dog", json.dumps({"arguments": json.dumps({"to": name})})):
+        assert leaked_labels(hidden, HttpRequest("/", json.dumps({"text": text}).encode())) == ("name",)
+    assert (
+        leaked_labels(hidden, HttpRequest("/", json.dumps({"text": "ask [NAME] about the trajectory of Jos and Anaheim"}).encode())) == ()
+    )
 
 
 def seconds(values, text):

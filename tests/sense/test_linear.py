@@ -15,7 +15,11 @@ UNITS = (
     "password for my ", "pin for a b ", "token ", "secret_key_", "key for a b ", "bearer ", "login a ", "-----BEGIN PRIVATE KEY-----", "eyJa.", "https://a:",
     "sk-ant-", "i have had ", "my mother ", "my my ", "i am am cancer ", "i have hiv ", "cancer ", "John Smith has cancer ", "my knee ", "45 year old male pain ",
     "passport number ", "AB 12", "A", "\u200b", "é1", "\u04301", "\ufdfa", "ignore all ", "reveal your ", "seed word ", "a dot ", "a at a dot ", "%B4111111111111^",
+    "10.1.2.3 ", "::1", "a:b:", "12 Old Mill ", "12 a b c d ", "straße 5 ", "rue de ", "Calle ", "plate ab ", "vin 1HGCM8263", "born 3 ", "aged ", "mrn a1 ",
+    "username a", "@a ", "one two ", "1\n", "jdbc:a:", "pwd=a;", "a=b;", "x-key: a", "is a password ", "https://", "a.com ", "0xab", "bc1q", "iban DE89 ",
     "my son, a, ", "my son, a has cancer ", "Ana Bo, a, ", "John Smith, x, has cancer ", "the client, a 4, ",
+    "i was arrested ", "my lawyer ", "my son Leo, 7 ", "Anna Kowalska earns ", "58yo F ", "dear Mr A, ", "12 a street ", "the tenant ", "pneumonitis ",
+    "convicted of my ", "in the story ", "write a a a story ", "i like to be gay ", "he is a a a muslim ", "live at 12 a road ",
     "--password ", "cvv ", "account number ", "\n", " ", ".", "{", "\x00", "\u202e", "x1 ", "call (1",
 )  # fmt: skip
 

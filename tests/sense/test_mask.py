@@ -94,7 +94,7 @@ def test_overlapping_findings_become_one_mark_named_by_the_longest():
     assert result.messages[0].text == "[PHONE]mnop"
 
 
-@pytest.mark.parametrize("label", ["name", "health", "nonsense"])
+@pytest.mark.parametrize("label", ["union", "health", "nonsense"])
 def test_a_label_that_was_not_scanned_cannot_be_masked(label):
     request, privacy = sensed("Ich bin jane@example.com und habe eine Frage an dich")
     with pytest.raises(MaskError) as caught:
@@ -134,3 +134,60 @@ def test_no_masked_value_stands_in_the_outgoing_text(pieces):
 
 def test_masked_content_does_not_show():
     assert "jane" not in repr(masked("jane@example.com"))
+
+
+NAMES = frozenset({"name"})
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "my neighbour Raj Patel is loud. Raj never sleeps, and Patel's dog barks.",
+            "my neighbour [NAME] is loud. [NAME] never sleeps, and [NAME]'s dog barks.",
+        ),
+        ("my neighbour Raj Patel is loud. RAJ! raj?", "my neighbour [NAME] is loud. [NAME]! [NAME]?"),
+        (
+            "our employee Jo Marsh was late. Jo says the marsh was flooded.",
+            "our employee [NAME] was late. [NAME] says the marsh was flooded.",
+        ),
+        ("our tenant Ana Stone left. See Stonehenge and Anaheim.", "our tenant [NAME] left. See Stonehenge and Anaheim."),
+        ("Dear Mr Brandt,\nMr Brandt owes nothing. Brandt knows.", "Dear [NAME],\n[NAME] owes nothing. [NAME] knows."),
+    ],
+)
+def test_a_person_is_masked_by_every_part_of_the_name_and_nobody_else_is(text, expected):
+    assert masked(text, NAMES).messages[0].text == expected
+
+
+def test_a_short_name_is_hidden_and_looked_for_as_a_word():
+    privacy = Privacy("internal", {"name": Presence.PRESENT}, (Finding(0, 5, 8, "person", 0.9, "made-up"),))
+    result = mask((Message("user", (Text("I am Raj, and Raj's trajectory is fine"),)),), privacy, NAMES)
+    assert result.messages[0].text == "I am [NAME], and [NAME]'s trajectory is fine"
+    assert result.hidden == {"name": {"Raj"}}
+
+
+def test_what_is_no_reason_by_itself_is_masked_with_its_label():
+    findings = (Finding(0, 0, 5, "location", 0.9, "made-up"), Finding(0, 9, 14, "postcode", 0.9, "made-up"))
+    privacy = Privacy("public", dict.fromkeys(("location", "address"), Presence.ABSENT), findings)
+    result = mask((Message("user", (Text("Paris is 75001 to me"),)),), privacy, frozenset({"location", "address"}))
+    assert result.messages[0].text == "[PLACE] is [POSTCODE] to me"
+
+
+def test_masking_patients_takes_away_who_they_are():
+    text = "Patient: Harold Nwosu, ssn 123-45-6789, was diagnosed with diabetes. Harold takes metformin."
+    request, privacy = sensed(text)
+    assert privacy.labels["phi"] == "present"
+    said = mask(request.messages, privacy, frozenset({"phi", "name"})).messages[0].text
+    assert "Harold" not in said
+    assert "123-45" not in said
+    assert "diabetes" in said
+
+
+@pytest.mark.parametrize("text", ["my neighbour Jo Li is loud. Jo, Jo and Li. " * 3, "our employee J. Wu was late, Wu, WU, wu"])
+def test_the_bound_on_tokens_holds_for_masked_names_too(text):
+    request, privacy = sensed(text)
+    from hybridrt.mask import mask_growth_bytes
+    from hybridrt.sense.texts import message_texts
+
+    grown = mask(request.messages, privacy, NAMES).messages[0].text
+    assert len(grown) <= len(text) + mask_growth_bytes(message_texts(request.messages), privacy.findings)

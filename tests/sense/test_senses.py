@@ -49,9 +49,9 @@ def test_importing_the_senses_loads_nothing_heavy():
 
 def test_sensing_a_request_needs_nothing_heavy():
     code = (
-        "import asyncio, sys; from hybridrt.sense import Senses; from hybridrt.sense.device import DeviceProbe; from hybridrt.signals import DeviceState;"
+        "import asyncio, sys; from hybridrt.sense import Senses; from hybridrt.sense.device import DeviceProbe;"
         "from hybridrt.request import make_request;"
-        "asyncio.run(Senses(device=DeviceProbe(DeviceState)).sense(make_request('mail a@example.com', {})));"
+        "asyncio.run(Senses(device=DeviceProbe(sources=())).sense(make_request('mail a@example.com', {})));"
         "print(sorted({'re2','numpy','psutil','onnxruntime','httpx2'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"

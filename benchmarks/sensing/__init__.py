@@ -1,0 +1,1 @@
+"""What the device can tell, measured: how right, how fast, and beside whom."""

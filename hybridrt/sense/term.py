@@ -1,0 +1,224 @@
+"""The terms of the protected subjects: where they stand in a text, in which forms, and when they are figures of speech."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+
+from hybridrt.sense.language import common_words
+from hybridrt.sense.passage import Passage
+from hybridrt.sense.wordlist import rows_of, wordset
+
+# How the names of illnesses, operations and drugs end, and the words that end so and name none.
+_MEDICAL = tuple(
+    sorted(
+        wordset(
+            "itis oma omas osis emia aemia algia opathy ectomy otomy plasty oscopy phrenia plegia uria pnea trophy sclerosis stenosis "
+            "syndrome  pril sartan olol  statin mab cillin azole mycin azepam zolam oxetine triptan gliptin gliflozin glutide parin "
+            "caine codone morphone tinib ciclovir  prazole"
+        )
+    )
+)
+
+
+_NOT_MEDICAL = wordset(
+    "diagnosis diploma aroma oklahoma tacoma sonoma osmosis hypnosis academia bohemia sympathy empathy apathy telepathy antipathy "
+    "nostalgia symbiosis "
+    "mitosis meiosis metamorphosis photosynthesis apotheosis genoma pamoma trophy atrophy catastrophe lobotomy dichotomy anatomy "
+    "autonomy syndrome "
+    "spelling concert concerts concerto diplomas aromas phagocytosis prognosis hypotenuse homeopathy taxonomy kyoto dubai bioscopy april"
+)
+
+
+# A shorter word is too near to too many others.
+_SHORTEST = 7
+
+
+# A word is taken for a misspelt one only from this length on, where hardly any other word is one slip away.
+_LONG = 8
+
+
+_PEOPLE = wordset("i im i'm i've ive my our he she his her him mom mum dad we me patient pt client hes shes he's she's")
+
+
+def _misspelt(word: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the terms that a word is one slip away from, each as the word stands."""
+    index = _shortened()
+    terms = {term for short in (word, *_one_short(word)) for term in index.get(short, ())}
+    return tuple((word, topic, kind) for _, topic, kind in terms)
+
+
+def _one_short(word: str) -> list[str]:
+    return [word[:place] + word[place + 1 :] for place in range(len(word))]
+
+
+@lru_cache(maxsize=1)
+def _shortened() -> dict[str, tuple[tuple[str, str, str], ...]]:
+    """Return the terms of one word by what is left of them with one letter gone."""
+    index: dict[str, list[tuple[str, str, str]]] = {}
+    for terms in heads().values():
+        for term in terms:
+            if term[1] == "health" and len(term[0]) >= _LONG and term[0].isalpha():
+                for short in (term[0], *_one_short(term[0])):
+                    index.setdefault(short, []).append(term)
+    return {short: tuple(terms) for short, terms in index.items()}
+
+
+def places_of(passage: Passage) -> list[tuple[int, int, str, str]]:
+    """Return where terms stand in a passage: from, to, subject and kind, in order."""
+    index, folded, vocabulary = heads(), passage.folded, passage.vocabulary
+    terms = [term for word in index.keys() & vocabulary for term in index[word]]
+    rare = vocabulary - common_words() - _NOT_MEDICAL
+    # Neither list can hold every illness and drug, nor every way to misspell one.
+    terms += [(word, "health", "have") for word in rare if word.endswith(_MEDICAL) and len(word) > _SHORTEST]
+    if not _PEOPLE.isdisjoint(vocabulary):
+        terms += [term for word in rare if len(word) >= _SHORTEST and word not in index for term in _misspelt(word)]
+    return sorted({(*span, *term[1:]) for term in terms for span in occurrences(folded, term[0])})
+
+
+def occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
+    """Yield where a term stands as words of its own."""
+    at = folded.find(term)
+    while at >= 0:
+        end = at + len(term)
+        # Part of a longer word, or of a name in code.
+        if not (
+            folded[at - 1 : at].isalnum()
+            or folded[end : end + 1].isalnum()
+            or folded[at - 1 : at] in ("_", "<", "`")
+            or folded[end : end + 1] == "_"
+        ):
+            yield at, end
+        at = folded.find(term, at + 1)
+
+
+def is_figure(folded: str, start: int, end: int) -> bool:
+    """Do the words beside a term say that it names something else?"""
+    ahead, behind = _FIGURES.get(folded[start:end], ("", ""))
+    if ahead and any(folded.endswith(words, 0, start) for words in ahead.split("|")):
+        return True
+    return bool(behind) and any(folded.startswith(words, end) for words in behind.split("|"))
+
+
+# Figures of speech, and words that name something else beside these neighbours (before the term, after it).
+_FIGURES = {
+    "ocd": ("", " about"),
+    "addicted": ("", " to chocolate| to coffee| to sugar| to this| to the game| to tiktok| to my phone| to your"),
+    "religious": ("", " about"),
+    "liberal": ("", " with| arts| in my use"),
+    "vote for": ("", " pizza| the best| your| a name| my favorite| my favourite"),
+    "blind": ("", " to| date| spot| taste"),
+    "deaf": ("", " to"),
+    "heart attack": ("gave me a |gives me a |giving me a ", " burger"),
+    "i stole": ("", " this recipe| a look| the show| your| her heart| his heart| that joke"),
+    "beat up": ("", " car| truck| old| pontiac| couch"),
+    "stole": ("", " her heart| his heart| this recipe| the show| my heart| the scene"),
+    "white": ("", " wine| noise| paper| board| hat"),
+    "black": ("", " friday| coffee| tea| box| belt| hole| cat| dog| car| and white"),
+    "fire": ("", " up| alarm| extinguisher| a request| event| off"),
+    "fired": ("", " up"),
+    "surgery": ("", " center"),
+    "stroke": ("butterfly |back|breast |key", " of| order"),
+    "raise": ("", " a ticket| awareness| money| funds| an error| an exception| the bar"),
+    "orthodox": ("", " chess| method"),
+    "can't hear": ("", " you| this| the audio"),
+    "can't see": ("", " the| it| my| any| what| this"),
+    "charged my": ("", " phone| car| laptop| battery"),
+    "fever": ("disco |cabin |gold |bieber |spring ", " dream"),
+    "sick leave": ("", " policy"),
+    "bail": ("", " on"),
+    "conservative": ("", " estimate"),
+    "covid": ("", " shot| jab| vaccin| pandemic| era| test site| lockdown"),
+    "depression": ("great ", ""),
+    "carry a": ("", " bag| knife| laptop| backpack| umbrella| torch"),
+    "depressed": ("", " about"),
+    "allergic to": ("", " mondays| work| homework| drama| cleaning"),
+    "sick": ("", " of| beat| leave policy"),
+    "ill": ("", " show| tell| be | go | do | take| have| get| let "),
+    "overweight": ("", " stock| stocks| tech"),
+    "paranoid": ("", " android"),
+    "infected": ("", " file| with malware| by a virus"),
+    "dying": ("", " to| for| phone| plant| leaves"),
+    "shot": ("", " by the| on a| list"),
+    "on trial": ("", " version"),
+    "want to die": ("", " of embarrass| laughing"),
+    "broke my": ("", " screen| phone| laptop| heart| mug| glasses| bike| rule"),
+    "hit me": ("", " up| with"),
+    "ran over": ("", " it| time| budget| the"),
+    "killed a": ("", " process| mosquito| spider"),
+    "the pill": ("", "ow"),
+    "rash": ("", " decision| guard"),
+    "union": (
+        "credit |european |soviet |student |students' |western |african |civil |rugby |state of the ",
+        " all| square| jack| station| type| find| of sets| of two| operator| select",
+    ),
+    "pip": ("", " install| freeze| list| package"),
+    "dismiss": ("", " the dialog| the alert| notification"),
+    "terminate": ("", " the process| process| the program| the thread| the loop"),
+    "rating": ("", " system| scale"),
+    "ms": ("", " office| word| excel| teams| paint| project| in "),
+    "std": ("", " dev|::"),
+    "prep": ("exam |test |meal |interview |food |sat |deposition |supervision ", " for| work| time|aration"),
+    "savings": ("", " account| to my checking"),
+    "hooked on": ("", " a feeling| this"),
+    "weight loss": ("", " goal| plan| tips| app"),
+    "mental health": ("", " week| day| month| awareness| app| campaign| training| policy| resources| care"),
+    "hospital": ("our ", " bed| gown| drama| show| food| bill"),
+    "clinic": ("our |my ", ""),
+    "syndrome": ("imposter |impostor |stockholm ", ""),
+    "strike": ("", " through| zone| price"),
+    "drug test": ("", " kit"),
+    "carrier": ("cell |phone |mobile |aircraft |network |my |our ", ""),
+    "trans": ("", " fat|-siberian"),
+}
+
+
+def _forms(term: str, kind: str) -> Iterator[str]:
+    """Yield a term, the forms of the verb that it begins with, and each without its apostrophes, as people type in a hurry."""
+    first, blank, rest = term.partition(" ")
+    forms = [first]
+    if kind == "do" and blank and first not in _AUXILIARY:
+        base = first
+        if first.endswith("ed"):
+            base = first[:-2] if first[:-2].endswith(("s", "k", "t", "l", "n", "p", "w", "h", "r")) else first[:-1]
+        elif first.endswith("s") and not first.endswith("ss"):
+            base = first[:-2] if first.endswith(("shes", "ches", "sses")) else first[:-1]
+        stem = base.removesuffix("e")
+        if first != base or first.endswith("ed"):
+            forms += [base, f"{base}s", f"{stem}ing", f"{stem}ed"]
+    for form in dict.fromkeys(forms):
+        yield form + blank + rest
+        if "'" in form + rest:
+            yield (form + blank + rest).replace("'", "")
+
+
+_COMMON = wordset(
+    "the a an have has had having about with without get gets got getting in on off of and or her his him he she it to for from at up "
+    "down out my me i "
+    "im i'm i'ive this that these was were is are be been being want wants like likes call called calls take takes took taking because "
+    "lost make makes "
+    "making made need needs one going goes go went using use uses used write time let left someone somebody something things thing again "
+    "always never "
+    "every not no don't doesn't can't won't told tell said says say by as after before since into over under back good bad new old work "
+    "works working home"
+)
+
+
+_AUXILIARY = wordset(
+    "is was were are has had have been be being got gets get can't cannot won't doesn't don't didn't isn't haven't still no not as"
+)
+
+
+@lru_cache(maxsize=1)
+def heads() -> dict[str, tuple[tuple[str, str, str], ...]]:
+    """Return, by the longest word of each term, the terms that hold it: few texts hold any, and most of this is never read."""
+    heads: dict[str, dict[tuple[str, str, str], None]] = {}
+    for key, line in rows_of("topics.txt"):
+        topic, kind = key.split()
+        for listed in line.split(", "):
+            for term in _forms(listed, kind):
+                # The rarest word leads to the term: a long one that no other sentence has.
+                head = min(re.findall(r"[a-z0-9']+", term), key=lambda word: (word in _COMMON, -len(word)))
+                heads.setdefault(head, {})[term, topic, kind] = None
+    return {word: tuple(terms) for word, terms in heads.items()}

@@ -1,0 +1,278 @@
+"""A model is tried in a process of its own before it serves; what crashes or is over a limit does not serve."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+from types import MappingProxyType
+
+import psutil
+import pytest
+
+from hybridrt.errors import MissingError, MissingModelError, StoreError, TrialError
+from hybridrt.store import Manifest, Store
+from hybridrt.store.child import fits
+from hybridrt.store.trial import Report, activate, activate_untried, examine, judge, read_manifest
+from tests.store.model_files import PLACEHOLDER, gguf, onnx
+
+FACTS = Manifest("chat", "0" * 64, 0, "gguf")
+SEEN = Report(load_s=0.5, rss_bytes=1000, passed=3, cases=4, p95_s=0.2)
+
+
+@pytest.fixture
+def model(tmp_path):
+    path = tmp_path / "model.gguf"
+    path.write_bytes(PLACEHOLDER)
+    return path
+
+
+@pytest.fixture
+def other(tmp_path):
+    """The same model with another weight."""
+    path = tmp_path / "other.gguf"
+    path.write_bytes(PLACEHOLDER[:-1] + bytes([PLACEHOLDER[-1] ^ 1]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("limits", "check"),
+    [
+        ({}, "golden"),
+        ({"golden": 0.8}, "golden"),
+        ({"golden": 0.7}, None),
+        ({"golden": 0.5, "p95_s": 0.1}, "p95_s"),
+        ({"golden": 0.5, "load_s": 0.4}, "load_s"),
+        ({"golden": 0.5, "rss_bytes": 999}, "rss_bytes"),
+        ({"golden": 0.75, "p95_s": 0.2, "load_s": 0.5, "rss_bytes": 1000}, None),
+    ],
+)
+def test_a_limit_that_does_not_hold_is_named_with_both_numbers(limits, check):
+    manifest = replace(FACTS, limits=limits)
+    if check is None:
+        judge(manifest, SEEN)
+        return
+    with pytest.raises(TrialError) as caught:
+        judge(manifest, SEEN)
+    assert caught.value.check == check
+    assert caught.value.limit == limits.get(check, 1.0)
+    assert caught.value.measured is not None
+
+
+def test_a_limit_that_nothing_measures_is_an_error():
+    with pytest.raises(StoreError, match="golden set"):
+        judge(replace(FACTS, limits={"p95_s": 1.0}), Report(load_s=0.5, rss_bytes=1000))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "is_right"),
+    [
+        ("a timer", {"contains": "timer"}, True),
+        ("a timer", {"contains": ["a", "bell"]}, False),
+        (" yes\n", {"equals": "yes"}, True),
+        ("yes.", {"equals": "yes"}, False),
+        ('{"a": 1}', {"json": True}, True),
+        ('{"a": 1}', {"json": {"a": 1}}, True),
+        ('{"a": 1}', {"json": {"a": 2}}, False),
+        ("{", {"json": True}, False),
+    ],
+)
+def test_an_answer_is_held_against_what_was_expected(text, expected, is_right):
+    assert fits(text, expected) == is_right
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "{",
+        "[]",
+        '{"golden": [{"prompt": "a"}]}',
+        '{"golden": [{"prompt": "a", "expect": {}}]}',
+        '{"golden": [{"prompt": "a", "expect": {"like": "b"}}]}',
+        '{"golden": [{"prompt": 1, "expect": {"json": true}}]}',
+        '{"golden": [{"prompt": "a", "expect": {"json": true}, "max_tokens": 0}]}',
+        '{"golden": {}}',
+        '{"limits": {"p99_s": 1}}',
+        '{"limits": {"load_s": 0}}',
+        '{"limits": {"load_s": true}}',
+        '{"limits": {"load_s": "1"}}',
+        '{"labels": [1]}',
+        '{"licence": 1}',
+        '{"window": 0}',
+    ],
+)
+def test_a_manifest_that_says_nothing_sensible_is_refused(tmp_path, told):
+    path = tmp_path / "manifest.json"
+    path.write_text(told)
+    with pytest.raises(StoreError, match=r"manifest\.json"):
+        read_manifest(path, FACTS)
+
+
+def test_a_manifest_adds_what_it_says(tmp_path):
+    path = tmp_path / "manifest.json"
+    path.write_text('{"golden": [{"prompt": "a", "expect": {"json": true}}], "limits": {"load_s": 2}, "labels": ["x"], "temperature": 0.8}')
+    read = read_manifest(path, FACTS)
+    assert (len(read.golden), dict(read.limits), read.labels, dict(read.about)) == (1, {"load_s": 2}, ("x",), {"temperature": 0.8})
+
+
+def test_what_the_author_of_a_net_says_lies_beside_it(store, tmp_path):
+    path, manifest = tmp_path / "net.onnx", tmp_path / "net.json"
+    path.write_bytes(onnx())
+    manifest.write_text('{"hybridrt_net": 1, "labels": ["a", "b"], "golden": {"cases": []}}')
+    digest = store.add(path, read_manifest(manifest, replace(FACTS, kind="onnx"))).slots.candidate
+    assert store.record("chat").manifests[digest].labels == ("a", "b")
+    beside = store.blob(digest, "onnx").with_suffix(".json")
+    assert json.loads(beside.read_text()) == json.loads(manifest.read_text())
+    store.remove("chat")
+    assert not beside.exists()
+
+
+def test_a_model_that_passes_its_trial_serves(store, model):
+    pytest.importorskip("llama_cpp")
+    golden = MappingProxyType({"prompt": "hello", "expect": {"contains": ""}, "max_tokens": 4})
+    store.add(model, replace(FACTS, golden=(golden,), limits={"load_s": 60.0, "rss_bytes": 4e9}))
+    record, report = activate(store, "chat")
+    assert record.slots.current in record.slots.proven
+    assert (report.passed, report.cases) == (1, 1)
+    assert 0 < report.load_s < 60
+    assert 1_000_000 < report.rss_bytes < 4e9
+
+
+def test_a_model_that_answers_wrong_does_not_serve_and_what_served_still_does(store, model, other):
+    pytest.importorskip("llama_cpp")
+    first = store.add(model, FACTS).slots.candidate
+    activate_untried(store, "chat")
+    golden = MappingProxyType({"prompt": "hello", "expect": {"equals": "no noise says this"}, "max_tokens": 4})
+    second = store.add(other, replace(FACTS, golden=(golden,))).slots.candidate
+    with pytest.raises(TrialError) as caught:
+        activate(store, "chat")
+    assert (caught.value.check, caught.value.measured, caught.value.limit) == ("golden", 0.0, 1.0)
+    record = store.record("chat")
+    assert (record.slots.current, record.slots.candidate) == (first, None)
+    assert second in record.slots.refused
+    store.collect()
+    assert not store.blob(second).exists()
+
+
+def test_a_model_whose_load_fails_is_refused_by_name(store, tmp_path):
+    pytest.importorskip("llama_cpp")
+    path = tmp_path / "no_model.gguf"
+    path.write_bytes(gguf())
+    store.add(path, FACTS)
+    with pytest.raises(TrialError) as caught:
+        activate(store, "chat")
+    assert caught.value.check == "load"
+    assert store.names() == []
+    with pytest.raises(MissingModelError, match="failed its trial"):
+        store.lend("chat")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+def test_a_child_that_crashes_costs_this_process_nothing(store, model):
+    store.add(model, FACTS)
+
+    def crash() -> None:
+        while not (children := [each for each in psutil.Process().children() if "hybridrt.store.child" in each.cmdline()]):
+            time.sleep(0.005)
+        children[0].send_signal(signal.SIGSEGV)
+
+    killer = threading.Thread(target=crash)
+    killer.start()
+    with pytest.raises(TrialError, match="SIGSEGV") as caught:
+        activate(store, "chat")
+    killer.join()
+    assert caught.value.check == "load"
+    assert store.names() == []
+
+
+def test_a_child_that_hangs_is_ended(store, model):
+    pytest.importorskip("llama_cpp")
+    store.add(model, FACTS)
+    loan = store.lend("chat", "candidate")
+    began_at = time.monotonic()
+    with pytest.raises(TrialError, match="did not end within"):
+        examine(loan, patience_s=0.05)
+    loan.close()
+    assert time.monotonic() - began_at < 20
+
+
+def test_a_process_that_dies_in_a_trial_leaves_the_count_by_which_the_next_one_refuses(store, model, other):
+    first = store.add(model, FACTS).slots.candidate
+    activate_untried(store, "chat")
+    second = store.add(other, FACTS).slots.candidate
+    code = (
+        "import os,sys,pathlib\nfrom hybridrt.store import Store\nfrom hybridrt.store.trial import activate\n"
+        "activate(Store(pathlib.Path(sys.argv[1])), 'chat', lambda loan: os.abort())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(store.root)], capture_output=True, check=False, timeout=60)
+    assert done.returncode in (-signal.SIGABRT, 3)
+    assert store.record("chat").slots.attempts == {second: 1}
+    loan = Store(store.root).lend("chat")
+    assert loan.manifest.digest == first
+    loan.close()
+    slots = store.record("chat").slots
+    assert second in slots.refused
+    assert slots.candidate is None
+
+
+def test_a_trial_that_is_given_up_says_nothing_about_the_model(store, model):
+    digest = store.add(model, FACTS).slots.candidate
+
+    def interrupt(loan):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        activate(store, "chat", interrupt)
+    slots = store.record("chat").slots
+    assert (slots.candidate, dict(slots.attempts), slots.refused) == (digest, {}, frozenset())
+
+
+def test_without_what_reads_it_a_model_waits(store, tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"x" * 40)
+    digest = store.add(path, replace(FACTS, kind="onnx")).slots.candidate
+
+    def nothing(loan):
+        raise MissingError("not installed")
+
+    with pytest.raises(MissingError):
+        activate(store, "chat", nothing)
+    assert store.record("chat").slots.candidate == digest
+
+
+def test_without_a_candidate_there_is_nothing_to_try(store, model):
+    store.add(model, FACTS)
+    activate_untried(store, "chat")
+    for step in (activate, activate_untried):
+        with pytest.raises(MissingModelError):
+            step(store, "chat")
+
+
+def test_what_is_counted_is_on_the_disk_before_the_model_is_looked_at(store, model):
+    digest = store.add(model, FACTS).slots.candidate
+    seen = []
+
+    def look(loan):
+        seen.append(json.loads((store.root / "models" / "chat.json").read_text())["attempts"])
+        seen.append([use.pid for use in store.uses()])
+        return Report(0.1, 1)
+
+    activate(store, "chat", look)
+    assert seen == [{digest: 1}, [os.getpid()]]
+
+
+def test_a_measurement_gives_the_four_numbers(store, model):
+    pytest.importorskip("llama_cpp")
+    store.add(model, FACTS)
+    loan = store.lend("chat", "candidate")
+    report = examine(loan, runs=2)
+    loan.close()
+    assert report.load_s > 0
+    assert report.rss_bytes > 1_000_000
+    assert report.rates["prefill_tokens_s"] > 0
+    assert report.rates["prompt_tokens"] > 10
