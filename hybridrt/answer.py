@@ -27,12 +27,9 @@ class Attempt:
     ms: float
     bytes_out: int = 0
     detail: str = ""
-<<<<<<< HEAD
+    first_ms: float | None = None
     # How sure the one who was asked was, where it says so; also of a request that it passed on.
     confidence: float | None = None
-=======
-    first_ms: float | None = None
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)
