@@ -58,7 +58,14 @@ def prompt(tokens: int, seed: int) -> str:
 
 def write_model(path: Path, shape: Shape) -> None:
     """Write a model of this shape."""
-    texts: list[bytes] = [b"<unk>", b"<s>", b"</s>", *(f"<0x{byte:02X}>".encode() for byte in range(256)), *(role.encode() for role in ROLES), "\u2581".encode()]
+    texts: list[bytes] = [
+        b"<unk>",
+        b"<s>",
+        b"</s>",
+        *(f"<0x{byte:02X}>".encode() for byte in range(256)),
+        *(role.encode() for role in ROLES),
+        "\u2581".encode(),
+    ]
     kinds = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256, *[CONTROL] * len(ROLES), NORMAL]
     pieces = _words(shape.vocabulary - len(texts))
     texts += [f"\u2581{word}".encode() for word in pieces]
@@ -99,8 +106,9 @@ def write_model(path: Path, shape: Shape) -> None:
 
     matrix("token_embd.weight", len(texts), shape.width)
     ones("output_norm.weight")
-    # What ends an answer scores zero and loses to the best of thousands: answers have the length that was asked for.
-    matrix("output.weight", len(texts), shape.width, silent=(EOS,))
+    # What is no word scores zero and loses to the best of thousands: answers have the length that was asked for, and a blank before
+    # each word tells how many tokens were said.
+    matrix("output.weight", len(texts), shape.width, silent=tuple(range(len(texts) - len(pieces))))
     for layer in range(shape.layers):
         ones(f"blk.{layer}.attn_norm.weight")
         ones(f"blk.{layer}.ffn_norm.weight")

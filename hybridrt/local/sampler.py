@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import secrets
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from hybridrt.errors import UnavailableError
@@ -16,6 +17,10 @@ from hybridrt.local.model import Choice, Job
 
 # With a temperature above zero, tokens less likely than this share of the likeliest one are left out: the tail of a small model is noise.
 _MIN_P = 0.05
+# A first choice counts as at most so much likelier than the second, as far as 32 bits can tell powers apart.
+_FAR = 88.0
+# Between these the powers of scores stay within 32 bits, and so does the sum of a million of them.
+_LOW, _HIGH = -20.0, 60.0
 # The grammar is asked about every token this likely, so that what it refuses is known to within a hundredth or so.
 _LIKELY = 1e-3
 
@@ -37,8 +42,9 @@ class Desk:
     def __init__(self, size: int) -> None:
         import numpy as np
 
+        self.np = np
         self.size = size
-        self.below = np.empty(size, dtype=np.float32)  # how far each score is below the best
+        self.ones = np.ones(size, dtype=np.float32)
         self.weights = np.empty(size, dtype=np.float32)  # the probabilities, up to their sum
         self.rows = np.zeros(size, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         self._views: dict[int, Any] = {}
@@ -47,18 +53,16 @@ class Desk:
         """Return the scores at an address as an array; a model has a few such places."""
         found = self._views.get(address)
         if found is None:
-            import numpy as np
-
             if len(self._views) > 256:
                 self._views.clear()
-            found = self._views[address] = np.frombuffer((ctypes.c_float * self.size).from_address(address), dtype=np.float32)
+            found = self._views[address] = self.np.ctypeslib.as_array((ctypes.c_float * self.size).from_address(address))
         return found
 
 
 class CSampler:
     """The samplers of one answer: how to choose, and what may be chosen."""
 
-    def __init__(self, c: Any, context: Computed, desk: Desk, grammar: Any, is_end: Any, job: Job) -> None:
+    def __init__(self, c: Any, context: Computed, desk: Desk, job: Job, *, grammar: Any, is_end: Callable[[int], bool]) -> None:
         self._c, self._context, self._desk, self._grammar, self._is_end = c, context, desk, grammar, is_end
         self._chain = None
         if job.temperature > 0:
@@ -74,27 +78,32 @@ class CSampler:
 
     def pick(self, row: int) -> Choice:
         """Choose the next token; none where the grammar is fulfilled and the model has no word for the end."""
-        import numpy as np
-
         desk = self._desk
+        np, weights = desk.np, desk.weights
         scores = desk.view(self._context.scores(row))
         best = int(scores.argmax())
         top = float(scores[best])
         if not math.isfinite(top):  # damaged weights compute scores that are no numbers, and any token "wins"
             raise UnavailableError("the local model computes no usable scores", hint="its file may be damaged; download it again")
-        np.subtract(scores, top, out=desk.below)
-        np.exp(desk.below, out=desk.weights)
-        # `einsum` and not `dot`, which may wake a second thread, and not `sum`, which takes twice as long.
-        whole = float(np.einsum("i->", desk.weights))
-        log_whole = math.log(whole)
-        entropy = log_whole - float(np.einsum("i,i->", desk.weights, desk.below)) / whole
+        # Every function that is called once a token is called with cold caches, for the model went through them: a call saved is
+        # ten microseconds. So nothing is subtracted where 32 bits hold the powers as they are, and the second maximum is an `argmax`.
+        if _LOW < top < _HIGH:
+            base = 0.0
+            np.exp(scores, out=weights)
+        else:
+            base = top
+            np.subtract(scores, top, out=weights)
+            np.exp(weights, out=weights)
+        whole = float(np.dot(weights, desk.ones))
+        log_whole = math.log(whole) + base  # of the sum of all powers
+        entropy = log_whole - float(np.dot(weights, scores)) / whole
         token, refused = best, 0.0
         if self._chain is not None:
             token = self._c.llama_sampler_sample(self._chain, self._context.handle, row)
         if self._grammar is not None:
-            likely = np.flatnonzero(desk.weights >= _LIKELY * whole)
+            likely = np.flatnonzero(weights >= _LIKELY * whole)
             is_allowed = self._allowed([token, *(int(one) for one in likely)])
-            refused = float(desk.weights[likely][[not is_fine for is_fine in is_allowed[1:]]].sum()) / whole
+            refused = float(weights[likely][[not is_fine for is_fine in is_allowed[1:]]].sum()) / whole
             if not is_allowed[0]:
                 chosen = self._pick_allowed(scores)
                 if chosen is None:
@@ -102,12 +111,11 @@ class CSampler:
                 token = chosen
             if not self._is_end(token):
                 self._c.llama_sampler_accept(self._grammar, token)  # throws through C, and ends the process, for a token not allowed
-        logprob = float(desk.below[token]) - log_whole
-        desk.weights[best] = 0.0
-        second = float(desk.weights.max())
-        margin = -math.log(second) if second > 0 else -float(np.finfo(np.float32).min)
+        logprob = float(scores[token]) - log_whole
+        weights[best] = 0.0
+        second = float(scores[int(weights.argmax())])
         # A token that scores minus infinity, which some models give to padding, weighs nothing; 0 * inf is no number.
-        return Choice(token, logprob, margin, entropy if math.isfinite(entropy) else 0.0, refused)
+        return Choice(token, logprob, min(top - second, _FAR), entropy if math.isfinite(entropy) else 0.0, refused)
 
     def _allowed(self, tokens: list[int]) -> list[bool]:
         """Ask the grammar about some tokens: that costs microseconds, masking a vocabulary milliseconds."""
@@ -119,9 +127,7 @@ class CSampler:
 
     def _pick_allowed(self, scores: Any) -> int | None:
         """Choose among all that is allowed, which gives each allowed token its share of the whole."""
-        import numpy as np
-
-        c, rows = self._c, self._desk.rows
+        np, c, rows = self._desk.np, self._c, self._desk.rows
         rows["id"] = np.arange(len(rows))
         rows["logit"], rows["p"] = scores, 0.0
         asked = c.llama_token_data_array(rows.ctypes.data_as(c.llama_token_data_p), len(rows), -1, False)
