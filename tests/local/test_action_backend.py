@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pytest
 
-from hybridrt.errors import UnsupportedError
+from hybridrt.errors import ContextOverflowError, UnsupportedError
 from hybridrt.event import Finish, Text
 from hybridrt.local.action.arithmetic import value_of
 from hybridrt.local.action.backend import LONGEST_BYTES, ActionBackend
@@ -190,7 +190,11 @@ HOSTILE = {
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_bad_input_escalates_or_is_a_whole_action_of_its_own_words(backend, name):
     text = HOSTILE[name]
-    call, finish = await told(backend, (Message("user", (Words(text),)),))
+    try:
+        call, finish = await told(backend, (Message("user", (Words(text),)),))
+    except ContextOverflowError as error:
+        assert error.needed > error.window  # noqa: PT017 - either is right, and this one says why
+        return
     if call is not None:
         assert call.name in ACTIONS
         check_grounded(call, text)

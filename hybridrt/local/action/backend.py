@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridrt.backend import Call
-from hybridrt.errors import UnsupportedError
+from hybridrt.errors import ContextOverflowError, UnsupportedError
 from hybridrt.event import Event, Evidence, Finish, Text, ToolCall, Usage
 from hybridrt.local.action.certificate import Certificate
 from hybridrt.local.action.fold import Folded, fold
@@ -87,6 +87,7 @@ class ActionBackend:
         _check(call)
         folded = fold(_request(call.messages) or "")
         if not 0 < len(folded.text.encode()) <= LONGEST_BYTES:
+            await self._check_fit(call)
             # Nothing, a conversation, or a text longer than any of the requests it learned from: no model is needed to know that.
             yield Finish("escalate", confidence=1.0)
             return
@@ -104,6 +105,17 @@ class ActionBackend:
         made = outcome(found, folded, self._now()) if found is not None else None
         for last in self._told(made, evidence):
             yield last
+
+    async def _check_fit(self, call: Call) -> None:
+        """Raise where the request would not fit the window at all: that says more than an escalation."""
+        if sum(len(message.text) for message in call.messages) <= LONGEST_BYTES:
+            return
+        facts = await self._engine.target_facts()
+        needed = (await self._engine.count(call.messages)).value
+        if needed > facts.window:
+            raise ContextOverflowError(
+                f"{needed} tokens are needed and the window holds {facts.window}", needed=needed, window=facts.window, target=call.target.id
+            )
 
     def _told(self, made: Outcome | None, evidence: Evidence | None) -> list[Event]:
         certificate = self._read_certificate()
