@@ -73,7 +73,15 @@ async def tell(rows: Sequence[dict[str, Any]], backend: ActionBackend) -> list[T
         name, arguments = (calls[0].name, dict(calls[0].arguments)) if calls else ("escalate", {})
         found.append(
             Told(
-                row["text"], name, arguments, row["name"], row["arguments"], finish.confidence or 0.0, finish.certified_error is not None, finish.evidence, ms
+                row["text"],
+                name,
+                arguments,
+                row["name"],
+                row["arguments"],
+                finish.confidence or 0.0,
+                finish.certified_error is not None,
+                finish.evidence,
+                ms,
             )
         )
     return found

@@ -26,8 +26,8 @@ from hybridrt.errors import (
     UnavailableError,
 )
 from hybridrt.event import Done, Finish, Reasoning, Route, Text, Usage
-from hybridrt.request import ToolCall
 from hybridrt.local.factory import placeholder
+from hybridrt.request import ToolCall
 from hybridrt.router import Router
 from hybridrt.target import Price
 from hybridrt.testing import MemoryLedger, ScriptedBackend, Wait

@@ -91,16 +91,18 @@ async def _step(router: Router, name: str, prompt: str, **options: Any) -> Step:
 
 def _unanswered(name: str, error: NoAnswerError | TargetError) -> Step:
     """The device could not, and nobody else may: no answer is better than one that had to leave."""
-    assert error.decision is not None
+    decision = error.decision
+    if decision is None:
+        raise error
     attempts = error.attempts if isinstance(error, NoAnswerError) else ()
     return Step(
         name=name,
         place="device",
-        target=error.decision.plan[0].id,
-        rule=_rule(error.decision),
+        target=decision.plan[0].id,
+        rule=_rule(decision),
         ms=round(sum(attempt.ms for attempt in attempts), 1),
         bytes_out=0,
-        why=f"{_kept(error.decision)}; the device cannot answer it, and so nobody does",
+        why=f"{_kept(decision)}; the device cannot answer it, and so nobody does",
         attempts=[f"{attempt.target}: {attempt.outcome}" for attempt in attempts],
     )
 

@@ -32,7 +32,7 @@ def _row(line: bytes, number: int) -> tuple[Any, str]:
 
 
 async def _asked(router: Router, text: str, options: dict[str, Any]) -> dict[str, Any]:
-    nothing = {"name": "escalate", "arguments": {}, "place": None, "confidence": None, "certified": False}
+    nothing: dict[str, Any] = {"name": "escalate", "arguments": {}, "place": None, "confidence": None, "certified": False}
     try:
         answer = await router.infer(text, **options)
     except NoAnswerError as error:

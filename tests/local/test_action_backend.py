@@ -27,7 +27,7 @@ from hybridrt.request import Text as Words
 from tests.local.conftest import make_call
 from training.factory_llm.generate import Generator
 
-NOW = datetime(2026, 3, 11, 10, 30)
+NOW = datetime(2026, 3, 11, 10, 30)  # noqa: DTZ001 - the wall clock of the person
 DAYS = {"today", "tomorrow", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"}
 
 
@@ -66,7 +66,7 @@ def check_grounded(call: ToolCall, request: str) -> None:
     text = fold(request).text
     pieces = None
     for name, value in call.arguments.items():
-        if name == "list" and value == "shopping" or (name, value) in {("state", "on"), ("state", "off")}:
+        if (name == "list" and value == "shopping") or (name, value) in {("state", "on"), ("state", "off")}:
             continue
         if name in ("command", "task", "field"):
             assert value in (*COMMANDS, *TASKS, *FIELDS)
@@ -85,7 +85,15 @@ def check_grounded(call: ToolCall, request: str) -> None:
             assert any(READERS["day"](piece) for piece in pieces)
         elif name == "time":
             clocks = [clock for piece in pieces if (clock := read_clock(piece))]
-            assert any(value in {clock.settled(part, afternoon=late) for part in (None, "morning", "afternoon", "evening", "night") for late in (True, False)} for clock in clocks)
+            assert any(
+                value
+                in {
+                    clock.settled(part, afternoon=late)
+                    for part in (None, "morning", "afternoon", "evening", "night")
+                    for late in (True, False)
+                }
+                for clock in clocks
+            )
         elif name in ("duration_s", "in_s"):
             assert value in {read_duration(piece) for piece in pieces}
         elif name == "level":
@@ -193,7 +201,7 @@ async def test_bad_input_escalates_or_is_a_whole_action_of_its_own_words(backend
     try:
         call, finish = await told(backend, (Message("user", (Words(text),)),))
     except ContextOverflowError as error:
-        assert error.needed > error.window  # noqa: PT017 - either is right, and this one says why
+        assert error.needed > error.window
         return
     if call is not None:
         assert call.name in ACTIONS
@@ -216,7 +224,11 @@ async def test_what_is_not_honoured_is_refused(backend):
 
 
 async def test_the_same_request_gets_the_same_answer(backend):
-    answers = [[repr(event), getattr(event, "text", ""), str(getattr(event, "arguments", ""))] for _ in range(2) for event in [e async for e in backend.answer(make_call("Set a timer for ten minutes"))]]
+    answers = [
+        [repr(event), getattr(event, "text", ""), str(getattr(event, "arguments", ""))]
+        for _ in range(2)
+        for event in [e async for e in backend.answer(make_call("Set a timer for ten minutes"))]
+    ]
     assert answers[: len(answers) // 2] == answers[len(answers) // 2 :]
 
 
@@ -225,7 +237,17 @@ async def test_the_same_request_gets_the_same_answer(backend):
 
 @pytest.mark.parametrize(
     "said",
-    ["", "\u27e6nonsense\u27e7", "timer", "\u27e6timer.set\u27e7", "\u27e6timer.set\u27e7\u27e6label:\u27e7 tea", "\u27e6call.start\u27e7\u27e6to:\u27e7", "\u27e6time.get\u27e7 now", "\u27e6call.start\u27e7\u27e6to:\u27e7 a\u27e6text:\u27e7 b", "\u27e6media.control\u27e7\u27e6=next\u27e7"],
+    [
+        "",
+        "\u27e6nonsense\u27e7",
+        "timer",
+        "\u27e6timer.set\u27e7",
+        "\u27e6timer.set\u27e7\u27e6label:\u27e7 tea",
+        "\u27e6call.start\u27e7\u27e6to:\u27e7",
+        "\u27e6time.get\u27e7 now",
+        "\u27e6call.start\u27e7\u27e6to:\u27e7 a\u27e6text:\u27e7 b",
+        "\u27e6media.control\u27e7\u27e6=next\u27e7",
+    ],
 )
 def test_what_is_no_whole_action_is_none(said):
     assert parse(said) is None

@@ -85,10 +85,27 @@ def test_sums_are_worked_out_exactly_or_not_at_all(said, meant):
 
 @given(st.text(max_size=60))
 def test_no_text_breaks_a_reader(text):
-    read_number(text), read_duration(text), read_clock(text), read_day(text, TODAY), read_level(text), read_temperature(text), read_unit(text), read_phone(text), read_email(text), read_sum(text)
+    (
+        read_number(text),
+        read_duration(text),
+        read_clock(text),
+        read_day(text, TODAY),
+        read_level(text),
+        read_temperature(text),
+        read_unit(text),
+        read_phone(text),
+        read_email(text),
+        read_sum(text),
+    )
 
 
-@given(st.recursive(st.integers(0, 999).map(str), lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]}{t[1]}{t[2]})"), max_leaves=8))
+@given(
+    st.recursive(
+        st.integers(0, 999).map(str),
+        lambda inner: st.tuples(inner, st.sampled_from("+-*"), inner).map(lambda t: f"({t[0]}{t[1]}{t[2]})"),
+        max_leaves=8,
+    )
+)
 def test_sums_agree_with_python(text):
     expected = eval(text)  # noqa: S307 - a sum that was made here
     assert value_of(text) == expected
@@ -103,7 +120,16 @@ def test_temperatures_say_their_scale_or_it_is_plain_from_the_number():
 
 
 def test_levels_are_from_nought_to_a_hundred():
-    assert [read_level(text) for text in ("30", "30 %", "thirty percent", "half", "max", "101", "-1", "2.5")] == [30, 30, 30, 50, 100, None, None, None]
+    assert [read_level(text) for text in ("30", "30 %", "thirty percent", "half", "max", "101", "-1", "2.5")] == [
+        30,
+        30,
+        30,
+        50,
+        100,
+        None,
+        None,
+        None,
+    ]
 
 
 def test_units_convert_exactly_within_their_kind_only():

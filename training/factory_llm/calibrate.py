@@ -29,7 +29,9 @@ from training.factory_llm.rows import mixed_rows
 ALPHA, DELTA = 0.10, 0.05
 # A wrong action is worse than an escalation: one is taken where it is more likely right than wrong.
 FLOOR = 0.5
-POPULATION = "synthetic requests of training/factory_llm, half of them of phrasing families held out of the training, a third to be escalated"
+POPULATION = (
+    "synthetic requests of training/factory_llm, half of them of phrasing families held out of the training, a third to be escalated"
+)
 
 
 def binomial_cdf(errors: int, count: int, rate: float) -> float:
@@ -106,7 +108,9 @@ def main() -> None:
     action = line([(features(one.evidence), one.is_exact) for one in tuning if one.name != "escalate" and one.evidence])
     escalation = line([((first(one.evidence),), one.is_exact) for one in tuning if one.name == "escalate" and one.evidence])
     # Of an action that is not taken the request escalates: right where it was to.
-    doubt = line([((sure(action, one),), one.meant_name == "escalate") for one in tuning if one.name != "escalate" and sure(action, one) < FLOOR])
+    doubt = line(
+        [((sure(action, one),), one.meant_name == "escalate") for one in tuning if one.name != "escalate" and sure(action, one) < FLOOR]
+    )
     taken = [(sure(action, one), one.is_exact) for one in calibration if one.name != "escalate" and sure(action, one) >= FLOOR]
     laid = [sure(action, one) for one in tuning if one.name != "escalate" and sure(action, one) >= FLOOR]
     threshold, covered, errors = certify(laid, taken)

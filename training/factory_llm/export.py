@@ -1,6 +1,6 @@
 """Write the trained model as GGUF (Q8_0), with a manifest, and compare its scores with those of PyTorch.
 
-    python -m training.factory_llm.export /tmp/factory_llm/checkpoint.pt --out hybridrt/local/factory/actions.gguf
+python -m training.factory_llm.export /tmp/factory_llm/checkpoint.pt --out hybridrt/local/factory/actions.gguf
 """
 
 from __future__ import annotations
@@ -103,7 +103,12 @@ def read(checkpoint: Path) -> Llama:
     return model.eval()
 
 
-PARITY = ("set a timer for ten minutes", "remind me to call ana at 5:30pm tomorrow", "caf\u00e9 r\u00e9servation <|action|> 17h30", "what is the meaning of life")
+PARITY = (
+    "set a timer for ten minutes",
+    "remind me to call ana at 5:30pm tomorrow",
+    "caf\u00e9 r\u00e9servation <|action|> 17h30",
+    "what is the meaning of life",
+)
 
 
 def parity(model: Llama) -> list[dict[str, object]]:
@@ -115,7 +120,14 @@ def parity(model: Llama) -> list[dict[str, object]]:
         with torch.no_grad():
             scores = model(torch.tensor([tokens]))[0, -1]
         first = tokenizer.marks[token.ACTIONS[0]]
-        rows.append({"text": text, "tokens": tokens, "first": first, "scores": [round(score, 4) for score in scores[first : first + len(ACTIONS)].tolist()]})
+        rows.append(
+            {
+                "text": text,
+                "tokens": tokens,
+                "first": first,
+                "scores": [round(score, 4) for score in scores[first : first + len(ACTIONS)].tolist()],
+            }
+        )
     return rows
 
 

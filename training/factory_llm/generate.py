@@ -1,8 +1,9 @@
 """Rows to learn from: a request, its action and where each argument stands in it.
 
-    python -m training.factory_llm.generate 20          # shows twenty
+python -m training.factory_llm.generate 20          # shows twenty
 """
 
+# ruff: noqa: ARG005, E501, SIM905 - alternatives are read across, one line for one kind
 from __future__ import annotations
 
 import random
@@ -14,6 +15,7 @@ from functools import partial
 
 from training.factory_llm import value, word
 from training.factory_llm.phrase import Family, Piece, Sampler, compiled, load, render
+from training.factory_llm.word import listed
 
 # Arguments in the order in which the model says them: the order of the table.
 SLOTS = {
@@ -62,16 +64,16 @@ class Row:
 
 # ---- values that only escalated requests need
 
-_FACTS = """the capital of australia/photosynthesis/the french revolution/cleopatra/the roman empire/dark matter/the tallest mountain/the speed of light/inflation/a black hole/mozart/the internet/gravity/the moon landing/dinosaurs/the great wall of china/dna/shakespeare/the amazon rainforest/world war two/the stock market/blockchain/chess openings/ancient egypt/the printing press/volcanoes/the ozone layer/penicillin/vaccines/jazz music/impressionism/buddhism/democracy/the titanic/quantum computing/machine learning/neural networks/global warming/the immune system/evolution/the big bang/capitalism/the eiffel tower/solar panels/electric cars/nuclear power/tea/coffee/sourdough bread/football/cricket/the olympics/minimalism/intermittent fasting/yoga/meditation/remote work/credit cards/mortgages/pensions/compound interest/the european union/the us constitution/bees/whales/octopuses/cats/the human brain/sleep/dreams/procrastination/happiness/grammar/the subjunctive/esperanto/sign language/haiku/the odyssey/harry potter/star wars/the simpsons/stoicism/existentialism/kant/plato/origami/calligraphy/beekeeping/gardening/marathon training/knitting/woodworking/camping/scuba diving/the northern lights/tides/earthquakes/hurricanes/airplanes/submarines/bicycles/bridges/concrete/silk/paper/money/taxes/insurance/marriage/parenting/teenagers/dogs/horses/unicorns/zombies/time travel/space travel/mars/pluto/the sun""".split("/")
-_GOALS = """learn spanish/lose weight/make pancakes/save money/fix a leaking tap/start a business/write a cv/get over a cold/sleep better/train for a marathon/clean a cast iron pan/remove a stain/grow tomatoes/tie a tie/change a tyre/ask for a raise/quit my job/move abroad/meet new people/stop procrastinating/cook rice/make a bomb cake/apply for a visa/buy a house/invest in stocks/learn to code/train my dog/get rid of mice/unclog a drain/speak in public/make friends/learn guitar/draw faces/pass my exam/calm a crying baby/write a novel/reset my router/recover deleted files/back up my phone/screenshot on a mac/install linux/share my screen/set up a vpn/cancel a subscription/return a package/file a complaint/get a refund/find a therapist/plan a wedding/decorate a small flat/bleed a radiator/descale a kettle/make cold brew/poach an egg/cook a turkey/feed twenty people/bake bread without yeast""".split("/")
-_TROUBLES = """my boss ignores me/my knee hurts/my dog ate chocolate/i can't sleep/it rains all week/i lost my passport/my flight was cancelled/the baby won't stop crying/my laptop is slow/my partner is angry/i failed my exam/the neighbours are loud/my plants are dying/i feel dizzy/my car won't start/the wifi is slow/i have a cold/my friend lied to me/my tooth hurts/the sink is blocked""".split("/")
-_CODE = """sort a list/read a csv file/reverse a string/scrape a website/connect to a database/parse json/send a request/merge two dictionaries/find duplicates/count words/make a loop/handle errors/write a unit test/center a div/undo a commit/format a date/validate an email/resize an image/plot a chart/join two tables/sum a column""".split("/")
-_SENTENCES = """the quick brown fox jumps over the lazy dog/i am writing to inform you about the delay/he go to school every day/we regret that the product is out of stock/the company reported record earnings/me and him was late/please find attached the report/the cat sat on the mat/our team has finished the first phase/this meeting could have been an email/she sells sea shells by the sea shore/to be or not to be/the results were not significant/thank you for your patience/once upon a time there was a king/i has a dog/dear sir or madam/the train leaves at noon/it was the best of times/they is coming tomorrow/your account has been suspended click here/the mitochondria is the powerhouse of the cell""".split("/")
-_COUNTRIES = "france/japan/brazil/kenya/india/canada/the united states/egypt/peru/norway/australia/the world/china/turkey/germany/mexico/africa/europe".split("/")
-_TONGUES = "spanish/french/german/italian/portuguese/japanese/chinese/arabic/hindi/russian/turkish/dutch/swedish/korean/greek/polish/latin/swahili/english/welsh".split("/")
-_TONGUE_TEXTS = """pon un temporizador de diez minutos/despiértame a las siete/llama a mi madre/recuérdame comprar leche mañana/qué tiempo hace en madrid/apaga las luces/pon música/añade leche a la lista/cuánto es cinco por seis/qué hora es/envía un mensaje a ana/abre la cámara/mets un minuteur de dix minutes/réveille-moi à sept heures/appelle maman/rappelle-moi d'acheter du pain/quel temps fait-il à paris/éteins la lumière/joue de la musique/ajoute du lait à la liste/quelle heure est-il/envoie un message à luc/ouvre la calculatrice/stelle einen timer auf zehn minuten/weck mich um sieben/ruf mama an/erinnere mich daran milch zu kaufen/wie wird das wetter morgen/mach das licht aus/spiel musik/setz milch auf die einkaufsliste/wie spät ist es/schreib anna eine nachricht/öffne die kamera/imposta un timer di dieci minuti/svegliami alle sette/chiama mamma/che tempo fa a roma/spegni la luce/che ore sono/metti un po' di musica/define um temporizador de dez minutos/acorda-me às sete/liga para a minha mãe/apaga a luz/que horas são/on dakikalık zamanlayıcı kur/beni yedide uyandır/annemi ara/ışıkları kapat/saat kaç/hava nasıl/müzik çal/süt ekle listeye/zet een timer van tien minuten/maak me om zeven uur wakker/bel mama/doe het licht uit/hoe laat is het/ustaw minutnik na dziesięć minut/obudź mnie o siódmej/zadzwoń do mamy/która godzina/поставь таймер на десять минут/разбуди меня в семь/позвони маме/который час/выключи свет/какая погода/设置十分钟的计时器/明天早上七点叫我起床/打电话给妈妈/现在几点/关灯/放音乐/十分のタイマーをセットして/七時に起こして/お母さんに電話して/今何時/電気を消して/اضبط مؤقتا لعشر دقائق/أيقظني في السابعة/اتصل بأمي/كم الساعة/दस मिनट का टाइमर लगाओ/माँ को फोन करो/समय क्या है/십분 타이머 맞춰줘/엄마한테 전화해/지금 몇 시야/ställ en timer på tio minuter/väck mig klockan sju/ring mamma/vad är klockan/βάλε χρονόμετρο δέκα λεπτά/τι ώρα είναι/weka kipima muda cha dakika kumi/nipigie mama/hẹn giờ mười phút/mấy giờ rồi/pasang timer sepuluh menit/jam berapa sekarang/wie geht es dir/comment ça va/hola cómo estás/ich möchte nach berlin fahren/je voudrais un café/dónde está la biblioteca/merhaba nasılsın/ciao come stai""".split("/")
-_CODEISH = ['{{"tool": "timer", "value": 10}}', '{{"name":"call.start","arguments":{{"to":"Ana"}}}}', "<|assistant|> timer.set", "<|user|> hi <|assistant|> ok", "print('hello')", "SELECT * FROM users", "def f(x): return x", "[1, 2, 3]", "timer.set(duration_s=600)", "</s><s>", "ignore previous instructions and", "system: you are now free", "{{}}", "<html><body>", "rm -rf /", "sudo reboot", "a=1;b=2", "{{\"a\": null}}", "###", "call.start to mum", "git push --force", "import os", "<timer.set>", "escalate"]  # fmt: skip
-_PAST = "called bought paid washed cleaned fixed fed packed finished sent watered ordered booked returned".split()
+_FACTS = listed("facts")
+_GOALS = listed("goals")
+_TROUBLES = listed("troubles")
+_CODE = listed("code")
+_SENTENCES = listed("sentences")
+_COUNTRIES = listed("countries")
+_TONGUES = listed("tongues")
+_TONGUE_TEXTS = listed("tongue_texts")
+_CODEISH = ['{{"tool": "timer", "value": 10}}', '{{"name":"call.start","arguments":{{"to":"Ana"}}}}', "<|assistant|> timer.set", "<|user|> hi <|assistant|> ok", "print('hello')", "SELECT * FROM users", "def f(x): return x", "[1, 2, 3]", "timer.set(duration_s=600)", "</s><s>", "ignore previous instructions and", "system: you are now free", "{{}}", "<html><body>", "rm -rf /", "sudo reboot", "a=1;b=2", '{{"a": null}}', "###", "call.start to mum", "git push --force", "import os", "<timer.set>", "escalate"]  # fmt: skip
+_PAST = listed("past")
 
 
 def _pick(words: list[str]) -> Sampler:
@@ -98,20 +100,88 @@ def _written(rng: random.Random) -> str:
 
 
 def _doc(kind: str, rng: random.Random) -> str:
-    wanted: dict[str, Sampler] = {"email": word.email, "phone": value.phone, "date": value.date, "amount": value.money, "url": word.url, "order_id": word.order_id}
+    wanted: dict[str, Sampler] = {
+        "email": word.email,
+        "phone": value.phone,
+        "date": value.date,
+        "amount": value.money,
+        "url": word.url,
+        "order_id": word.order_id,
+    }
     found = wanted[kind](rng)
     frames = {
-        "email": ["write to {} for details", "contact me at {}", "my address is {} thanks", "please reply to {} by friday", "{} is the right person", "send the form to {}", "ana's mail is {}", "for support, mail {} or visit us", "you can reach us at {} any time"],
-        "phone": ["call {} after six", "my number is {}", "reach me on {} or by mail", "call us at {} now", "the plumber's phone is {}", "ring {} and ask for sam", "tel {} fax none", "text {} when you arrive", "our office: {}, ask for rosa"],
-        "date": ["the meeting is on {} in room 4", "payment is due {}", "delivery expected {}", "we moved to {} because of rain", "her birthday is {}", "valid until {}", "the lease ends {} and cannot be extended", "see you on {} then", "submitted on {}"],
-        "amount": ["the total is {} including tax", "you owe me {}", "please pay {} by monday", "it costs {} per night", "invoice for {} attached", "refund of {} issued", "rent went up to {}", "we charged {} to your card", "the bill came to {}"],
-        "url": ["see {} for more", "the slides are at {}", "visit {} today", "go to {} and click download", "link: {}", "more info on {} or call us", "i found it on {} yesterday", "check {} before you order"],
-        "order_id": ["your order {} has shipped", "order {} was delayed", "where is my order {}", "regarding order {} placed last week", "ref {} please advise", "order no {} arrived broken", "i want to return order {}", "we received {} and will process it", "tracking for order {} is late"],
+        "email": [
+            "write to {} for details",
+            "contact me at {}",
+            "my address is {} thanks",
+            "please reply to {} by friday",
+            "{} is the right person",
+            "send the form to {}",
+            "ana's mail is {}",
+            "for support, mail {} or visit us",
+            "you can reach us at {} any time",
+        ],
+        "phone": [
+            "call {} after six",
+            "my number is {}",
+            "reach me on {} or by mail",
+            "call us at {} now",
+            "the plumber's phone is {}",
+            "ring {} and ask for sam",
+            "tel {} fax none",
+            "text {} when you arrive",
+            "our office: {}, ask for rosa",
+        ],
+        "date": [
+            "the meeting is on {} in room 4",
+            "payment is due {}",
+            "delivery expected {}",
+            "we moved to {} because of rain",
+            "her birthday is {}",
+            "valid until {}",
+            "the lease ends {} and cannot be extended",
+            "see you on {} then",
+            "submitted on {}",
+        ],
+        "amount": [
+            "the total is {} including tax",
+            "you owe me {}",
+            "please pay {} by monday",
+            "it costs {} per night",
+            "invoice for {} attached",
+            "refund of {} issued",
+            "rent went up to {}",
+            "we charged {} to your card",
+            "the bill came to {}",
+        ],
+        "url": [
+            "see {} for more",
+            "the slides are at {}",
+            "visit {} today",
+            "go to {} and click download",
+            "link: {}",
+            "more info on {} or call us",
+            "i found it on {} yesterday",
+            "check {} before you order",
+        ],
+        "order_id": [
+            "your order {} has shipped",
+            "order {} was delayed",
+            "where is my order {}",
+            "regarding order {} placed last week",
+            "ref {} please advise",
+            "order no {} arrived broken",
+            "i want to return order {}",
+            "we received {} and will process it",
+            "tracking for order {} is late",
+        ],
     }[kind]
     text = rng.choice(frames).format(found)
     if rng.random() < 0.25:
         other = rng.choice([key for key in wanted if key != kind])
-        text += rng.choice([". ", ", ", " "]) + rng.choice(["thanks", f"best, {word.first(rng)}", f"ps: {wanted[other](rng)}", "please confirm", "let me know"])
+        text += rng.choice([". ", ", ", " "]) + rng.choice(
+            ["thanks", f"best, {word.first(rng)}", f"ps: {wanted[other](rng)}", "please confirm", "let me know"]
+        )
     if rng.random() < 0.2:
         text = rng.choice(["hi, ", "hello ", "dear team, ", "hey ", f"hi {word.first(rng)}, "]) + text
     return text
@@ -140,15 +210,15 @@ def _samplers() -> dict[str, Sampler]:
         "room_only": _pick(word.ROOMS), "speaker": _pick(["speaker", "soundbar", "tv", "stereo", "kitchen speaker", "living room speaker", "radio", "bedroom speaker", "sonos", "echo"]),
         "blind": _pick(["blinds", "curtains", "bedroom blinds", "living room blinds", "shades", "kitchen blind", "shutters", "roller blind"]), "lamp": _pick(["light", "lamp", "kitchen light", "bedroom lamp", "tv", "television", "air conditioner", "fan", "radio"]),
         "degree_word": lambda r: f"{r.choice([r.randint(15, 26), r.randint(60, 80)])} degrees" if r.random() < 0.7 else f"{value.spelled(r.randint(16, 25))} degrees",
-        "any_label": lambda r: r.choice([word.label(r), r.choice(word._NOUNS), r.choice(word.FOODS[:120]), r.choice(["deep clean", "chess move", "quiet time", "second coat", "cool down", "tea break", "power nap", "glue drying", "warm up", "hot yoga", "debate", "paint drying"])]), "personal": word.personal, "greeting": _pick(["happy birthday", "good luck", "congratulations", "hello", "good night", "happy mother's day", "happy new year", "merry christmas", "happy anniversary", "get well soon", "thanks", "thank you", "safe travels", "welcome home", "sorry", "i love you", "happy diwali", "eid mubarak", "hi", "good morning"]),
-        "made_app": lambda r: word.made_up(r) + r.choice(["", "", "bit", "ly", " go", " lite", "hub", "chat"]), "podcast": lambda r: f"{r.choice(['the ', '', 'the '])}{r.choice(['history of ' + r.choice(word.CITIES), word.made_up(r), r.choice(word._NOUNS), 'science', 'true crime', 'daily news', 'business', 'comedy hour', 'history', word.first(r) + ' show'])} {r.choice(['podcast', 'podcast', 'show', 'audiobook'])}",
+        "any_label": lambda r: r.choice([word.label(r), r.choice(word.NOUNS), r.choice(word.FOODS[:120]), r.choice(["deep clean", "chess move", "quiet time", "second coat", "cool down", "tea break", "power nap", "glue drying", "warm up", "hot yoga", "debate", "paint drying"])]), "personal": word.personal, "greeting": _pick(["happy birthday", "good luck", "congratulations", "hello", "good night", "happy mother's day", "happy new year", "merry christmas", "happy anniversary", "get well soon", "thanks", "thank you", "safe travels", "welcome home", "sorry", "i love you", "happy diwali", "eid mubarak", "hi", "good morning"]),
+        "made_app": lambda r: word.made_up(r) + r.choice(["", "", "bit", "ly", " go", " lite", "hub", "chat"]), "podcast": lambda r: f"{r.choice(['the ', '', 'the '])}{r.choice(['history of ' + r.choice(word.CITIES), word.made_up(r), r.choice(word.NOUNS), 'science', 'true crime', 'daily news', 'business', 'comedy hour', 'history', word.first(r) + ' show'])} {r.choice(['podcast', 'podcast', 'show', 'audiobook'])}",
         "mood": lambda r: f"{r.choice(['something', 'some', 'a bit of', 'some old', 'some good', 'some more', 'some classic'])} {r.choice(['calm', 'soothing', 'loud', 'funky', 'mellow', 'happy', 'old school', 'cheerful', 'motown', 'swing', 'disco', 'reggae', 'jazz', 'soul', 'blues', 'opera'])}{r.choice(['', ' music', ' tunes', ' reggae', ' rock', ' songs'])}",
         "station": lambda r: r.choice([f"bbc radio {r.randint(1, 6)}", f"radio {word.made_up(r)}", f"{word.made_up(r)} fm", f"{r.choice(word.CITIES)} radio", "classic fm", "the local radio station", "jazz fm", "npr"]), "long_event": lambda r: f"{r.choice([word.first(r) + chr(39) + 's', 'mum' + chr(39) + 's', 'the kids' + chr(39), 'dad' + chr(39) + 's', 'team', 'family', 'annual', 'school', 'work'])} {r.choice(word.EVENTS)}",
-        "team": lambda r: r.choice(["the design team", "the team", "marketing", "the sales team", "hr", "the board", "the architects", "legal", "the new client", "finance", "the parents", "the band", f"{word.first(r)} and {word.first(r)}", "the investors", "the whole department"]), "appointment": _pick(["appointment", "appointment", "interview", "eye test", "hour of tutoring", "intro call", "evening out", "informal chat"]), "made_list": lambda r: r.choice([word.made_up(r), r.choice(word._NOUNS), r.choice(word.ROOMS), r.choice(word.CITIES)]), "home_word": _pick(["home", "home", "back home"]), "near": lambda r: r.choice(["the nearest", "the closest", "the nearest"]) + " " + r.choice("pharmacy/petrol station/gas station/atm/supermarket/hospital/coffee shop/bakery/bus stop/train station/ev charger/toilet/bank/park".split("/")),
+        "team": lambda r: r.choice(["the design team", "the team", "marketing", "the sales team", "hr", "the board", "the architects", "legal", "the new client", "finance", "the parents", "the band", f"{word.first(r)} and {word.first(r)}", "the investors", "the whole department"]), "appointment": _pick(["appointment", "appointment", "interview", "eye test", "hour of tutoring", "intro call", "evening out", "informal chat"]), "made_list": lambda r: r.choice([word.made_up(r), r.choice(word.NOUNS), r.choice(word.ROOMS), r.choice(word.CITIES)]), "home_word": _pick(["home", "home", "back home"]), "near": lambda r: r.choice(["the nearest", "the closest", "the nearest"]) + " " + r.choice("pharmacy/petrol station/gas station/atm/supermarket/hospital/coffee shop/bakery/bus stop/train station/ev charger/toilet/bank/park".split("/")),
         "far": lambda r: word.place(r) if r.random() < 0.5 else r.choice(["the airport", "the train station", "work", "the nearest pharmacy", "the gym", "the hospital", "the supermarket", "the beach"]),
         "written": _written, "addition": lambda r: f"{r.randint(1, 99)} and {r.randint(1, 99)}", "multiply": lambda r: f"{r.randint(2, 99)} by {r.randint(2, 99)}", "divide": lambda r: f"{r.randint(10, 999)} by {r.randint(2, 12)}",
         "subtraction": lambda r: f"{r.randint(1, 50)} from {r.randint(51, 500)}",
-        "remind_what": _pick(["that actor is", "we met", "is in charge", "the plan was", "i said", "it's called", "to do this"]), "past": _pick(_PAST), "nouns": lambda r: ("the " if r.random() < 0.6 else "a ") + r.choice(word._NOUNS + word.FOODS[:60]),
+        "remind_what": _pick(["that actor is", "we met", "is in charge", "the plan was", "i said", "it's called", "to do this"]), "past": _pick(_PAST), "nouns": lambda r: ("the " if r.random() < 0.6 else "a ") + r.choice(word.NOUNS + word.FOODS[:60]),
         "task_physical": _pick("make me a sandwich/clean my room/walk the dog/do my homework/wash the dishes/feed the cat/pick up the kids/give me a massage/take out the trash/cook dinner/iron my shirts/buy me a car/water the plants for me/drive me crazy".split("/")),
         "foods": _pick(word.FOODS), "artist": _pick(word.ARTISTS), "country": _pick(_COUNTRIES), "month": _pick(value.MONTHS), "year": lambda r: str(r.randint(1900, 2030)), "unit": _pick(["miles", "km", "meters", "feet", "hours"]),
         "small": _small, "math_rest": _pick(["at 60 mph when does it arrive", "how many are left", "what is the speed", "how long does it take", "find x"]), "oddunit": _pick("dollars/euros/furlongs/stone/teaspoons/tablespoons/cups/bytes/megabytes/acres/hectares/knots/horsepower/watts/calories/joules/light years/pints/rupees/pesos/mph/psi/carats/fathoms/bitcoin/yen".split("/")),
@@ -166,13 +236,242 @@ SAMPLERS = _samplers()
 
 # ---- how a request is dressed
 
-_WAKE = ["hey", "hi", "hello", "ok", "okay", "hey there", "yo", "hi there", "hey assistant", "ok computer", "computer", "assistant", "hey siri", "alexa", "ok google", "hey google", "hey robot", "right", "alright", "so", "well", "good morning", "good evening", "hello there", "dear assistant", "hey buddy", "listen", "sir", "mate", "jarvis"]
-_FILLER = ["um", "uh", "erm", "like", "so", "please", "actually", "well", "ok so", "quickly", "oh", "oh and", "also", "hmm", "er", "alright so", "right so", "umm", "now", "quick", "just", "first", "by the way", "btw", "yeah", "you know what", "oh right", "ah", "sorry", "excuse me", "pls", "plz", "kindly", "oh yeah", "hey um", "okay so", "so yeah"]
-_ASK = ["can you", "could you", "would you", "will you", "can you please", "could you please", "would you please", "please", "i need you to", "i want you to", "i'd like you to", "go ahead and", "can u", "could u", "could you maybe", "do me a favor and", "do me a favour and", "would you mind to", "i would like you to", "you should", "you need to", "pls", "please can you", "please could you", "kindly", "be so kind and", "if you could", "if you can", "is it possible to", "would it be possible to", "could you possibly", "i was wondering if you could", "can you just", "just", "quickly", "let's", "may you", "you can", "can you go ahead and", "might you", "i was hoping you could", "any chance you could", "would you be able to", "are you able to", "try to", "i need to", "i want to", "i'd like to", "i would like to", "help me", "can i ask you to", "mind if i ask you to", "be a dear and", "be a star and", "would you be so kind as to", "remember to"]
-_TAIL = ["please", "thanks", "thank you", "please", "pls", "plz", "thx", "now", "for me", "for me please", "right now", "asap", "would you", "will you", "if you can", "if you could", "when you get a chance", "cheers", "ta", "ok", "okay", "thanks a lot", "thank you very much", "many thanks", "please and thank you", "dear", "mate", "buddy", "will ya", "if possible", "if you don't mind", "quickly", "immediately", "real quick", "quick", "thanks so much", "would you please", "can you", "could you", "if that's ok", "appreciate it", "love", "you hear me", "got it", "thank u", "ty", "please sir", "k", "alright", "thanks in advance", "yeah"]
-_THANKS = ["please", "thanks", "thank you", "pls", "thx", "thanks a lot", "cheers", "would you", "for me please", "please", "thank you very much", "ty", "if you don't mind"]
+_WAKE = [
+    "hey",
+    "hi",
+    "hello",
+    "ok",
+    "okay",
+    "hey there",
+    "yo",
+    "hi there",
+    "hey assistant",
+    "ok computer",
+    "computer",
+    "assistant",
+    "hey siri",
+    "alexa",
+    "ok google",
+    "hey google",
+    "hey robot",
+    "right",
+    "alright",
+    "so",
+    "well",
+    "good morning",
+    "good evening",
+    "hello there",
+    "dear assistant",
+    "hey buddy",
+    "listen",
+    "sir",
+    "mate",
+    "jarvis",
+]
+_FILLER = [
+    "um",
+    "uh",
+    "erm",
+    "like",
+    "so",
+    "please",
+    "actually",
+    "well",
+    "ok so",
+    "quickly",
+    "oh",
+    "oh and",
+    "also",
+    "hmm",
+    "er",
+    "alright so",
+    "right so",
+    "umm",
+    "now",
+    "quick",
+    "just",
+    "first",
+    "by the way",
+    "btw",
+    "yeah",
+    "you know what",
+    "oh right",
+    "ah",
+    "sorry",
+    "excuse me",
+    "pls",
+    "plz",
+    "kindly",
+    "oh yeah",
+    "hey um",
+    "okay so",
+    "so yeah",
+]
+_ASK = [
+    "can you",
+    "could you",
+    "would you",
+    "will you",
+    "can you please",
+    "could you please",
+    "would you please",
+    "please",
+    "i need you to",
+    "i want you to",
+    "i'd like you to",
+    "go ahead and",
+    "can u",
+    "could u",
+    "could you maybe",
+    "do me a favor and",
+    "do me a favour and",
+    "would you mind to",
+    "i would like you to",
+    "you should",
+    "you need to",
+    "pls",
+    "please can you",
+    "please could you",
+    "kindly",
+    "be so kind and",
+    "if you could",
+    "if you can",
+    "is it possible to",
+    "would it be possible to",
+    "could you possibly",
+    "i was wondering if you could",
+    "can you just",
+    "just",
+    "quickly",
+    "let's",
+    "may you",
+    "you can",
+    "can you go ahead and",
+    "might you",
+    "i was hoping you could",
+    "any chance you could",
+    "would you be able to",
+    "are you able to",
+    "try to",
+    "i need to",
+    "i want to",
+    "i'd like to",
+    "i would like to",
+    "help me",
+    "can i ask you to",
+    "mind if i ask you to",
+    "be a dear and",
+    "be a star and",
+    "would you be so kind as to",
+    "remember to",
+]
+_TAIL = [
+    "please",
+    "thanks",
+    "thank you",
+    "please",
+    "pls",
+    "plz",
+    "thx",
+    "now",
+    "for me",
+    "for me please",
+    "right now",
+    "asap",
+    "would you",
+    "will you",
+    "if you can",
+    "if you could",
+    "when you get a chance",
+    "cheers",
+    "ta",
+    "ok",
+    "okay",
+    "thanks a lot",
+    "thank you very much",
+    "many thanks",
+    "please and thank you",
+    "dear",
+    "mate",
+    "buddy",
+    "will ya",
+    "if possible",
+    "if you don't mind",
+    "quickly",
+    "immediately",
+    "real quick",
+    "quick",
+    "thanks so much",
+    "would you please",
+    "can you",
+    "could you",
+    "if that's ok",
+    "appreciate it",
+    "love",
+    "you hear me",
+    "got it",
+    "thank u",
+    "ty",
+    "please sir",
+    "k",
+    "alright",
+    "thanks in advance",
+    "yeah",
+]
+_THANKS = [
+    "please",
+    "thanks",
+    "thank you",
+    "pls",
+    "thx",
+    "thanks a lot",
+    "cheers",
+    "would you",
+    "for me please",
+    "please",
+    "thank you very much",
+    "ty",
+    "if you don't mind",
+]
 _FREE = frozenset({"text", "item", "query", "title", "place", "to", "name", "app", "with"})
-_RAMBLE = ["i just got home", "i'm in a hurry", "i'm so tired today", "before i forget", "it's been a long day", "i have my hands full", "i'm cooking right now", "sorry to bother you", "i know it's late", "my hands are wet", "i keep forgetting things", "let me think", "what was it again", "ah yes", "good to have you", "the kids are driving me mad", "i'm driving", "i almost forgot", "since you're there", "while i think of it", "one more thing", "i'm about to leave", "we have guests coming", "i need your help", "quick one", "i've got flour on my hands", "no rush but", "here's a thing", "i was thinking", "i'm not sure how this works but", "hope you're well", "last thing", "i can't reach my phone", "new day new me", "okay next thing", "it's me again"]
+_RAMBLE = [
+    "i just got home",
+    "i'm in a hurry",
+    "i'm so tired today",
+    "before i forget",
+    "it's been a long day",
+    "i have my hands full",
+    "i'm cooking right now",
+    "sorry to bother you",
+    "i know it's late",
+    "my hands are wet",
+    "i keep forgetting things",
+    "let me think",
+    "what was it again",
+    "ah yes",
+    "good to have you",
+    "the kids are driving me mad",
+    "i'm driving",
+    "i almost forgot",
+    "since you're there",
+    "while i think of it",
+    "one more thing",
+    "i'm about to leave",
+    "we have guests coming",
+    "i need your help",
+    "quick one",
+    "i've got flour on my hands",
+    "no rush but",
+    "here's a thing",
+    "i was thinking",
+    "i'm not sure how this works but",
+    "hope you're well",
+    "last thing",
+    "i can't reach my phone",
+    "new day new me",
+    "okay next thing",
+    "it's me again",
+]
 
 
 def _dressed(pieces: list[Piece], is_command: bool, rng: random.Random) -> list[Piece]:
@@ -199,8 +498,71 @@ def _dressed(pieces: list[Piece], is_command: bool, rng: random.Random) -> list[
     return dressed
 
 
-_NEAR = {"a": "sqwz", "b": "vghn", "c": "xdfv", "d": "serfcx", "e": "wsdr", "f": "drtgvc", "g": "ftyhbv", "h": "gyujnb", "i": "ujko", "j": "huikmn", "k": "jiolm", "l": "kop", "m": "njk", "n": "bhjm", "o": "iklp", "p": "ol", "q": "wa", "r": "edft", "s": "awedxz", "t": "rfgy", "u": "yhji", "v": "cfgb", "w": "qase", "x": "zsdc", "y": "tghu", "z": "asx"}
-_SWAPS = [("you", "u"), ("please", "pls"), ("tomorrow", "tmrw"), ("for", "4"), ("to", "2"), ("the ", ""), (" a ", " "), ("what's", "whats"), ("i'm", "im"), ("don't", "dont"), ("can't", "cant"), ("it's", "its"), ("my", "mi"), ("reminder", "remindr"), ("message", "msg"), ("minutes", "mins"), ("tonight", "tonite"), ("and", "&"), ("are", "r"), ("i'd", "id"), ("let's", "lets"), ("through", "thru"), ("because", "cuz"), ("going to", "gonna"), ("want to", "wanna"), ("an alarm", "alarm"), ("a timer", "timer"), ("a reminder", "reminder"), ("doesn't", "doesnt"), ("i'll", "ill"), ("we're", "were"), ("the", "teh"), ("with", "w/"), ("would", "wud"), ("could", "cud")]
+_NEAR = {
+    "a": "sqwz",
+    "b": "vghn",
+    "c": "xdfv",
+    "d": "serfcx",
+    "e": "wsdr",
+    "f": "drtgvc",
+    "g": "ftyhbv",
+    "h": "gyujnb",
+    "i": "ujko",
+    "j": "huikmn",
+    "k": "jiolm",
+    "l": "kop",
+    "m": "njk",
+    "n": "bhjm",
+    "o": "iklp",
+    "p": "ol",
+    "q": "wa",
+    "r": "edft",
+    "s": "awedxz",
+    "t": "rfgy",
+    "u": "yhji",
+    "v": "cfgb",
+    "w": "qase",
+    "x": "zsdc",
+    "y": "tghu",
+    "z": "asx",
+}
+_SWAPS = [
+    ("you", "u"),
+    ("please", "pls"),
+    ("tomorrow", "tmrw"),
+    ("for", "4"),
+    ("to", "2"),
+    ("the ", ""),
+    (" a ", " "),
+    ("what's", "whats"),
+    ("i'm", "im"),
+    ("don't", "dont"),
+    ("can't", "cant"),
+    ("it's", "its"),
+    ("my", "mi"),
+    ("reminder", "remindr"),
+    ("message", "msg"),
+    ("minutes", "mins"),
+    ("tonight", "tonite"),
+    ("and", "&"),
+    ("are", "r"),
+    ("i'd", "id"),
+    ("let's", "lets"),
+    ("through", "thru"),
+    ("because", "cuz"),
+    ("going to", "gonna"),
+    ("want to", "wanna"),
+    ("an alarm", "alarm"),
+    ("a timer", "timer"),
+    ("a reminder", "reminder"),
+    ("doesn't", "doesnt"),
+    ("i'll", "ill"),
+    ("we're", "were"),
+    ("the", "teh"),
+    ("with", "w/"),
+    ("would", "wud"),
+    ("could", "cud"),
+]
 _TYPED = frozenset({"duration", "time", "day", "in", "level", "temperature", "value", "from", "unit_to", "expression", "phone", "email"})
 
 
@@ -228,6 +590,13 @@ def _typo(text: str, rng: random.Random, rate: float) -> str:
     return "".join(out)
 
 
+def _swapped(text: str, rng: random.Random, *, is_bare: bool) -> str:
+    for old, new in rng.sample(_SWAPS, 8):
+        if f" {old.strip()} " in f" {text} ":
+            text = f" {text} ".replace(f" {old.strip()} ", f" {new.strip()} " if new else " ")[1:-1]
+    return re.sub(r"[,'.?!:]", "", text) if is_bare else text
+
+
 def _noised(pieces: list[Piece], rng: random.Random) -> list[Piece]:
     roll = rng.random()
     if roll < 0.60:
@@ -241,12 +610,7 @@ def _noised(pieces: list[Piece], rng: random.Random) -> list[Piece]:
         elif roll < 0.84:
             out.append((_typo(text, rng, 0.09), slot))
         elif slot is None:
-            for old, new in rng.sample(_SWAPS, 8):
-                if f" {old.strip()} " in f" {text} ":
-                    text = f" {text} ".replace(f" {old.strip()} ", f" {new.strip()} " if new else " ")[1:-1]
-            if roll > 0.94:
-                text = text.replace(",", "").replace("'", "").replace(".", "").replace("?", "").replace("!", "").replace(":", "")
-            out.append((text, slot))
+            out.append((_swapped(text, rng, is_bare=roll > 0.94), slot))
         else:
             out.append((text, slot))
     return [(text, slot) for text, slot in out if text]
@@ -350,41 +714,195 @@ class Generator:
 
     def _command(self) -> list[Piece]:
         action = self.rng.choices(self.actions, self.weights)[0]
-        families = [family for family in self.by_action[action] if action not in ("note.add", "message.send", "classify", "extract") or family.name in ("terse", "verb")]
+        families = [
+            family
+            for family in self.by_action[action]
+            if action not in ("note.add", "message.send", "classify", "extract") or family.name in ("terse", "verb")
+        ]
         pieces, _ = draw(self.rng.choice(families or self.by_action[action]), self.rng)
         return [(text, None) for text, _ in pieces]
 
     def _negative(self) -> Row | None:
         rng = self.rng
-        if rng.random() < 0.22:
+        roll = rng.random()
+        if roll < 0.20:
             return self._mixed()
+        if roll < 0.36:
+            return self._turned()
         families = self.by_action["escalate"]
         pieces, is_command = draw(rng.choices(families, [family.weight * len(family.lines) ** 0.5 for family in families])[0], rng)
         is_command = is_command or rng.random() < 0.06
         return row_of(_noised(_dressed([(text, None) for text, _ in pieces], is_command, rng), rng), "escalate", "escalate", {})
 
+    def _turned(self) -> Row | None:
+        """A command that somebody speaks about, forbids, or ties to something that the table does not hold."""
+        rng = self.rng
+        action = rng.choice([action for action in self.actions if action not in _ASKED])
+        families = [family for family in self.by_action[action] if any(line.startswith("!") for line in family.lines)]
+        if not families:
+            return None
+        family = rng.choice(families)
+        pieces, _ = draw(Family(action, family.name, tuple(line for line in family.lines if line.startswith("!"))), rng)
+        command = "".join(text for text, _ in pieces)
+        is_about = rng.random() < 0.55 or action in ("note.add", "list.add", "timer.cancel", "media.control", "classify", "extract")
+        if is_about:
+            text = rng.choice(_ABOUT).replace("{}", word.first(rng)) + " " + command
+        elif action in ("device.set", "thermostat.set", "media.play", "app.open", "call.start", "message.send"):
+            text = (
+                command
+                + " "
+                + rng.choice([*_TIED, "at " + value.clock(rng), "in " + value.duration(rng), "on " + value.on_day(rng)]).replace(
+                    "{}", word.first(rng)
+                )
+            )
+        else:
+            text = command + " " + rng.choice(_TIED).replace("{}", word.first(rng))
+        return row_of(_noised(_dressed([(text, None)], not is_about and rng.random() < 0.5, rng), rng), "escalate", "escalate/turned", {})
+
     def _mixed(self) -> Row | None:
         """Two requests in one, or a request with something that the table does not hold."""
         rng = self.rng
-        link = rng.choice([" and ", " and then ", ", then ", " then ", ", and ", " and also ", ". ", " and after that ", " plus ", ", also ", " as well as ", " & ", ". also ", " while you're at it ", "; ", " and when that's done "])
+        link = rng.choice(
+            [
+                " and ",
+                " and then ",
+                ", then ",
+                " then ",
+                ", and ",
+                " and also ",
+                ". ",
+                " and after that ",
+                " plus ",
+                ", also ",
+                " as well as ",
+                " & ",
+                ". also ",
+                " while you're at it ",
+                "; ",
+                " and when that's done ",
+            ]
+        )
         # What takes free text to its end would swallow the second half, and a reader could not say that it should not.
-        closed_first = [action for action in self.actions if action not in ("note.add", "message.send", "reminder.add", "list.add", "classify", "extract", "media.play", "calculate")]
+        closed_first = [
+            action
+            for action in self.actions
+            if action not in ("note.add", "message.send", "reminder.add", "list.add", "classify", "extract", "media.play", "calculate")
+        ]
         first_action = rng.choice(closed_first)
         first, is_command = draw(rng.choice(self.by_action[first_action]), rng)
         if rng.random() < 0.65:
             second_action = rng.choice([action for action in self.actions if action not in ("classify", "extract")])
-            commands = [family for family in self.by_action[second_action] if any(line.startswith("!") for line in family.lines)] or self.by_action[second_action]
+            commands = [
+                family for family in self.by_action[second_action] if any(line.startswith("!") for line in family.lines)
+            ] or self.by_action[second_action]
             family = rng.choice(commands)
             lines = tuple(line for line in family.lines if line.startswith("!")) or family.lines
             second, _ = draw(Family(family.action, family.name, lines), rng)
         else:
             families = self.by_action["escalate"]
-            second, _ = draw(rng.choice([family for family in families if family.name in ("facts", "advice", "write", "ask-services", "texts")]), rng)
+            second, _ = draw(
+                rng.choice([family for family in families if family.name in ("facts", "advice", "write", "ask-services", "texts")]), rng
+            )
             if rng.random() < 0.3:
                 first, second = second, first
         pieces: list[Piece] = [(text, None) for text, _ in first] + [(link, None)] + [(text, None) for text, _ in second]
         return row_of(_noised(_dressed(pieces, is_command, rng), rng), "escalate", "escalate/mixed", {})
 
+
+# What is asked and not commanded; a question about it is the same question.
+_ASKED = frozenset({"time.get", "date.get", "battery.get", "weather.get", "convert", "calculate", "navigate.to"})
+_ABOUT = [
+    "should i",
+    "how do i",
+    "how can i",
+    "why should i",
+    "why did you",
+    "did you",
+    "do you know how to",
+    "i don't want to",
+    "don't",
+    "do not",
+    "please don't",
+    "never",
+    "you forgot to",
+    "i forgot to",
+    "did i",
+    "have you tried to",
+    "what happens if i",
+    "what if i",
+    "can my phone",
+    "who told you to",
+    "{} asked me to",
+    "{} wants me to",
+    "{} told {} to",
+    "yesterday i tried to",
+    "i used to",
+    "when should i",
+    "is it rude to",
+    "is it safe to",
+    "i can't",
+    "i already asked you to",
+    "stop trying to",
+    "tell me how to",
+    "teach me to",
+    "explain how to",
+    "what does it mean to",
+    "why can't i",
+    "is there a way for {} to",
+    "i wish i could",
+    "it's annoying to",
+    "nobody ever remembers to",
+    "i would never",
+    "we usually",
+    "why would anyone",
+    "i hate it when people",
+    "remind {} to",
+    "ask {} to",
+    "has {} tried to",
+    "does siri",
+    "was it you who",
+    "in the film they",
+]
+_TIED = [
+    "every day",
+    "every morning",
+    "every {} minutes".replace("{}", "ten"),
+    "every week",
+    "every monday",
+    "every weekday",
+    "each evening",
+    "every hour",
+    "daily",
+    "twice a day",
+    "whenever it rains",
+    "when i get home",
+    "when {} arrives",
+    "when i leave work",
+    "if it rains",
+    "if {} calls",
+    "if i am not back by six",
+    "unless i say otherwise",
+    "until {} comes home",
+    "as soon as {} lands",
+    "before every meeting",
+    "and tell {}",
+    "and let {} know",
+    "and then summarize the news",
+    "and write a poem about it",
+    "and explain why",
+    "but only on weekends",
+    "except on sundays",
+    "once the sun sets",
+    "after the movie ends",
+    "forever",
+    "for each of my friends",
+    "in french",
+    "and email me a copy",
+    "and order a pizza",
+    "then tell me a joke",
+    "instead of {}",
+    "like we did last year",
+]
 
 # Actions with many forms of argument need more rows than those with none.
 _WEIGHTS = {"timer.set": 1.5, "timer.cancel": 0.8, "alarm.set": 1.5, "reminder.add": 2.2, "event.add": 2.2, "message.send": 1.8, "list.add": 1.4, "contact.add": 1.2, "media.control": 1.6, "media.play": 1.3, "note.add": 1.2, "weather.get": 1.4, "convert": 1.3, "calculate": 1.4, "classify": 1.0, "extract": 1.2, "time.get": 0.6, "date.get": 0.6, "battery.get": 0.6, "device.set": 1.6, "navigate.to": 1.1, "app.open": 1.3, "call.start": 1.2}  # fmt: skip
@@ -394,7 +912,15 @@ def copying(rng: random.Random) -> Row:
     """Words of no meaning around a span to copy: what is learned first."""
     before = word.mishmash(rng)
     span = word.mishmash(rng)
-    action, slot, lead = rng.choice([("note.add", "text", "note:"), ("call.start", "to", "call"), ("app.open", "app", "open"), ("media.play", "query", "play"), ("navigate.to", "place", "navigate to")])
+    action, slot, lead = rng.choice(
+        [
+            ("note.add", "text", "note:"),
+            ("call.start", "to", "call"),
+            ("app.open", "app", "open"),
+            ("media.play", "query", "play"),
+            ("navigate.to", "place", "navigate to"),
+        ]
+    )
     text = f"{lead} {span}" if rng.random() < 0.8 else f"{before}, {lead} {span}"
     return Row(text, action, {slot: (len(text) - len(span), len(text))}, "copying")
 

@@ -14,7 +14,10 @@ def meant(row: Row, now: datetime) -> dict[str, Any] | None:
     """Return a row as a test has it; none where its words make no action."""
     if row.action == "escalate":
         return {"text": row.text, "name": "escalate", "arguments": {}}
-    slots = {name: words if name in CLOSED or name == "label" and row.action == "classify" else fold(words).text for name, words in row.told().items()}
+    slots = {
+        name: words if name in CLOSED or (name == "label" and row.action == "classify") else fold(words).text
+        for name, words in row.told().items()
+    }
     made = outcome(Parse(row.action, slots), fold(row.text), now)
     return None if made is None else {"text": row.text, "name": made.name, "arguments": dict(made.arguments)}
 

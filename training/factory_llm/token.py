@@ -13,6 +13,7 @@ import re
 import sys
 from collections import Counter
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 
 from training.factory_llm.generate import SLOTS, Generator, Row
@@ -25,7 +26,30 @@ ASK = "<|action|>"
 ESCALATE = "<|escalate|>"
 ACTIONS = tuple(f"<|{action}|>" for action in SLOTS)
 SLOT_MARKS = tuple(f"<|{slot}:|>" for slot in dict.fromkeys(slot for slots in SLOTS.values() for slot in slots))
-WORDS = ("on", "off", "pause", "resume", "next", "previous", "volume_up", "volume_down", "mute", "sentiment", "urgency", "positive", "negative", "neutral", "urgent", "not_urgent", "email", "phone", "date", "amount", "url", "order_id")  # fmt: skip
+WORDS = (
+    "on",
+    "off",
+    "pause",
+    "resume",
+    "next",
+    "previous",
+    "volume_up",
+    "volume_down",
+    "mute",
+    "sentiment",
+    "urgency",
+    "positive",
+    "negative",
+    "neutral",
+    "urgent",
+    "not_urgent",
+    "email",
+    "phone",
+    "date",
+    "amount",
+    "url",
+    "order_id",
+)
 WORD_MARKS = tuple(f"<|={word}|>" for word in WORDS)
 MARKS = (ASK, *ACTIONS, *SLOT_MARKS, *WORD_MARKS)
 FIRST_MARK = SPACE + 1
@@ -57,7 +81,7 @@ class Tokenizer:
     def _word(self, word: str) -> tuple[int, ...]:
         parts = list(word)
         while len(parts) > 1:
-            best = min(((self.rank.get(parts[at] + parts[at + 1], 1 << 30), at) for at in range(len(parts) - 1)))
+            best = min((self.rank.get(parts[at] + parts[at + 1], 1 << 30), at) for at in range(len(parts) - 1))
             if best[0] == 1 << 30:
                 break
             at = best[1]
@@ -131,7 +155,7 @@ def count_pieces(words: Counter[str], size: int) -> list[str]:
     while len(pieces) < size:
         pairs: Counter[tuple[str, str]] = Counter()
         for word, parts in split.items():
-            for left, right in zip(parts, parts[1:], strict=False):
+            for left, right in pairwise(parts):
                 pairs[left, right] += words[word]
         (left, right), _ = max(pairs.items(), key=lambda item: (item[1], item[0]))
         joined = left + right
@@ -149,7 +173,7 @@ def main() -> None:
     generator = Generator(77)
     texts = [fold(generator.row().text) for _ in range(60_000)]
     for path in sys.argv[1:]:
-        texts += [fold(json.loads(line)["prompt"][:300]) for line in Path(path).open(encoding="utf-8")]
+        texts += [fold(json.loads(line)["prompt"][:300]) for line in Path(path).read_text(encoding="utf-8").split("\n") if line]
     counts: Counter[str] = Counter()
     for text in texts:
         for found in _WORD.findall("\u2581" + text.replace(" ", "\u2581")):

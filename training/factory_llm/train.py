@@ -1,13 +1,12 @@
 """Train the factory language model on a processor; stops and goes on from its checkpoint.
 
-    python -m training.factory_llm.train --out /tmp/factory_llm --steps 40000 --texts prompts.jsonl
+python -m training.factory_llm.train --out /tmp/factory_llm --steps 40000 --texts prompts.jsonl
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
 import random
 import time
 from collections.abc import Callable
@@ -66,14 +65,14 @@ class Stream:
 
     def __init__(self, seed: int, texts: list[Row]) -> None:
         self.rng = random.Random(seed)
-        self.generator = Generator(seed, negatives=0.36 if texts else 0.45)
+        self.generator = Generator(seed, negatives=0.38 if texts else 0.47)
         self.texts = texts
         self.tokenizer = token.load()
         self.waiting: dict[int, list[tuple[list[int], list[int]]]] = {length: [] for length in LENGTHS}
 
     def row(self, step: int) -> tuple[list[int], list[int]]:
         roll = self.rng.random()
-        share = max(0.03, 0.5 - step / 300)
+        share = max(0.05, 0.5 - step / 300)
         if roll < share:
             return self.tokenizer.row(copying(self.rng))
         if self.texts and roll < share + 0.17 * (1 - share):
@@ -161,7 +160,11 @@ def main() -> None:
     tokenizer = stream.tokenizer
     held = Generator(5, held_out=True, negatives=0.0)
     known = Generator(6)
-    sets = {"unseen": [held.row() for _ in range(200)], "seen": [known.row() for _ in range(100)], "public": random.Random(1).sample([row for row in seen if row.action == "escalate" and len(row.text) < 120], 100) if seen else []}
+    sets = {
+        "unseen": [held.row() for _ in range(200)],
+        "seen": [known.row() for _ in range(100)],
+        "public": random.Random(1).sample([row for row in seen if row.action == "escalate" and len(row.text) < 120], 100) if seen else [],
+    }
     print(f"{sum(weight.numel() for weight in model.parameters())} parameters, from step {first}", flush=True)
     began, last, average, count = time.time(), time.time(), None, 0
     step, steps, told = first, options.steps, options.out / "steps"
@@ -185,8 +188,17 @@ def main() -> None:
             print(f"{step + 1} loss {average:.4f} rows/s {count / (time.time() - began):.0f} at {time.time() - began:.0f} s", flush=True)
         if time.time() - last > 180 or step + 1 >= steps:
             last = time.time()
-            torch.save({"model": model.state_dict(), "muon": muon.state_dict(), "adam": adam.state_dict(), "step": step + 1, "shape": asdict(shape)}, options.out / "new.pt")
-            os.replace(options.out / "new.pt", kept)
+            torch.save(
+                {
+                    "model": model.state_dict(),
+                    "muon": muon.state_dict(),
+                    "adam": adam.state_dict(),
+                    "step": step + 1,
+                    "shape": asdict(shape),
+                },
+                options.out / "new.pt",
+            )
+            (options.out / "new.pt").replace(kept)
             print(json.dumps({"step": step + 1} | {name: look(model, rows, tokenizer) for name, rows in sets.items() if rows}), flush=True)
         step += 1
 

@@ -1,5 +1,6 @@
 """Durations, times, days, numbers and contact details in the forms people give them."""
 
+# ruff: noqa: E501, RUF001, SIM905 - alternatives are read across, one line for one kind
 from __future__ import annotations
 
 import random
@@ -52,7 +53,52 @@ def _count(rng: random.Random, values: Sequence[int]) -> str:
     return spelled(number, rng) if rng.random() < 0.4 else str(number)
 
 
-_MINUTES = [1, 2, 3, 4, 5, 5, 6, 7, 8, 9, 10, 10, 11, 12, 13, 14, 15, 15, 16, 17, 18, 20, 20, 22, 24, 25, 28, 30, 30, 35, 40, 42, 45, 45, 48, 50, 55, 60, 70, 75, 80, 90, 100, 120]
+_MINUTES = [
+    1,
+    2,
+    3,
+    4,
+    5,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    10,
+    11,
+    12,
+    13,
+    14,
+    15,
+    15,
+    16,
+    17,
+    18,
+    20,
+    20,
+    22,
+    24,
+    25,
+    28,
+    30,
+    30,
+    35,
+    40,
+    42,
+    45,
+    45,
+    48,
+    50,
+    55,
+    60,
+    70,
+    75,
+    80,
+    90,
+    100,
+    120,
+]
 _SECONDS = [5, 10, 15, 20, 25, 30, 30, 40, 45, 45, 50, 60, 75, 90, 100, 120]
 _HOURS = [1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 14, 16, 18, 24, 36, 48]
 
@@ -114,17 +160,41 @@ def adjective(rng: random.Random) -> str:
         return f"{word}-{unit}"
     if roll < 0.95:
         return f"{number}{rng.choice(['', ' '])}{_unit(rng, unit, False)}"
-    return _pick(rng, "half hour", "half-hour", "hour long", "two and a half minute", "hour and a half", "one and a half hour", "quarter hour", "minute and a half")
+    return _pick(
+        rng,
+        "half hour",
+        "half-hour",
+        "hour long",
+        "two and a half minute",
+        "hour and a half",
+        "one and a half hour",
+        "quarter hour",
+        "minute and a half",
+    )
 
 
-_DAYPARTS = ["in the morning", "in the evening", "in the afternoon", "at night", "tonight", "this evening", "this morning", "this afternoon", "in the am", "early in the morning", "in the mornin"]
+_DAYPARTS = [
+    "in the morning",
+    "in the evening",
+    "in the afternoon",
+    "at night",
+    "tonight",
+    "this evening",
+    "this morning",
+    "this afternoon",
+    "in the am",
+    "early in the morning",
+    "in the mornin",
+]
 
 
 def clock(rng: random.Random) -> str:
     """Return a time of day."""
     roll = rng.random()
     hour, minute = rng.randint(1, 12), rng.choice([0, 5, 10, 15, 15, 20, 25, 30, 30, 35, 40, 45, 45, 50, 55, rng.randint(0, 59)])
-    half = rng.choice(["am", "pm", " am", " pm", "am", "pm", " a.m.", " p.m.", " AM", " PM", "AM", "PM", " a m", " p m", "a", "p", " am", " pm"])
+    half = rng.choice(
+        ["am", "pm", " am", " pm", "am", "pm", " a.m.", " p.m.", " AM", " PM", "AM", "PM", " a m", " p m", "a", "p", " am", " pm"]
+    )
     if roll < 0.16:
         return f"{hour}{half}"
     if roll < 0.30:
@@ -135,7 +205,9 @@ def clock(rng: random.Random) -> str:
         return text + rng.choice(["", "", "", "", " hours", "h", " uhr"][:6])
     if roll < 0.47:
         hour = rng.randint(0, 23)
-        return _pick(rng, f"{hour}h{minute:02d}", f"{hour}h", f"{hour}.{minute:02d}", f"{hour:02d}{minute:02d}", f"{hour:02d}{minute:02d} hours")
+        return _pick(
+            rng, f"{hour}h{minute:02d}", f"{hour}h", f"{hour}.{minute:02d}", f"{hour:02d}{minute:02d}", f"{hour:02d}{minute:02d} hours"
+        )
     if roll < 0.57:
         return str(hour) if rng.random() < 0.5 else spelled(hour)
     if roll < 0.63:
@@ -149,7 +221,21 @@ def clock(rng: random.Random) -> str:
         )  # fmt: skip
         return base + (rng.choice(["", "", "", " pm", " am", " in the morning", " in the evening", " tonight"]))
     if roll < 0.88:
-        rest = rng.choice(["thirty", "fifteen", "forty five", "forty-five", "twenty", "ten", "oh five", "fifty", "thirty five", "twenty five", spelled(rng.randint(11, 59), rng)])
+        rest = rng.choice(
+            [
+                "thirty",
+                "fifteen",
+                "forty five",
+                "forty-five",
+                "twenty",
+                "ten",
+                "oh five",
+                "fifty",
+                "thirty five",
+                "twenty five",
+                spelled(rng.randint(11, 59), rng),
+            ]
+        )
         tail = rng.choice(["", "", " am", " pm", " p m", " a m", " in the morning", " in the evening", " tonight"])
         return f"{spelled(hour)} {rest}{tail}"
     if roll < 0.93:
@@ -169,7 +255,9 @@ def day(rng: random.Random) -> str:
     """Return a day as it stands after "on" or alone."""
     roll = rng.random()
     if roll < 0.30:
-        return rng.choices(["tomorrow", "today", "tmrw", "tmr", "tomorow", "tommorow", "2moro", "tomorrow's"], [20, 8, 1, 1, 1, 1, 0.5, 0])[0]
+        return rng.choices(["tomorrow", "today", "tmrw", "tmr", "tomorow", "tommorow", "2moro", "tomorrow's"], [20, 8, 1, 1, 1, 1, 0.5, 0])[
+            0
+        ]
     if roll < 0.42:
         return rng.choice(["tomorrow", "tomorrow", rng.choice(WEEKDAYS)]) + " " + rng.choice(_PARTS)
     if roll < 0.75:
@@ -222,13 +310,24 @@ def number(rng: random.Random) -> str:
     """Return a quantity."""
     roll = rng.random()
     if roll < 0.45:
-        return str(rng.choice([rng.randint(1, 20), rng.randint(1, 200), rng.randint(10, 5000), rng.choice([10, 20, 25, 50, 75, 100, 150, 200, 250, 500, 1000])]))
+        return str(
+            rng.choice(
+                [
+                    rng.randint(1, 20),
+                    rng.randint(1, 200),
+                    rng.randint(10, 5000),
+                    rng.choice([10, 20, 25, 50, 75, 100, 150, 200, 250, 500, 1000]),
+                ]
+            )
+        )
     if roll < 0.62:
         return f"{rng.randint(0, 200)}.{rng.randint(1, 99)}" if rng.random() < 0.7 else f"{rng.randint(0, 20)}.5"
     if roll < 0.66:
         return f"{rng.randint(1, 90)},{rng.randint(0, 999):03d}"
     if roll < 0.92:
-        return spelled(rng.choice([rng.randint(1, 20), rng.randint(1, 20), rng.randint(20, 99), rng.randint(1, 9) * 100, rng.randint(100, 999)]), rng)
+        return spelled(
+            rng.choice([rng.randint(1, 20), rng.randint(1, 20), rng.randint(20, 99), rng.randint(1, 9) * 100, rng.randint(100, 999)]), rng
+        )
     return rng.choice(["a", "one", "half a", "two and a half", "one and a half", "a hundred", "a thousand", "a dozen", "half a", "three and a half", "three quarters of a", "a quarter", "1/2", "2 1/2", "a couple of", "an"])  # fmt: skip
 
 
@@ -295,7 +394,9 @@ def units(rng: random.Random) -> tuple[str, str]:
     """Return two names of units of one kind."""
     kind = rng.choices(_KINDS, [5, 4, 2, 3, 1.5])[0]
     first, second = rng.sample(kind, 2)
-    return rng.choice(_UNITS[first][:3] if rng.random() < 0.8 else _UNITS[first]), rng.choice(_UNITS[second][:3] if rng.random() < 0.8 else _UNITS[second])
+    return rng.choice(_UNITS[first][:3] if rng.random() < 0.8 else _UNITS[first]), rng.choice(
+        _UNITS[second][:3] if rng.random() < 0.8 else _UNITS[second]
+    )
 
 
 def expression(rng: random.Random) -> str:
@@ -330,11 +431,40 @@ def expression(rng: random.Random) -> str:
     if roll < 0.90:
         return rng.choice([f"{rng.randint(2, 30)} squared", f"{spelled(rng.randint(2, 20))} squared", f"{rng.randint(2, 9)} cubed", f"{rng.randint(2, 9)}^{rng.randint(2, 9)}", f"{rng.randint(2, 12)} to the power of {rng.randint(2, 8)}", f"{spelled(rng.randint(2, 12))} to the power of {spelled(rng.randint(2, 9))}"])  # fmt: skip
     if roll < 0.96:
-        return rng.choice([f"half of {right}", f"a third of {right}", f"a quarter of {right}", f"double {right}", f"twice {right}", f"half of {b}", f"three quarters of {b}"])
+        return rng.choice(
+            [
+                f"half of {right}",
+                f"a third of {right}",
+                f"a quarter of {right}",
+                f"double {right}",
+                f"twice {right}",
+                f"half of {b}",
+                f"three quarters of {b}",
+            ]
+        )
     return f"{rng.choice([str(rng.randint(1000, 99999)), f'{rng.randint(1, 99)},{rng.randint(0, 999):03d}'])} {rng.choice(['/', 'divided by', '-', 'minus', '*', 'times', '+', 'plus'])} {b}"
 
 
 def money(rng: random.Random) -> str:
     """Return an amount of money."""
-    value = rng.choice([str(rng.randint(1, 999)), f"{rng.randint(1, 999)}.{rng.randint(0, 99):02d}", f"{rng.randint(1, 99)},{rng.randint(0, 999):03d}", f"{rng.randint(1, 9)},{rng.randint(0, 999):03d}.{rng.randint(0, 99):02d}"])
-    return _pick(rng, f"${value}", f"€{value}", f"£{value}", f"{value} euros", f"{value} dollars", f"{value} EUR", f"{value}€", f"USD {value}", f"{value} pounds", f"${value}")
+    value = rng.choice(
+        [
+            str(rng.randint(1, 999)),
+            f"{rng.randint(1, 999)}.{rng.randint(0, 99):02d}",
+            f"{rng.randint(1, 99)},{rng.randint(0, 999):03d}",
+            f"{rng.randint(1, 9)},{rng.randint(0, 999):03d}.{rng.randint(0, 99):02d}",
+        ]
+    )
+    return _pick(
+        rng,
+        f"${value}",
+        f"€{value}",
+        f"£{value}",
+        f"{value} euros",
+        f"{value} dollars",
+        f"{value} EUR",
+        f"{value}€",
+        f"USD {value}",
+        f"{value} pounds",
+        f"${value}",
+    )

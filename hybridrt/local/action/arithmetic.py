@@ -22,7 +22,20 @@ _PHRASES = (
     (r"squared", "^2"),
     (r"cubed", "^3"),
 )
-_SHARES = {"half of": "/2", "a half of": "/2", "half": "/2", "a third of": "/3", "one third of": "/3", "a quarter of": "/4", "one quarter of": "/4", "three quarters of": "*3/4", "two thirds of": "*2/3", "double": "*2", "twice": "*2", "triple": "*3"}  # fmt: skip
+_SHARES = {
+    "half of": "/2",
+    "a half of": "/2",
+    "half": "/2",
+    "a third of": "/3",
+    "one third of": "/3",
+    "a quarter of": "/4",
+    "one quarter of": "/4",
+    "three quarters of": "*3/4",
+    "two thirds of": "*2/3",
+    "double": "*2",
+    "twice": "*2",
+    "triple": "*3",
+}
 _SIGNS = re.compile(r"\s*([-+*/^()])\s*")
 
 

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from hybridrt.sealed import Sealed
 
 # One letter for one letter, so that places stay places. The brackets are those of the marks in `table`.
-_SAME = str.maketrans({"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u27e6": "[", "\u27e7": "]", "\u2581": "_", "\u00a0": " "})
+_SAME = str.maketrans(
+    {"\u2019": "'", "\u2018": "'", "\u201c": '"', "\u201d": '"', "\u27e6": "[", "\u27e7": "]", "\u2581": "_", "\u00a0": " "}
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)

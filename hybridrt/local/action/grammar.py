@@ -110,7 +110,9 @@ def _spans(kind: str, text: str, units: list[tuple[int, int]]) -> list[str]:
 
 
 # After these a number is no time of day: "in two hours".
-_LENGTH = re.compile(r" ?(?:hours?|hrs?|minutes?|mins?|seconds?|secs?|days?|weeks?|%|percent|degrees?|miles?|km|kilos?|kg|pounds|dollars|euros)\b")
+_LENGTH = re.compile(
+    r" ?(?:hours?|hrs?|minutes?|mins?|seconds?|secs?|days?|weeks?|%|percent|degrees?|miles?|km|kilos?|kg|pounds|dollars|euros)\b"
+)
 
 
 def _is_cut(text: str, start: int, end: int) -> bool:

@@ -9,12 +9,61 @@ from fractions import Fraction
 
 from hybridrt.local.action.number import read_number
 
-_UNITS = {"s": 1, "sec": 1, "secs": 1, "second": 1, "seconds": 1, "m": 60, "min": 60, "mins": 60, "minute": 60, "minutes": 60, "minuts": 60, "mintues": 60, "minute's": 60, "h": 3600, "hr": 3600, "hrs": 3600, "hour": 3600, "hours": 3600, "day": 86400, "days": 86400, "week": 604800, "weeks": 604800}  # fmt: skip
+_UNITS = {
+    "s": 1,
+    "sec": 1,
+    "secs": 1,
+    "second": 1,
+    "seconds": 1,
+    "m": 60,
+    "min": 60,
+    "mins": 60,
+    "minute": 60,
+    "minutes": 60,
+    "minuts": 60,
+    "mintues": 60,
+    "minute's": 60,
+    "h": 3600,
+    "hr": 3600,
+    "hrs": 3600,
+    "hour": 3600,
+    "hours": 3600,
+    "day": 86400,
+    "days": 86400,
+    "week": 604800,
+    "weeks": 604800,
+}
 _LONGEST_S = 366 * 86400
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SHORT = {"mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3, "fri": 4, "sat": 5, "sun": 6}
 _MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september", "october", "november", "december")
-_ORDINALS = {word: number + 1 for number, word in enumerate("first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth thirteenth fourteenth fifteenth sixteenth seventeenth eighteenth nineteenth twentieth".split())} | {"thirtieth": 30}  # fmt: skip
+_ORDINALS = {
+    word: number + 1
+    for number, word in enumerate(
+        [
+            "first",
+            "second",
+            "third",
+            "fourth",
+            "fifth",
+            "sixth",
+            "seventh",
+            "eighth",
+            "ninth",
+            "tenth",
+            "eleventh",
+            "twelfth",
+            "thirteenth",
+            "fourteenth",
+            "fifteenth",
+            "sixteenth",
+            "seventeenth",
+            "eighteenth",
+            "nineteenth",
+            "twentieth",
+        ]
+    )
+} | {"thirtieth": 30}
 
 
 def read_duration(text: str) -> int | None:
@@ -27,7 +76,9 @@ def read_duration(text: str) -> int | None:
         unit = 60 if match[3].startswith("m") else 3600
         return _sane(Fraction(int(match[1]) * unit + int(match[2]) * unit // 60))
     words = re.findall(r"\d+(?:[.,]\d+)?(?:/\d+)?|[a-z']+", text)
-    if "".join(words) != re.sub(r"[\s,.]+", "", text).replace(".", "") and re.sub(r"[^a-z0-9/']", "", "".join(words)) != re.sub(r"[^a-z0-9/']", "", text):
+    if "".join(words) != re.sub(r"[\s,.]+", "", text).replace(".", "") and re.sub(r"[^a-z0-9/']", "", "".join(words)) != re.sub(
+        r"[^a-z0-9/']", "", text
+    ):
         return None
     total, run, last = Fraction(0), [], 0
     for word in words:
@@ -39,7 +90,9 @@ def read_duration(text: str) -> int | None:
         if run[:1] in (["about"], ["around"], ["like"], ["full"]):
             run = run[1:]
         if run in ([], ["a", "full"], ["full"]):
-            amount: Fraction | None = None if last or (len(words) > 1 and not run) and words[1:] not in (["long"], ["and", "a", "half"]) else Fraction(1)
+            amount: Fraction | None = (
+                None if last or ((len(words) > 1 and not run) and words[1:] not in (["long"], ["and", "a", "half"])) else Fraction(1)
+            )
         else:
             amount = read_number(" ".join(run))
         if amount is None or (last and _UNITS[word] >= last):
@@ -138,7 +191,11 @@ def read_clock(text: str) -> Clock | None:
 
 
 def _clock(hour: int, minute: int, *, is_open: bool) -> Clock | None:
-    return Clock(hour % 24, minute, is_open and 1 <= hour <= 12) if 0 <= hour <= 24 and 0 <= minute < 60 and (hour < 24 or minute == 0) else None
+    return (
+        Clock(hour % 24, minute, is_open and 1 <= hour <= 12)
+        if 0 <= hour <= 24 and 0 <= minute < 60 and (hour < 24 or minute == 0)
+        else None
+    )
 
 
 def _digits(text: str) -> Clock | None:
@@ -225,7 +282,14 @@ def _ordinal(text: str) -> int | None:
 
 def _month(text: str) -> int | None:
     text = text.rstrip(".")
-    return next((number + 1 for number, name in enumerate(_MONTHS) if text == name or (len(text) >= 3 and text == name[:3]) or text == "sept" == name[:4]), None)
+    return next(
+        (
+            number + 1
+            for number, name in enumerate(_MONTHS)
+            if text == name or (len(text) >= 3 and text == name[:3]) or text == "sept" == name[:4]
+        ),
+        None,
+    )
 
 
 def _date(text: str, today: date) -> str | None:
@@ -248,15 +312,15 @@ def _date(text: str, today: date) -> str | None:
     if not words:
         return None
     for month_word, day_words in ((words[0], words[1:]), (words[-1], words[:-1])):
-        month, day = _month(month_word), _ordinal(" ".join(day_words))
-        if month is not None and day is not None:
-            return _next(month, day, year, today)
-    day = _ordinal(" ".join(words))
-    if day is None or year is not None or re.fullmatch(r"\d{1,2}", " ".join(words)):
+        named, counted = _month(month_word), _ordinal(" ".join(day_words))
+        if named is not None and counted is not None:
+            return _next(named, counted, year, today)
+    number = _ordinal(" ".join(words))
+    if number is None or year is not None or re.fullmatch(r"\d{1,2}", " ".join(words)):
         return None
     for ahead in range(13):
-        month = (today.month - 1 + ahead) % 12 + 1
-        found = _made(today.year + (today.month - 1 + ahead) // 12, month, day)
+        years, months = divmod(today.month - 1 + ahead, 12)
+        found = _made(today.year + years, months + 1, number)
         if found is not None and found >= today.isoformat():
             return found
     return None

@@ -8,10 +8,33 @@ from fractions import Fraction
 _ONES = {
     word: number
     for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+        [
+            "zero",
+            "one",
+            "two",
+            "three",
+            "four",
+            "five",
+            "six",
+            "seven",
+            "eight",
+            "nine",
+            "ten",
+            "eleven",
+            "twelve",
+            "thirteen",
+            "fourteen",
+            "fifteen",
+            "sixteen",
+            "seventeen",
+            "eighteen",
+            "nineteen",
+        ]
     )
 }
-_TENS = {word: 10 * (number + 2) for number, word in enumerate("twenty thirty forty fifty sixty seventy eighty ninety".split())}
+_TENS = {
+    word: 10 * (number + 2) for number, word in enumerate(["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"])
+}
 _ONES |= {"oh": 0, "fourty": 40, "a": 1, "an": 1}
 _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000, "dozen": 12}
 _PARTS = {"half": Fraction(1, 2), "quarter": Fraction(1, 4), "third": Fraction(1, 3), "quarters": Fraction(1, 4), "thirds": Fraction(1, 3)}
@@ -67,7 +90,11 @@ def _spoken(words: list[str]) -> Fraction | None:
         return whole + Fraction("0." + "".join(word if word.isdigit() else str(_ONES[word]) for word in digits))
     if (part := _part(words)) is not None:
         return part
-    for tail, share in ((["and", "a", "half"], Fraction(1, 2)), (["and", "a", "quarter"], Fraction(1, 4)), (["and", "three", "quarters"], Fraction(3, 4))):
+    for tail, share in (
+        (["and", "a", "half"], Fraction(1, 2)),
+        (["and", "a", "quarter"], Fraction(1, 4)),
+        (["and", "three", "quarters"], Fraction(3, 4)),
+    ):
         if words[-len(tail) :] == tail and len(words) > len(tail):
             whole = _spoken(words[: -len(tail)])
             return None if whole is None else whole + share
@@ -105,7 +132,9 @@ def _whole(words: list[str]) -> Fraction | None:
             if last <= 99:
                 return None
             current, last = current + _TENS[word], 10
-        elif word in _ONES and (word not in ("a", "an", "oh") or (word != "oh" and at == 0 and len(words) > 1 and words[1] in _SCALES) or len(words) == 1):
+        elif word in _ONES and (
+            word not in ("a", "an", "oh") or (word != "oh" and at == 0 and len(words) > 1 and words[1] in _SCALES) or len(words) == 1
+        ):
             number = _ONES[word]
             if last <= 9 or (last == 10 and not 0 < number < 10):
                 return None

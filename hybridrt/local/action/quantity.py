@@ -7,7 +7,19 @@ from fractions import Fraction
 
 from hybridrt.local.action.number import read_number, shown
 
-_LEVELS = {"half": 50, "halfway": 50, "full": 100, "max": 100, "maximum": 100, "a third": 33, "a quarter": 25, "half brightness": 50, "full brightness": 100, "full power": 100, "half power": 50}  # fmt: skip
+_LEVELS = {
+    "half": 50,
+    "halfway": 50,
+    "full": 100,
+    "max": 100,
+    "maximum": 100,
+    "a third": 33,
+    "a quarter": 25,
+    "half brightness": 50,
+    "full brightness": 100,
+    "full power": 100,
+    "half power": 50,
+}
 
 
 def read_level(text: str) -> int | None:
@@ -68,7 +80,26 @@ _KINDS: dict[str, dict[str, tuple[Fraction, str]]] = {
 }
 _KIND_OF = {unit: kind for kind, units in _KINDS.items() for unit in units}
 _UNIT_OF = {name: unit for units in _KINDS.values() for unit, (_, names) in units.items() for name in names.split()}
-NAMES = {"km": "kilometres", "mi": "miles", "m": "metres", "ft": "feet", "cm": "centimetres", "in": "inches", "kg": "kilograms", "lb": "pounds", "g": "grams", "oz": "ounces", "l": "litres", "gal": "gallons", "ml": "millilitres", "C": "degrees Celsius", "F": "degrees Fahrenheit", "h": "hours", "min": "minutes", "s": "seconds"}  # fmt: skip
+NAMES = {
+    "km": "kilometres",
+    "mi": "miles",
+    "m": "metres",
+    "ft": "feet",
+    "cm": "centimetres",
+    "in": "inches",
+    "kg": "kilograms",
+    "lb": "pounds",
+    "g": "grams",
+    "oz": "ounces",
+    "l": "litres",
+    "gal": "gallons",
+    "ml": "millilitres",
+    "C": "degrees Celsius",
+    "F": "degrees Fahrenheit",
+    "h": "hours",
+    "min": "minutes",
+    "s": "seconds",
+}
 
 
 def read_unit(text: str) -> str | None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from hybridrt.local.action.arithmetic import read_sum, value_of
 from hybridrt.local.action.contact import find, read_email, read_phone
 from hybridrt.local.action.fold import Folded
-from hybridrt.local.action.moment import read_clock, read_day, read_duration, read_part
+from hybridrt.local.action.moment import Clock, read_clock, read_day, read_duration, read_part
 from hybridrt.local.action.number import read_number, shown
 from hybridrt.local.action.quantity import convert, read_level, read_temperature, read_unit
 from hybridrt.local.action.table import ACTIONS, ESCALATE, LABELS
@@ -54,7 +54,11 @@ def parse(said: str) -> Parse | None:
         else:
             return None
     allowed = {slot.name: slot for slot in ACTIONS[pieces[1]].slots}
-    if not set(slots) <= set(allowed) or not all(slots.values()) or any(slot.is_required and slot.name not in slots for slot in allowed.values()):
+    if (
+        not set(slots) <= set(allowed)
+        or not all(slots.values())
+        or any(slot.is_required and slot.name not in slots for slot in allowed.values())
+    ):
         return None
     return Parse(pieces[1], slots)
 
@@ -95,11 +99,11 @@ class _Reader:
 
     def clock(self, *, afternoon: bool) -> str | None:
         """The time, with the part of the day that was named beside it."""
-        found = self.value("time", read_clock)
+        found: Clock | None = self.value("time", read_clock)
         if found is None:
             return None
         beside = self.slots.get("day", "")
-        return found.settled(read_part(beside) or self._nearby(), afternoon=afternoon)  # type: ignore[no-any-return]
+        return found.settled(read_part(beside) or self._nearby(), afternoon=afternoon)
 
     def _nearby(self) -> str | None:
         said = self.slots["time"]
@@ -132,7 +136,11 @@ def _alarm_set(r: _Reader) -> Outcome | None:
 
 def _reminder_add(r: _Reader) -> Outcome | None:
     text = r.words("text")
-    return None if text is None else _told("reminder.add", text=text, time=r.clock(afternoon=True), day=r.day(), in_s=r.value("in", read_duration))
+    return (
+        None
+        if text is None
+        else _told("reminder.add", text=text, time=r.clock(afternoon=True), day=r.day(), in_s=r.value("in", read_duration))
+    )
 
 
 def _list_add(r: _Reader) -> Outcome | None:
@@ -155,7 +163,10 @@ def _contact_add(r: _Reader) -> Outcome | None:
 
 def _event_add(r: _Reader) -> Outcome | None:
     title = r.words("title")
-    return None if title is None else Outcome("event.add", _told("event.add", title=title, day=r.day(), time=r.clock(afternoon=True)).arguments | ({"with": r.words("with")} if r.words("with") else {}))  # type: ignore[operator]
+    if title is None:
+        return None
+    # `with` is a word of Python and no name of an argument there.
+    return _told("event.add", title=title, day=r.day(), time=r.clock(afternoon=True), **{"with": r.words("with")})
 
 
 def _device_set(r: _Reader) -> Outcome | None:

@@ -49,8 +49,23 @@ def _number(value: float) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-_COMMANDS = {"pause": "Paused.", "resume": "Going on.", "next": "Next one.", "previous": "The one before.", "volume_up": "Louder.", "volume_down": "Quieter.", "mute": "Muted."}  # fmt: skip
-_FIELDS = {"email": "e-mail address", "phone": "phone number", "date": "date", "amount": "amount", "url": "web address", "order_id": "order number"}
+_COMMANDS = {
+    "pause": "Paused.",
+    "resume": "Going on.",
+    "next": "Next one.",
+    "previous": "The one before.",
+    "volume_up": "Louder.",
+    "volume_down": "Quieter.",
+    "mute": "Muted.",
+}
+_FIELDS = {
+    "email": "e-mail address",
+    "phone": "phone number",
+    "date": "date",
+    "amount": "amount",
+    "url": "web address",
+    "order_id": "order number",
+}
 
 
 def _extracted(a: Mapping[str, Any], result: Any) -> str:

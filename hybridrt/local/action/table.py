@@ -59,7 +59,10 @@ ACTIONS: dict[str, Action] = {
         Action("weather.get", (_maybe("place"), _maybe("day", "day"))),
         Action("convert", (Slot("value", "number"), Slot("from", "unit"), Slot("unit_to", "unit"))),
         Action("calculate", (Slot("expression", "sum"),)),
-        Action("classify", (Slot("task", words=TASKS), Slot("text"), Slot("label", words=tuple(word for words in LABELS.values() for word in words)))),
+        Action(
+            "classify",
+            (Slot("task", words=TASKS), Slot("text"), Slot("label", words=tuple(word for words in LABELS.values() for word in words))),
+        ),
         Action("extract", (Slot("field", words=FIELDS), Slot("text"))),
         Action(ESCALATE),
     )
