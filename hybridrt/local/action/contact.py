@@ -26,7 +26,8 @@ _ORDER = re.compile(
     r"#\s?[a-z]{0,4}-?\d[\w-]{2,20}|\b[a-z]{1,4}-\d[\w-]{2,20}|\b[a-z]{1,3}\d{4,12}\b|\b\d{3,}-\d{2,}[\d-]*\b|\b\d{4,14}\b",
     re.IGNORECASE | re.ASCII,
 )
-_MONTH = "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
+_MONTH = "(?:jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|"
+_MONTH += "aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?|nov(?:ember)?|dec(?:ember)?)"
 _WEEKDAY = "(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _TEENS = "eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth|eighteenth|nineteenth|twentieth|thirtieth"
 _TH = rf"(?:\d{{1,2}}(?:st|nd|rd|th)?|(?:twenty|thirty)[- ]\w+|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|{_TEENS})"
