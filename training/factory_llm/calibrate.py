@@ -1,7 +1,7 @@
 """Fit the confidence of an exported model, choose the certified threshold, and write both into its manifest.
 
-The method is Learn-then-Test: the confidence is fitted and the thresholds to try are laid down on one half (tuning), then tested from the
-strictest on with exact binomial p-values on the other half (calibration), and the walk ends at the first failure. So the promise holds
+The method is Learn-then-Test: the confidence is fitted and the thresholds to try are laid down on some rows (tuning), then tested from the
+strictest on with exact binomial p-values on others (calibration), and the walk ends at the first failure. So the promise holds
 with probability 1 - delta whatever the confidence is worth.
 
     python -m training.factory_llm.calibrate hybridrt/local/factory/actions.gguf
@@ -13,7 +13,6 @@ import argparse
 import asyncio
 import json
 import math
-import random
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -24,14 +23,12 @@ import numpy as np
 from benchmarks.factory import HUMAN, NOW, Told, figures, read_rows, tell
 from hybridrt.local.action.backend import ActionBackend
 from hybridrt.local.action.certificate import FEATURES, Line, features, first
-from training.factory_llm.rows import mixed_rows
+from training.factory_llm.rows import meant_rows, mixed_rows
 
 ALPHA, DELTA = 0.10, 0.05
-# A wrong action is worse than an escalation: one is taken where it is more likely right than wrong.
-FLOOR = 0.5
-POPULATION = (
-    "synthetic requests of training/factory_llm, half of them of phrasing families held out of the training, a third to be escalated"
-)
+# A wrong action is worse than an escalation: one is taken where it is right three times in five at least.
+FLOOR = 0.6
+POPULATION = "synthetic requests of training/factory_llm: phrasing families held out of the training, a third to be escalated"
 
 
 def binomial_cdf(errors: int, count: int, rate: float) -> float:
@@ -95,16 +92,14 @@ def main() -> None:
     facts: dict[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
     facts.pop("confidence", None)  # it is measured as the model is, without the last one
     manifest.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8", newline="\n")
-    rows = mixed_rows(options.count, seed=options.seed, now=NOW)
-    human = read_rows(HUMAN)[::2]
-    found = asyncio.run(_ask(options.model, rows))
-    looked_at = asyncio.run(_ask(options.model, human))
-    random.Random(options.seed).shuffle(found)
-    known = [one for one in found if one.evidence is not None]
-    print(json.dumps(figures(found)))
-    half = len(known) // 2
-    # The confidence may be fitted to anything; the promise rests on the other half alone.
-    tuning, calibration = known[:half] + [one for one in looked_at if one.evidence is not None] * 3, known[half:]
+    # The confidence may be fitted to anything, and is to what people say; the promise rests on the other rows alone, and these are of
+    # phrasings that the model never learned from: harder than most of what it will be asked.
+    half = options.count // 2
+    tuned = asyncio.run(_ask(options.model, mixed_rows(half, seed=options.seed, now=NOW) + read_rows(HUMAN)[::2] * 3))
+    tested = asyncio.run(_ask(options.model, meant_rows(half, seed=options.seed + 100, held_out=True, now=NOW)))
+    print(json.dumps(figures(tested)))
+    tuning = [one for one in tuned if one.evidence is not None]
+    calibration = [one for one in tested if one.evidence is not None]
     action = line([(features(one.evidence), one.is_exact) for one in tuning if one.name != "escalate" and one.evidence])
     escalation = line([((first(one.evidence),), one.is_exact) for one in tuning if one.name == "escalate" and one.evidence])
     # Of an action that is not taken the request escalates: right where it was to.

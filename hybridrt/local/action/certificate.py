@@ -13,16 +13,28 @@ from typing import Any
 
 from hybridrt.event import Evidence
 
-FEATURES = ("worst", "second_worst", "mean", "first", "refused", "length")
+FEATURES = ("worst", "second_worst", "mean", "first", "refused", "length", "whole_chance", "worst_chance", "margin")
 # Below this a probability is as good as none; its logarithm would drown all others.
 _LEAST_LOGPROB = -12.0
+_MOST_MARGIN = 10.0
 
 
 def features(evidence: Evidence) -> tuple[float, ...]:
     """Return what the scores of the model tell of one action, all of them before any constraint."""
     logprobs = [max(_LEAST_LOGPROB, logprob) for logprob in evidence.logprobs]
     worst, second, *_ = [*sorted(logprobs)[:2], 0.0]
-    return worst, second, sum(logprobs) / len(logprobs), logprobs[0], evidence.max_refused, math.log(len(logprobs))
+    return (
+        worst,
+        second,
+        sum(logprobs) / len(logprobs),
+        logprobs[0],
+        evidence.max_refused,
+        math.log(len(logprobs)),
+        # As probabilities the small ones are all alike, as they should be: wrong is wrong.
+        math.exp(sum(logprobs)),
+        math.exp(worst),
+        min(_MOST_MARGIN, evidence.min_margin),
+    )
 
 
 def first(evidence: Evidence) -> float:
