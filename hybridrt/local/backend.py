@@ -161,8 +161,7 @@ class LocalBackend:
 
     async def _enter(self) -> tuple[Engine, Model]:
         """Begin to use the engine, which is made and loaded where there is none."""
-        while not (engine := self._current()).enter():
-            pass  # it was just on its way out: `_current` makes another
+        engine = self._entered()
         waiting = asyncio.wrap_future(engine.opened)
         # Who gives up waiting must not cancel the loading for the others, nor leave an error that nobody reads.
         waiting.add_done_callback(_read)
@@ -172,13 +171,14 @@ class LocalBackend:
             engine.leave()
             raise
 
-    def _current(self) -> Engine:
+    def _entered(self) -> Engine:
         if self._pid != os.getpid():
             raise UnavailableError("the local model belongs to another process", hint="open a router in this process, after the fork")
         with self._lock:
             if self._is_closed:
                 raise UnavailableError("the local model is closed")
-            if self._engine is None or self._engine.is_over:  # over also where it could not load: the file may be there by now
+            # One that let its model go is replaced, and one that could not load too: the file may be there by now.
+            if self._engine is None or not self._engine.enter():
                 self._engine = Engine(self._source, self._limits, self._shelf, name=self._path.stem)
             return self._engine
 

@@ -63,7 +63,7 @@ class Batch:
     @property
     def is_filling(self) -> bool:
         """Is there a prompt to compute?"""
-        return any(seat.answering.is_filling for seat in self._seats)
+        return any(seat.answering.token is None for seat in self._seats)
 
     def has(self, flag: Flag) -> bool:
         """Is the answer with this flag being made?"""
@@ -96,10 +96,15 @@ class Batch:
 
     def turn(self) -> None:
         """Compute once, and say what came of it."""
-        for seat in [seat for seat in self._seats if seat.flag.is_up]:
-            self._leave(seat)
-        filling = [seat for seat in self._seats if seat.answering.is_filling]
-        speaking = [seat for seat in self._seats if not seat.answering.is_filling]
+        filling: list[Seat] = []
+        speaking: list[Seat] = []
+        for seat in tuple(self._seats):
+            if seat.flag.is_up:
+                self._leave(seat)
+            elif seat.answering.token is None:
+                filling.append(seat)
+            else:
+                speaking.append(seat)
         if filling and (not speaking or self._credit_s > 0):
             took_s = self._fill(self._pick(filling))
             self._credit_s = self._credit_s - took_s if speaking else _PAUSE_S

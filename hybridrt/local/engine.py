@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import logging
 import os
 import threading
 import time
@@ -23,6 +24,8 @@ from hybridrt.event import Event, Finish, Text
 from hybridrt.local.batch import Batch
 from hybridrt.local.model import Flag, Job, Model
 from hybridrt.local.shelf import Shelf
+
+log = logging.getLogger("hybridrt")
 
 # Before anything was measured: the order of magnitude of a short answer.
 _FIRST_GUESS_S = 1.0
@@ -123,7 +126,10 @@ class Source(Protocol):
 
 
 class Engine:
-    """One thread, one model, as many answers at once as it has slots, and a bounded queue behind them."""
+    """One thread, one model, as many answers at once as it has slots, and a bounded queue behind them.
+
+    Whoever makes it has entered it.
+    """
 
     def __init__(self, source: Source, limits: Limits, shelf: Shelf, *, name: str) -> None:
         self.opened: Future[Model] = Future()
@@ -132,7 +138,7 @@ class Engine:
         self._waiting: deque[Ticket] = deque()
         self._running: list[Ticket] = []
         self._slots = 1
-        self._users = 0
+        self._users = 1
         self._is_closing = False
         self._halt: Flag | None = None
         self._typical_s = _FIRST_GUESS_S
@@ -260,9 +266,11 @@ class Engine:
             while self._take(batch):
                 batch.turn()
                 self._wake_readers(batch)
-        finally:
-            self.stop()  # where a bug ended the loop, nobody may wait for ever
             batch.close()
+        except Exception as error:  # noqa: BLE001 - a bug; its words may quote content, and a traceback on stderr would show them
+            log.error("the engine of a local model ended by a bug: %s", type(error).__name__)  # noqa: TRY400
+        finally:
+            self.stop()  # nobody may wait for ever
             model.close()
             self._shelf.give_back(self)
 

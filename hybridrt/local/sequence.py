@@ -40,12 +40,7 @@ class Answering:
         self.at = 0  # so many tokens are computed
         self.count = 0  # so many tokens were said
         self.reused = 0  # so many were not computed for this answer
-        self.token: int | None = None  # said, and to be computed next
-
-    @property
-    def is_filling(self) -> bool:
-        """Is the prompt not computed yet?"""
-        return self.at < len(self.tokens)
+        self.token: int | None = None  # said, and to be computed next; none while the prompt is not whole
 
     @property
     def left(self) -> int:
