@@ -38,8 +38,11 @@ class Seat:
 class Batch:
     """The sequences of one model. Used by one thread; `halt` stops a computation from any."""
 
-    def __init__(self, model: Model, *, prefix_bytes: int, keeps_answers: bool) -> None:
+    def __init__(
+        self, model: Model, *, prefix_bytes: int, keeps_answers: bool, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._model = model
+        self._clock = clock
         self._tree = PrefixTree(prefix_bytes, model.drop)
         self._keeps_answers = keeps_answers
         self._seats: list[Seat] = []
@@ -121,41 +124,41 @@ class Batch:
         """Compute a chunk of a prompt; after the last one the answer begins."""
         answering, slot = seat.answering, seat.slot
         self._use_threads()
-        began_at = time.perf_counter()
+        began_at = self._clock()
         try:
             if answering.at == 0:
                 self._reuse(seat)
             at, end = answering.at, answering.next_end()
             is_last = end == len(answering.tokens)
-            computing_at = time.perf_counter()
+            computing_at = self._clock()
             if not self._model.prefill(slot, at, answering.tokens[at:end], seat.flag, is_last=is_last):
                 self._leave(seat)
-                return time.perf_counter() - began_at
+                return self._clock() - began_at
             if end - at == self._model.chunk:
-                self._fill_threads.note(end - at, time.perf_counter() - computing_at)
+                self._fill_threads.note(end - at, self._clock() - computing_at)
             answering.at = end
             if is_last:
                 self._keep(seat, answering.tokens, answering.ends)
                 self._take(seat, answering.sampler.pick(-1))
         except Exception as error:  # noqa: BLE001 - one answer fails, the others go on
             self._fail(seat, error)
-        return time.perf_counter() - began_at
+        return self._clock() - began_at
 
     def _say(self, speaking: list[Seat]) -> float:
         """Compute the last token of every answer, and choose the next ones."""
         self._use_threads()
-        began_at = time.perf_counter()
+        began_at = self._clock()
         rows = [Row(seat.slot, seat.answering.at, seat.answering.token or 0) for seat in speaking]
         try:
             if not self._model.step(rows, self.halt):
                 for seat in speaking:
                     self._leave(seat)
-                return time.perf_counter() - began_at
+                return self._clock() - began_at
         except Exception as error:  # noqa: BLE001 - what was computed together fails together; who waits for a turn goes on
             for seat in speaking:
                 self._fail(seat, error)
-            return time.perf_counter() - began_at
-        took_s = time.perf_counter() - began_at
+            return self._clock() - began_at
+        took_s = self._clock() - began_at
         self._step_threads.note(len(rows), took_s)
         for index, seat in enumerate(speaking):
             seat.answering.at += 1

@@ -2,20 +2,20 @@
 
 Threads of a matrix product wait for each other at barriers, spinning. On a quiet machine the second one brings a third; when a
 neighbour takes its core for a moment all others wait, and two threads were measured up to 77 times slower than one. So the
-number is tried, never assumed: the safest first, another one for a few steps at a time, given up at its first bad step.
+number is tried, never assumed: the safest first, another one for a few steps at a time, given up at its second bad step.
 """
 
 from __future__ import annotations
 
 import statistics
 
-# Steps of one trial, and before the first one: enough for a median that one interruption does not move.
-_TRIAL = 6
-_SETTLED = 12
-# A step that takes so much longer than usual ends the trial: the threads wait for each other.
+# Steps of one trial, and before the first one: enough for a median that a few interruptions do not move.
+_TRIAL = 12
+_SETTLED = 24
+# The second step that takes so much longer than usual ends the trial: the threads wait for each other. One may be an interruption.
 _BAD = 2.0
-# Another number must be this much faster: below that the difference is noise, and fewer threads leave more to the application.
-_BETTER = 0.93
+# A step must take at most this share: below a tenth the difference is noise, and fewer threads leave more to the application.
+_BETTER = 0.9
 # The level moved so far: somebody came or went, and what was found out is no longer true.
 _MOVED = 1.35
 # Seconds of computing until the next trial; doubled with each one that changes nothing.
@@ -85,12 +85,15 @@ class Threads:
         usual = statistics.median(self._times)
         self._trial_times.append(seconds)
         measured = self._trial_times[1:]
-        if seconds < usual * _BAD and len(measured) < _TRIAL:
+        # A trial that looks good goes on for three times as long: one number in several wins a short one by luck.
+        is_good = len(measured) >= _TRIAL and statistics.median(measured) < usual * _BETTER
+        is_bad = sum(took > usual * _BAD for took in self._trial_times) > 1
+        if not is_bad and (len(measured) < _TRIAL or (is_good and len(measured) < 3 * _TRIAL)):
             return
         trial, self._trial = self._trial, None
-        if trial is not None and len(measured) == _TRIAL and statistics.median(measured) < usual * _BETTER:
+        if trial is not None and is_good and len(measured) == 3 * _TRIAL:
             self._best = trial
-            self._times = measured
+            self._times = measured[-_SETTLED:]
             self._level, self._patience_s = 0.0, _PATIENCE_S
         else:
             self._patience_s = min(_MAX_PATIENCE_S, max(_PATIENCE_S, 2 * self._patience_s))

@@ -106,10 +106,8 @@ def test_an_interpreter_with_an_open_model_ends_cleanly_and_soon(heavy, state: s
 def test_an_interpreter_that_ends_stops_the_answer_and_frees_the_model() -> None:
     done = run("""
         import asyncio, threading
-        from pathlib import Path
-        from hybridrt.local.backend import LocalBackend
         from tests.local.conftest import make_call
-        from tests.local.test_engine import Tape
+        from tests.local.toy import Tape, toy_backend
 
         class Loud(Tape):
             def close(self):
@@ -117,7 +115,7 @@ def test_an_interpreter_that_ends_stops_the_answer_and_frees_the_model() -> None
 
         async def main():
             global stream
-            stream = LocalBackend(Path("tape"), lambda: Loud([1], threading.Event()), queue_limit=0).answer(make_call("hi"))
+            stream = toy_backend(Loud([1], gate=threading.Event())).answer(make_call("hi"))
             asyncio.ensure_future(anext(stream))
             await asyncio.sleep(0.1)
 
