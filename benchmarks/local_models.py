@@ -99,8 +99,9 @@ def write_model(path: Path, shape: Shape) -> None:
 
     matrix("token_embd.weight", len(texts), shape.width)
     ones("output_norm.weight")
-    # What ends an answer scores zero and loses to the best of thousands: answers have the length that was asked for.
-    matrix("output.weight", len(texts), shape.width, silent=(EOS,))
+    # What is no word scores zero and loses to the best of thousands: answers have the length that was asked for, and a blank before
+    # each word tells how many tokens were said.
+    matrix("output.weight", len(texts), shape.width, silent=tuple(range(len(texts) - len(pieces))))
     for layer in range(shape.layers):
         ones(f"blk.{layer}.attn_norm.weight")
         ones(f"blk.{layer}.ffn_norm.weight")
