@@ -1,7 +1,8 @@
 """The local engine against the library it stands on: speed of one and of four callers, prefixes, neighbours, stalls, cancelling.
 
 Models with random weights are written first; what is compared is measured in turns, in one run, and every key is a median of
-the ratios of its rounds unless it says otherwise. On a machine with other work the ratios scatter; take more rounds then.
+the ratios of its rounds unless it says otherwise. On a machine with other work the ratios scatter; the `_cpu` keys are ratios of
+processor time of the whole process, event loop included, which scatter less.
 
     python -m benchmarks.local [--rounds 7] [--only single,flat,...]
 """
@@ -132,13 +133,16 @@ def as_tokens(path: Path, texts: list[str]) -> list[list[int]]:
 async def single(path: Path, folder: Path, rounds: int) -> Figures:
     """Tokens per second of `router.stream` over the bare loop, one thread each."""
     text = prompt(32, 1)
-    tokens, bare, ratios = as_tokens(path, [text])[0], Bare(path), []
+    tokens, bare, ratios, cpu = as_tokens(path, [text])[0], Bare(path), [], []
     async with engine(path, folder, threads=1) as (router, _):
         for _ in range(rounds + 1):
+            began_cpu_s = time.process_time()
             loop_s = bare.say(tokens, SAID)[-1]
+            loop_cpu_s = time.process_time() - began_cpu_s
             ratios.append(loop_s / (await ask(router, text, SAID)).whole_s)
+            cpu.append(loop_cpu_s / (time.process_time() - began_cpu_s - loop_cpu_s))
     bare.close()
-    return {"ratio": statistics.median(ratios[1:]), "loop_tokens_per_s": SAID / loop_s}
+    return {"ratio": statistics.median(ratios[1:]), "cpu": statistics.median(cpu[1:]), "loop_tokens_per_s": SAID / loop_s}
 
 
 async def flat(path: Path, folder: Path, rounds: int) -> Figures:
@@ -162,19 +166,20 @@ async def flat(path: Path, folder: Path, rounds: int) -> Figures:
 
 async def four(path: Path, folder: Path, rounds: int, threads: int) -> Figures:
     """Four callers at once against a serialised `Llama`, prompts counted; every prompt is new."""
-    ratios, serial = [], Serial(path, threads)
+    ratios, cpu, serial = [], [], Serial(path, threads)
     texts = [prompt(16 + 4 * (number % 4), 100 + number) for number in range(4 * (rounds + 1))]
     tokens = as_tokens(path, texts)
     async with engine(path, folder, threads=threads) as (router, _):
         for at in range(0, len(texts), 4):
-            began_at = time.perf_counter()
+            began_at, began_cpu_s = time.perf_counter(), time.process_time()
             await asyncio.gather(*(serial.ask(one, FOUR_SAID) for one in tokens[at : at + 4]))
-            serial_s = time.perf_counter() - began_at
-            began_at = time.perf_counter()
+            serial_s, serial_cpu_s = time.perf_counter() - began_at, time.process_time() - began_cpu_s
+            began_at, began_cpu_s = time.perf_counter(), time.process_time()
             await asyncio.gather(*(ask(router, text, FOUR_SAID) for text in texts[at : at + 4]))
             ratios.append(serial_s / (time.perf_counter() - began_at))
+            cpu.append(serial_cpu_s / (time.process_time() - began_cpu_s))
     serial.llama.close()
-    return {"ratio": statistics.median(ratios[1:])}
+    return {"ratio": statistics.median(ratios[1:]), "cpu": statistics.median(cpu[1:])}
 
 
 async def prefix(path: Path, folder: Path, rounds: int) -> Figures:
@@ -303,13 +308,13 @@ async def measure(folder: Path, rounds: int, only: frozenset[str]) -> Figures:
         found = await measuring()
         figures.update({key: round(found[value], 3) for key, value in keys.items()})
 
-    await note("single", lambda: single(mid, folder, rounds), {"single_over_loop": "ratio", "loop_tokens_per_s": "loop_tokens_per_s"})
+    await note("single", lambda: single(mid, folder, rounds), {"single_over_loop": "ratio", "single_over_loop_cpu": "cpu", "loop_tokens_per_s": "loop_tokens_per_s"})
     await note(
-        "tiny", lambda: single(tiny, folder, rounds), {"single_over_loop_tiny": "ratio", "loop_tokens_per_s_tiny": "loop_tokens_per_s"}
+        "tiny", lambda: single(tiny, folder, rounds), {"single_over_loop_tiny": "ratio", "single_over_loop_tiny_cpu": "cpu", "loop_tokens_per_s_tiny": "loop_tokens_per_s"}
     )
     await note("flat", lambda: flat(mid, folder, rounds), {"flat": "ratio"})
-    await note("four_1t", lambda: four(mid, folder, rounds, 1), {"four_over_serial_1t": "ratio"})
-    await note("four_2t", lambda: four(mid, folder, rounds, 2), {"four_over_serial_2t": "ratio"})
+    await note("four_1t", lambda: four(mid, folder, rounds, 1), {"four_over_serial_1t": "ratio", "four_over_serial_1t_cpu": "cpu"})
+    await note("four_2t", lambda: four(mid, folder, rounds, 2), {"four_over_serial_2t": "ratio", "four_over_serial_2t_cpu": "cpu"})
     await note("prefix", lambda: prefix(mid, folder, rounds), {"prefix_speedup": "ratio", "prefix_speedup_inside": "inside"})
     await note(
         "busy_neighbour", lambda: busy_neighbour(mid, folder, rounds), {"busy_neighbour": "ratio", "adaptive_over_one_thread": "in_peace"}

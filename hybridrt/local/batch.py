@@ -8,20 +8,23 @@ else, and the pause it means for the others is known.
 from __future__ import annotations
 
 import contextlib
+import heapq
 import time
 from collections.abc import Callable, Sequence
 
 from hybridrt.errors import TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish
 from hybridrt.local.model import Choice, Flag, Job, Model, Row
-from hybridrt.local.prefix import PrefixTree, chunk_ends, whole_chunks
+from hybridrt.local.prefix import PrefixTree, chunk_ends
 from hybridrt.local.sequence import Answering
 from hybridrt.local.threads import Threads
 
 # While answers are being said, prompts get at most this share of the time ...
 _SHARE = 0.5
-# ... except at first: so long may answers pause, which lets a few short prompts in at once and then computes them together.
+# ... except at first: answers may pause for a tenth of a second, which nobody minds, or for the time of so many of their tokens. That
+# lets a few short prompts in one after the other and then computes them together, which takes half of the time.
 _PAUSE_S = 0.1
+_PAUSE_STEPS = 32
 
 Emit = Callable[[Event | TargetError], None]
 
@@ -46,8 +49,8 @@ class Batch:
         self._tree = PrefixTree(prefix_bytes, model.drop)
         self._keeps_answers = keeps_answers
         self._seats: list[Seat] = []
-        self._free = list(range(model.slots))[::-1]
-        self._credit_s = _PAUSE_S
+        self._free = list(range(model.slots))
+        self._pause_s = self._credit_s = _PAUSE_S
         self._is_oldest_next = True
         self._step_threads, self._fill_threads = Threads(model.thread_counts), Threads(model.thread_counts)
         self._threads = (0, 0)
@@ -95,7 +98,8 @@ class Batch:
         except Exception as error:  # noqa: BLE001 - one job fails, the others go on
             emit(_typed(error))
             return
-        self._seats.append(Seat(self._free.pop(), answering, flag, emit))
+        # The lowest slot: the library computes neighbouring sequences together, and those with a gap between them one after the other.
+        self._seats.append(Seat(heapq.heappop(self._free), answering, flag, emit))
 
     def turn(self) -> None:
         """Compute once, and say what came of it."""
@@ -110,10 +114,11 @@ class Batch:
                 speaking.append(seat)
         if filling and (not speaking or self._credit_s > 0):
             took_s = self._fill(self._pick(filling))
-            self._credit_s = self._credit_s - took_s if speaking else _PAUSE_S
+            self._credit_s = self._credit_s - took_s if speaking else self._pause_s
         elif speaking:
             took_s = self._say(speaking)
-            self._credit_s = min(_PAUSE_S, self._credit_s + took_s * _SHARE / (1 - _SHARE))
+            self._pause_s += (max(_PAUSE_S, _PAUSE_STEPS * took_s) - self._pause_s) / 8
+            self._credit_s = min(self._pause_s, self._credit_s + took_s * _SHARE / (1 - _SHARE))
 
     def _pick(self, filling: list[Seat]) -> Seat:
         """Whose prompt goes on: in turns the one that came first, which must not starve, and the one that is soonest done."""
@@ -148,6 +153,7 @@ class Batch:
         """Compute the last token of every answer, and choose the next ones."""
         self._use_threads()
         began_at = self._clock()
+        speaking.sort(key=_slot)
         rows = [Row(seat.slot, seat.answering.at, seat.answering.token or 0) for seat in speaking]
         try:
             if not self._model.step(rows, self.halt):
@@ -184,9 +190,8 @@ class Batch:
             answering.at = answering.reused = match.length
 
     def _keep(self, seat: Seat, tokens: Sequence[int], ends: list[int]) -> None:
-        """Keep the state of a prompt up to its last whole chunk, if that is new."""
-        model = self._model
-        ends = ends[: whole_chunks(tokens, ends, model.chunk, model.is_end)]
+        """Keep the state of a prompt up to its last chunk, if that is new: the last one was cut where the prompt ends."""
+        model, ends = self._model, ends[:-1]
         # A beginning of less than a chunk is computed faster than it is found, copied and cut.
         if ends and ends[-1] >= model.chunk and not self._tree.is_known(tokens, ends):
             # Without memory for a copy the answer goes on and the next one is computed whole.
@@ -205,7 +210,7 @@ class Batch:
         seat.answering.sampler.close()
         self._model.clear(seat.slot)
         self._seats.remove(seat)
-        self._free.append(seat.slot)
+        heapq.heappush(self._free, seat.slot)
 
     def _fail(self, seat: Seat, error: Exception) -> None:
         if seat in self._seats:
@@ -223,6 +228,10 @@ class Batch:
         if threads != self._threads:
             self._threads = threads
             self._model.use_threads(*threads)
+
+
+def _slot(seat: Seat) -> int:
+    return seat.slot
 
 
 def _typed(error: Exception) -> TargetError:

@@ -155,7 +155,7 @@ class Model(Protocol):
         ...
 
     def step(self, rows: Sequence[Row], flag: Flag) -> bool:
-        """Compute one token for each of several sequences, with scores for each; false when the flag stopped it."""
+        """Compute one token for each of several sequences, in the order of their slots; false when the flag stopped it."""
         ...
 
     def clear(self, slot: int) -> None:

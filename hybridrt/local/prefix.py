@@ -15,30 +15,23 @@ from hybridrt.local.model import Snapshot
 
 # A turn shorter than this does not end a chunk: so few rows compute hardly faster than twice as many.
 _LEAST = 16
+# Nor does one with only so much behind it: that is the mark by which a template lets the model speak, and no chunk of its own.
+_MARK = 4
 
 
 def chunk_ends(tokens: Sequence[int], size: int, is_end: Callable[[int], bool]) -> list[int]:
     """Return where the chunks of a prompt end: after `size` tokens, or where a turn ends before that.
 
-    Prompts that share a beginning share its chunks, and a system prompt that others follow ends with a chunk of its own.
+    All but the last are chunks of every longer prompt too, and a system prompt that more follows ends with a chunk of its own.
     """
     ends, begin = [], 0
     for at, token in enumerate(tokens, 1):
-        if at - begin == size or (at - begin >= _LEAST and is_end(token)):
+        if at - begin == size or (at - begin >= _LEAST and is_end(token) and len(tokens) - at > _MARK):
             ends.append(at)
             begin = at
     if begin < len(tokens):
         ends.append(len(tokens))
     return ends
-
-
-def whole_chunks(tokens: Sequence[int], ends: Sequence[int], size: int, is_end: Callable[[int], bool]) -> int:
-    """Return how many of the chunks would be the same in every longer prompt: all, or all but a last one that was cut short."""
-    if not ends:
-        return 0
-    begin = ends[-2] if len(ends) > 1 else 0
-    length = len(tokens) - begin
-    return len(ends) if length == size or (length >= _LEAST and is_end(tokens[-1])) else len(ends) - 1
 
 
 @dataclass(slots=True, eq=False)
