@@ -55,7 +55,14 @@ class Context:
     def prefill(self, slot: int, at: int, tokens: Sequence[int], flag: Flag, *, is_last: bool) -> bool:
         """Compute tokens of one sequence; see `Model`."""
         count = len(tokens)
-        self._check(0 < count <= self.chunk, slot, at, count, tokens)
+        if not (
+            0 < count <= self.chunk
+            and 0 <= slot < self.slots
+            and at == self._lengths[slot]
+            and at + count <= self.window
+            and all(0 <= token < self.vocab_size for token in tokens)
+        ):
+            raise ValueError(f"a batch of {count} tokens at {at} of slot {slot} does not fit")  # the native call would abort the process
         self._token[:count] = tokens
         self._pos[:count] = range(at, at + count)
         self._seq[:count] = [slot] * count
@@ -68,27 +75,19 @@ class Context:
 
     def step(self, rows: Sequence[Row], flag: Flag) -> bool:
         """Compute one token for each of several sequences; see `Model`."""
-        count = len(rows)
-        if len({row.slot for row in rows}) != count:
-            raise ValueError("a sequence stands in a step once")
+        count, last = len(rows), -1
         for index, (slot, at, token) in enumerate(rows):
-            self._check(count <= self.slots, slot, at, 1, (token,))
+            if not (last < slot < self.slots and at == self._lengths[slot] < self.window and 0 <= token < self.vocab_size):
+                raise ValueError(f"a token at {at} of slot {slot} does not fit")  # the native call would abort the process
             self._token[index], self._pos[index], self._seq[index], self._wants[index] = token, at, slot, 1
+            last = slot
+        if not count:
+            raise ValueError("a step of no tokens does not fit")
         if not self._decode(count, flag):
             return False
         for slot, at, _ in rows:
             self._lengths[slot] = at + 1
         return True
-
-    def _check(self, is_sized: bool, slot: int, at: int, count: int, tokens: Sequence[int]) -> None:
-        if not (
-            is_sized
-            and 0 <= slot < self.slots
-            and at == self._lengths[slot]
-            and at + count <= self.window
-            and all(0 <= token < self.vocab_size for token in tokens)
-        ):
-            raise ValueError(f"a batch of {count} tokens at {at} of slot {slot} does not fit")  # the native call would abort the process
 
     def _decode(self, count: int, flag: Flag) -> bool:
         if flag is not self._flag:

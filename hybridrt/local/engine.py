@@ -33,8 +33,9 @@ _FIRST_GUESS_S = 1.0
 _MEMORY = 0.3
 # Leaving the interpreter waits at most this long for the native call in progress; a decode step takes milliseconds.
 _LEAVE_S = 1.5
-# A reader is woken at most so often: nobody reads 500 words a second, and each wake-up costs two threads some 50 microseconds.
-_WAKE_S = 0.002
+# A reader is woken at most so often, half as long as a screen shows one picture: each wake-up costs the loop some 150 microseconds
+# on the way through the router, which a small model would spend on every other token.
+_WAKE_S = 0.008
 
 
 class Ticket:

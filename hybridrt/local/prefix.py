@@ -26,10 +26,12 @@ def chunk_ends(tokens: Sequence[int], size: int, is_end: Callable[[int], bool]) 
     """
     ends, begin = [], 0
     for at, token in enumerate(tokens, 1):
-        if at - begin == size or (at - begin >= _LEAST and is_end(token) and len(tokens) - at > _MARK):
+        if at - begin == size or (at - begin >= _LEAST and is_end(token)):
             ends.append(at)
             begin = at
-    if begin < len(tokens):
+    if 0 < len(tokens) - begin <= _MARK and len(tokens) - (ends[-2] if len(ends) > 1 else 0) <= size:
+        ends = ends[:-1]
+    if tokens and (not ends or ends[-1] < len(tokens)):
         ends.append(len(tokens))
     return ends
 

@@ -16,6 +16,8 @@ from hybridrt.local.model import Choice, Job
 
 # With a temperature above zero, tokens less likely than this share of the likeliest one are left out: the tail of a small model is noise.
 _MIN_P = 0.05
+# How much likelier a first choice counts as where no second one has any weight: what 32 bits can tell apart.
+_FAR = 103.0
 # The grammar is asked about every token this likely, so that what it refuses is known to within a hundredth or so.
 _LIKELY = 1e-3
 
@@ -37,8 +39,8 @@ class Desk:
     def __init__(self, size: int) -> None:
         import numpy as np
 
+        self.np = np
         self.size = size
-        self.below = np.empty(size, dtype=np.float32)  # how far each score is below the best
         self.weights = np.empty(size, dtype=np.float32)  # the probabilities, up to their sum
         self.rows = np.zeros(size, dtype=[("id", np.int32), ("logit", np.float32), ("p", np.float32)])
         self._views: dict[int, Any] = {}
@@ -74,27 +76,26 @@ class CSampler:
 
     def pick(self, row: int) -> Choice:
         """Choose the next token; none where the grammar is fulfilled and the model has no word for the end."""
-        import numpy as np
-
         desk = self._desk
+        np, weights = desk.np, desk.weights
         scores = desk.view(self._context.scores(row))
         best = int(scores.argmax())
         top = float(scores[best])
         if not math.isfinite(top):  # damaged weights compute scores that are no numbers, and any token "wins"
             raise UnavailableError("the local model computes no usable scores", hint="its file may be damaged; download it again")
-        np.subtract(scores, top, out=desk.below)
-        np.exp(desk.below, out=desk.weights)
+        np.subtract(scores, top, out=weights)
+        np.exp(weights, out=weights)
         # `einsum` and not `dot`, which may wake a second thread, and not `sum`, which takes twice as long.
-        whole = float(np.einsum("i->", desk.weights))
+        whole = float(np.einsum("i->", weights))
         log_whole = math.log(whole)
-        entropy = log_whole - float(np.einsum("i,i->", desk.weights, desk.below)) / whole
+        entropy = log_whole + top - float(np.einsum("i,i->", weights, scores)) / whole
         token, refused = best, 0.0
         if self._chain is not None:
             token = self._c.llama_sampler_sample(self._chain, self._context.handle, row)
         if self._grammar is not None:
-            likely = np.flatnonzero(desk.weights >= _LIKELY * whole)
+            likely = np.flatnonzero(weights >= _LIKELY * whole)
             is_allowed = self._allowed([token, *(int(one) for one in likely)])
-            refused = float(desk.weights[likely][[not is_fine for is_fine in is_allowed[1:]]].sum()) / whole
+            refused = float(weights[likely][[not is_fine for is_fine in is_allowed[1:]]].sum()) / whole
             if not is_allowed[0]:
                 chosen = self._pick_allowed(scores)
                 if chosen is None:
@@ -102,10 +103,10 @@ class CSampler:
                 token = chosen
             if not self._is_end(token):
                 self._c.llama_sampler_accept(self._grammar, token)  # throws through C, and ends the process, for a token not allowed
-        logprob = float(desk.below[token]) - log_whole
-        desk.weights[best] = 0.0
-        second = float(desk.weights.max())
-        margin = -math.log(second) if second > 0 else -float(np.finfo(np.float32).min)
+        logprob = float(scores[token]) - top - log_whole
+        weights[best] = 0.0
+        second = float(weights.max())
+        margin = -math.log(second) if second > 0 else _FAR
         # A token that scores minus infinity, which some models give to padding, weighs nothing; 0 * inf is no number.
         return Choice(token, logprob, margin, entropy if math.isfinite(entropy) else 0.0, refused)
 
@@ -119,9 +120,7 @@ class CSampler:
 
     def _pick_allowed(self, scores: Any) -> int | None:
         """Choose among all that is allowed, which gives each allowed token its share of the whole."""
-        import numpy as np
-
-        c, rows = self._c, self._desk.rows
+        np, c, rows = self._desk.np, self._c, self._desk.rows
         rows["id"] = np.arange(len(rows))
         rows["logit"], rows["p"] = scores, 0.0
         asked = c.llama_token_data_array(rows.ctypes.data_as(c.llama_token_data_p), len(rows), -1, False)

@@ -388,9 +388,10 @@ def test_a_batch_past_a_bound_is_refused_here_because_the_library_would_abort(lo
             loaded.step([Row(slot, at, tokens[0])], Flag())
 
 
-def test_a_step_with_one_sequence_twice_is_refused_here(loaded) -> None:
-    with pytest.raises(ValueError, match="once"):
-        loaded.step([Row(0, 0, 1), Row(0, 1, 1)], Flag())
+def test_a_step_with_one_sequence_twice_or_out_of_order_or_with_none_is_refused_here(loaded) -> None:
+    for rows in ([Row(0, 0, 1), Row(0, 1, 1)], [Row(1, 0, 1), Row(0, 0, 1)], []):
+        with pytest.raises(ValueError, match="does not fit"):
+            loaded.step(rows, Flag())
 
 
 def test_a_sequence_past_the_window_is_refused_here() -> None:
