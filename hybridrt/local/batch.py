@@ -52,6 +52,7 @@ class Batch:
         self._free = list(range(model.slots))
         self._pause_s = self._credit_s = _PAUSE_S
         self._is_oldest_next = True
+        self.is_filling = False  # is there a prompt to compute?
         self._step_threads, self._fill_threads = Threads(model.thread_counts), Threads(model.thread_counts)
         self._threads = (0, 0)
         self.halt = Flag()
@@ -65,11 +66,6 @@ class Batch:
     def taken(self) -> int:
         """How many answers are being made."""
         return len(self._seats)
-
-    @property
-    def is_filling(self) -> bool:
-        """Is there a prompt to compute?"""
-        return any(seat.answering.token is None for seat in self._seats)
 
     def has(self, flag: Flag) -> bool:
         """Is the answer with this flag being made?"""
@@ -100,6 +96,7 @@ class Batch:
             return
         # The lowest slot: the library computes neighbouring sequences together, and those with a gap between them one after the other.
         self._seats.append(Seat(heapq.heappop(self._free), answering, flag, emit))
+        self.is_filling = True
 
     def turn(self) -> None:
         """Compute once, and say what came of it."""
@@ -112,6 +109,7 @@ class Batch:
                 filling.append(seat)
             else:
                 speaking.append(seat)
+        self.is_filling = bool(filling)
         if filling and (not speaking or self._credit_s > 0):
             took_s = self._fill(self._pick(filling))
             self._credit_s = self._credit_s - took_s if speaking else self._pause_s
@@ -153,7 +151,8 @@ class Batch:
         """Compute the last token of every answer, and choose the next ones."""
         self._use_threads()
         began_at = self._clock()
-        speaking.sort(key=_slot)
+        if len(speaking) > 1:
+            speaking.sort(key=_slot)
         rows = [Row(seat.slot, seat.answering.at, seat.answering.token or 0) for seat in speaking]
         try:
             if not self._model.step(rows, self.halt):

@@ -33,7 +33,7 @@ _FIRST_GUESS_S = 1.0
 _MEMORY = 0.3
 # Leaving the interpreter waits at most this long for the native call in progress; a decode step takes milliseconds.
 _LEAVE_S = 1.5
-# A reader is woken at most so often, half as long as a screen shows one picture: each wake-up costs the loop some 150 microseconds
+# Readers are woken at most so often, half as long as a screen shows one picture: each wake-up costs the loop some 150 microseconds
 # on the way through the router, which a small model would spend on every other token.
 _WAKE_S = 0.008
 
@@ -47,22 +47,17 @@ class Ticket:
         self.loop = loop
         self._items: deque[Event | TargetError] = deque()
         self._ready = asyncio.Event()
-        self._woken_at = 0.0
         self._is_behind = False
-        self._is_over = False
 
     def put(self, item: Event | TargetError) -> None:
         """Add an event, or the error that ends the answer. Whoever adds sees to it that `wake` is called."""
         self._items.append(item)
         self._is_behind = True
-        self._is_over = self._is_over or isinstance(item, Finish | TargetError)
 
-    def is_due(self, now: float, *, at_once: bool) -> bool:
-        """Should the reader be woken now? Asked by the thread alone."""
-        if not self._is_behind or not (at_once or self._is_over or now - self._woken_at >= _WAKE_S):
-            return False
-        self._is_behind, self._woken_at = False, now
-        return True
+    def is_behind(self) -> bool:
+        """Was something added since the last time this was asked? Asked by the thread alone."""
+        was_behind, self._is_behind = self._is_behind, False
+        return was_behind
 
     def wake(self) -> None:
         """Let the reader read. On its loop."""
@@ -141,6 +136,9 @@ class Engine:
         self._slots = 1
         self._users = 1
         self._is_closing = False
+        self._is_changed = False  # read by the thread at every turn, without the lock
+        self._is_urgent = False
+        self._wake_at = 0.0
         self._halt: Flag | None = None
         self._typical_s = _FIRST_GUESS_S
         self._changed = threading.Condition()
@@ -206,6 +204,7 @@ class Engine:
                 wait_s = (ahead - self._slots + 1) * self._typical_s / self._slots
                 raise Busy("the local model has its hands full", retry_after_s=round(wait_s, 3))
             self._waiting.append(ticket)
+            self._is_changed = True
             self._changed.notify_all()
         return ticket
 
@@ -220,7 +219,7 @@ class Engine:
         if not self.is_here:  # the lock may be held by a thread that does not exist here
             return
         with self._changed:
-            self._is_closing = True
+            self._is_closing = self._is_changed = True
             tickets = [*self._waiting, *self._running]
             self._waiting.clear()
             if self._halt is not None:
@@ -264,9 +263,10 @@ class Engine:
             self._slots, self._halt = model.slots, batch.halt
         self.opened.set_result(model)
         try:
-            while self._take(batch):
+            while not (self._is_changed or batch.is_idle) or self._take(batch):
                 batch.turn()
-                self._wake_readers(batch)
+                if self._is_urgent or batch.is_filling or time.monotonic() >= self._wake_at:
+                    self._wake_readers(batch)
             batch.close()
         except Exception as error:  # noqa: BLE001 - a bug; its words may quote content, and a traceback on stderr would show them
             log.error("the engine of a local model ended by a bug: %s", type(error).__name__)  # noqa: TRY400
@@ -278,6 +278,7 @@ class Engine:
     def _take(self, batch: Batch) -> bool:
         """Give the waiting their slots; wait where there is nothing to do. False when it is over."""
         with self._changed:
+            self._is_changed = False
             while batch.is_idle and not self._waiting and not self._is_closing:
                 if not self._changed.wait(self._patience_s()) and not self._users:
                     self._is_closing = True  # nobody came for long enough: the memory goes back to the machine
@@ -286,6 +287,7 @@ class Engine:
             admitted = []
             while self._waiting and len(admitted) < batch.free:
                 admitted.append(self._waiting.popleft())
+            self._is_changed = bool(self._waiting)  # whoever still waits is looked at again when a slot gets free
             self._running.extend(admitted)
         for ticket in admitted:
             batch.admit(ticket.job, ticket.flag, self._emit_to(ticket))
@@ -297,17 +299,23 @@ class Engine:
 
     def _emit_to(self, ticket: Ticket) -> Callable[[Event | TargetError], None]:
         began_at = time.monotonic()
+        is_first = True
 
         def emit(item: Event | TargetError) -> None:
+            nonlocal is_first
             ticket.put(item)
+            if is_first:
+                is_first, self._is_urgent = False, True
             if isinstance(item, Finish | TargetError):
+                self._is_urgent = True
                 self._typical_s += _MEMORY * (time.monotonic() - began_at - self._typical_s)
 
         return emit
 
     def _wake_readers(self, batch: Batch) -> None:
-        now, at_once = time.monotonic(), batch.is_filling  # a chunk of a prompt may take long
-        if due := [ticket for ticket in self._running if ticket.is_due(now, at_once=at_once)]:
+        """Tell the readers what there is: what begins or ends an answer and what stands before a chunk of a prompt at once."""
+        self._is_urgent, self._wake_at = False, time.monotonic() + _WAKE_S
+        if due := [ticket for ticket in self._running if ticket.is_behind()]:
             _wake(due)
         if len(self._running) > batch.taken:
             with self._changed:
