@@ -233,11 +233,9 @@ async def busy_neighbour(path: Path, folder: Path, rounds: int) -> Figures:
             times = {first: (await ask(first, text, SAID)).whole_s, second: (await ask(second, text, SAID)).whole_s}
             return times[one] / times[adaptive]
 
-        for number in range(rounds):
-            alone.append(await ratio(number))
+        alone += [await ratio(number) for number in range(rounds)]
         with neighbours():
-            for number in range(rounds):
-                beside.append(await ratio(number))
+            beside += [await ratio(number) for number in range(rounds)]
     return {"ratio": statistics.median(beside), "in_peace": statistics.median(alone)}
 
 
@@ -308,9 +306,15 @@ async def measure(folder: Path, rounds: int, only: frozenset[str]) -> Figures:
         found = await measuring()
         figures.update({key: round(found[value], 3) for key, value in keys.items()})
 
-    await note("single", lambda: single(mid, folder, rounds), {"single_over_loop": "ratio", "single_over_loop_cpu": "cpu", "loop_tokens_per_s": "loop_tokens_per_s"})
     await note(
-        "tiny", lambda: single(tiny, folder, rounds), {"single_over_loop_tiny": "ratio", "single_over_loop_tiny_cpu": "cpu", "loop_tokens_per_s_tiny": "loop_tokens_per_s"}
+        "single",
+        lambda: single(mid, folder, rounds),
+        {"single_over_loop": "ratio", "single_over_loop_cpu": "cpu", "loop_tokens_per_s": "loop_tokens_per_s"},
+    )
+    await note(
+        "tiny",
+        lambda: single(tiny, folder, rounds),
+        {"single_over_loop_tiny": "ratio", "single_over_loop_tiny_cpu": "cpu", "loop_tokens_per_s_tiny": "loop_tokens_per_s"},
     )
     await note("flat", lambda: flat(mid, folder, rounds), {"flat": "ratio"})
     await note("four_1t", lambda: four(mid, folder, rounds, 1), {"four_over_serial_1t": "ratio", "four_over_serial_1t_cpu": "cpu"})
@@ -321,7 +325,9 @@ async def measure(folder: Path, rounds: int, only: frozenset[str]) -> Figures:
     )
     await note("stall", lambda: stall(mid, folder, rounds), {"stall_p99_ms": "p99_ms", "stall_idle_p99_ms": "idle_p99_ms"})
     await note(
-        "cancel", lambda: cancel(mid, folder, rounds), {"cancel_ms": "max_ms", "cancel_median_ms": "median_ms", "next_answer_ms": "next_answer_ms"}
+        "cancel",
+        lambda: cancel(mid, folder, rounds),
+        {"cancel_ms": "max_ms", "cancel_median_ms": "median_ms", "next_answer_ms": "next_answer_ms"},
     )
     return figures
 

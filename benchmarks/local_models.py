@@ -58,7 +58,14 @@ def prompt(tokens: int, seed: int) -> str:
 
 def write_model(path: Path, shape: Shape) -> None:
     """Write a model of this shape."""
-    texts: list[bytes] = [b"<unk>", b"<s>", b"</s>", *(f"<0x{byte:02X}>".encode() for byte in range(256)), *(role.encode() for role in ROLES), "\u2581".encode()]
+    texts: list[bytes] = [
+        b"<unk>",
+        b"<s>",
+        b"</s>",
+        *(f"<0x{byte:02X}>".encode() for byte in range(256)),
+        *(role.encode() for role in ROLES),
+        "\u2581".encode(),
+    ]
     kinds = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256, *[CONTROL] * len(ROLES), NORMAL]
     pieces = _words(shape.vocabulary - len(texts))
     texts += [f"\u2581{word}".encode() for word in pieces]

@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hybridrt.backend import Call
-from hybridrt.deadline import Deadline
 from hybridrt.errors import LateError, MissingError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish
 from hybridrt.local.engine import Engine, Limits, Source

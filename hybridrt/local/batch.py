@@ -41,9 +41,7 @@ class Seat:
 class Batch:
     """The sequences of one model. Used by one thread; `halt` stops a computation from any."""
 
-    def __init__(
-        self, model: Model, *, prefix_bytes: int, keeps_answers: bool, clock: Callable[[], float] = time.perf_counter
-    ) -> None:
+    def __init__(self, model: Model, *, prefix_bytes: int, keeps_answers: bool, clock: Callable[[], float] = time.perf_counter) -> None:
         self._model = model
         self._clock = clock
         self._tree = PrefixTree(prefix_bytes, model.drop)

@@ -257,7 +257,7 @@ class Engine:
                 self._is_closing = True
             self.opened.set_exception(error)
             return
-        self._shelf.note(self, model.bytes + self._limits.prefix_bytes)
+        self._shelf.note(self, model.held_bytes + self._limits.prefix_bytes)
         batch = Batch(model, prefix_bytes=self._limits.prefix_bytes, keeps_answers=self._limits.keeps_answers)
         with self._changed:
             self._slots, self._halt = model.slots, batch.halt
@@ -284,7 +284,7 @@ class Engine:
                     self._is_closing = True  # nobody came for long enough: the memory goes back to the machine
             if self._is_closing:
                 return False
-            admitted = []
+            admitted: list[Ticket] = []
             while self._waiting and len(admitted) < batch.free:
                 admitted.append(self._waiting.popleft())
             self._is_changed = bool(self._waiting)  # whoever still waits is looked at again when a slot gets free

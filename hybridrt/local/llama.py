@@ -136,7 +136,7 @@ class LlamaSource:
             )
             vocabulary = Vocabulary(c, model, facts, context.window)
             held = facts.size + per_slot * context.slots + _SCRATCH_BYTES
-            opened = LlamaModel(c, facts, model, context, vocabulary, counts, held)
+            opened = LlamaModel(c, model, facts, context, vocabulary, counts=counts, held_bytes=held)
             opened.warm_up()
             return opened
         except BaseException:
@@ -150,11 +150,19 @@ class LlamaModel:
     """A loaded model: its vocabulary, its context and what makes samplers. See `hybridrt.local.model.Model`."""
 
     def __init__(
-        self, c: Any, facts: GgufFacts, handle: Any, context: Context, vocabulary: Vocabulary, counts: tuple[int, ...], held_bytes: int
+        self,
+        c: Any,
+        handle: Any,
+        facts: GgufFacts,
+        context: Context,
+        vocabulary: Vocabulary,
+        *,
+        counts: tuple[int, ...],
+        held_bytes: int,
     ) -> None:
         self.name, self.is_placeholder, self.escalate_token = facts.name, facts.is_placeholder, facts.escalate_token
         self.window, self.slots, self.chunk = context.window, context.slots, context.chunk
-        self.thread_counts, self.bytes = counts, held_bytes
+        self.thread_counts, self.held_bytes = counts, held_bytes
         self._c, self._handle, self._context, self._vocabulary = c, handle, context, vocabulary
         self._desk = Desk(vocabulary.size)
         # What only hands on is not written out again.
@@ -173,7 +181,7 @@ class LlamaModel:
     def sampler(self, job: Job) -> CSampler:
         """Make the sampler of one answer."""
         grammar = None if job.grammar is None else self._vocabulary.grammar(job.grammar)
-        return CSampler(self._c, self._context, self._desk, grammar, self.is_end, job)
+        return CSampler(self._c, self._context, self._desk, job, grammar=grammar, is_end=self.is_end)
 
     def warm_up(self) -> None:
         """Compute one token and forget it: the weights come into memory now, and not under the first answer."""
@@ -258,4 +266,3 @@ def _load_library() -> _Native:
     # interpreter could hit inside C++. `strlen` of the flag's bytes is the same question: zero while the flag is down.
     libc = ctypes.CDLL("msvcrt") if sys.platform == "win32" else ctypes.CDLL(None)
     return _Native(llama_cpp, ctypes.cast(libc.strlen, llama_cpp.ggml_abort_callback), say_nothing)
-

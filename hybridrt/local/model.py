@@ -126,7 +126,7 @@ class Model(Protocol):
         ...
 
     @property
-    def bytes(self) -> int:
+    def held_bytes(self) -> int:
         """About how much memory it holds."""
         ...
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import math
 import secrets
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from hybridrt.errors import UnavailableError
@@ -52,18 +53,16 @@ class Desk:
         """Return the scores at an address as an array; a model has a few such places."""
         found = self._views.get(address)
         if found is None:
-            import numpy as np
-
             if len(self._views) > 256:
                 self._views.clear()
-            found = self._views[address] = np.frombuffer((ctypes.c_float * self.size).from_address(address), dtype=np.float32)
+            found = self._views[address] = self.np.ctypeslib.as_array((ctypes.c_float * self.size).from_address(address))
         return found
 
 
 class CSampler:
     """The samplers of one answer: how to choose, and what may be chosen."""
 
-    def __init__(self, c: Any, context: Computed, desk: Desk, grammar: Any, is_end: Any, job: Job) -> None:
+    def __init__(self, c: Any, context: Computed, desk: Desk, job: Job, *, grammar: Any, is_end: Callable[[int], bool]) -> None:
         self._c, self._context, self._desk, self._grammar, self._is_end = c, context, desk, grammar, is_end
         self._chain = None
         if job.temperature > 0:

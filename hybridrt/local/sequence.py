@@ -26,7 +26,23 @@ def room_for(prompt_tokens: int, max_output_tokens: int | None, window: int) -> 
 class Answering:
     """A sequence: first its prompt is computed chunk by chunk, then its answer token by token."""
 
-    __slots__ = ("_choices", "_job", "_limit", "_model", "_said", "_spoken", "_stop", "_utf8", "at", "count", "ends", "reused", "sampler", "token", "tokens")
+    __slots__ = (
+        "_choices",
+        "_job",
+        "_limit",
+        "_model",
+        "_said",
+        "_spoken",
+        "_stop",
+        "_utf8",
+        "at",
+        "count",
+        "ends",
+        "reused",
+        "sampler",
+        "token",
+        "tokens",
+    )
 
     def __init__(self, job: Job, model: Model, tokens: Sequence[int], ends: list[int]) -> None:
         self._job, self._model = job, model

@@ -66,13 +66,13 @@ class Shelf:
                     return
                 leaving = self._one_leaving(lodger) if needed_bytes <= self.budget_bytes else None
             if leaving is None:
+                free_mb, budget_mb = max(0, free_bytes) / 1e6, self.budget_bytes / 1e6
                 raise NoRoomError(
-                    f"a local model needs about {needed_bytes / 1e6:.0f} MB and {max(0, free_bytes) / 1e6:.0f} of {self.budget_bytes / 1e6:.0f}"
-                    " MB are free",
+                    f"a local model needs about {needed_bytes / 1e6:.0f} MB, and {free_mb:.0f} of {budget_mb:.0f} MB are free",
                     needed_bytes=needed_bytes,
                     free_bytes=max(0, free_bytes),
                     budget_bytes=self.budget_bytes,
-                    hint="take a smaller model or window, or allow more `memory`",
+                    hint="take a smaller model or window, or allow more with `engine: {memory_mb: ...}`",
                 )
             leaving.join()
 

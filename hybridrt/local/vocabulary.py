@@ -127,7 +127,7 @@ class Vocabulary:
         return ChatTemplate(source, specials, bos=texts.get(c.llama_vocab_bos(vocab), ""), eos=texts.get(c.llama_vocab_eos(vocab), ""))
 
     def _specials(self, source: str) -> Iterator[Special]:
-        """Yield what the tokenizer treats as more than text: control and unknown tokens, and marks of the protocol that the template writes."""
+        """Yield what the tokenizer treats as more than text: control and unknown tokens, and marks that the template writes."""
         c, vocab = self._c, self._handle
         always = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
         for token in range(self.size):

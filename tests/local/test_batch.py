@@ -170,7 +170,9 @@ def test_schedules_on_a_real_model_leave_every_answer_as_it_is_alone(talkative) 
         while not batch.is_idle:
             batch.turn()
         for caller, prompt in callers:
-            assert caller.text == whole[prompt] if isinstance(caller.end, Finish) else whole[prompt].startswith(caller.text.rstrip("\ufffd"))
+            assert (
+                caller.text == whole[prompt] if isinstance(caller.end, Finish) else whole[prompt].startswith(caller.text.rstrip("\ufffd"))
+            )
         assert batch.free == 4
         batch.close()
     model.close()
@@ -259,7 +261,7 @@ def test_the_evidence_of_an_answer_is_what_its_scores_were(model) -> None:
     choice = sampler.pick(-1)
     scores = sampler._desk.view(model._context.scores(-1)).astype(np.float64)
     logprobs = scores - scores.max() - math.log(np.exp(scores - scores.max()).sum())
-    best, second = sorted(logprobs)[-1], sorted(logprobs)[-2]
+    second, best = sorted(logprobs)[-2:]
     assert choice.token == int(scores.argmax())
     assert choice.logprob == pytest.approx(best, abs=1e-4)
     assert choice.margin == pytest.approx(best - second, abs=1e-4)
@@ -281,9 +283,9 @@ def test_the_evidence_of_an_answer_is_what_its_scores_were(model) -> None:
 
 
 def test_what_a_form_refuses_is_measured_before_it_is_masked(model) -> None:
-    from hybridrt.local.grammar import to_grammar
-
     import numpy as np
+
+    from hybridrt.local.grammar import to_grammar
 
     schema = {"type": "integer"}
     sampler = model.sampler(Job((), grammar=to_grammar(schema)))

@@ -20,7 +20,7 @@ from hybridrt.local.model import Flag, Job, Row
 from hybridrt.local.shelf import Shelf
 from hybridrt.request import Message
 from tests.local.conftest import make_call, say, user
-from tests.local.toy import END, ESCALATE, Opens, Tape, Toy, toy_backend
+from tests.local.toy import END, ESCALATE, Opens, Tape, toy_backend
 
 
 def bare_greedy(path: Path, tokens: list[int], count: int) -> bytes:
@@ -335,7 +335,7 @@ async def test_a_forked_child_is_told_so_and_does_not_hang() -> None:
             os._exit(0)
     os.close(write)
     said = await asyncio.wait_for(asyncio.to_thread(os.read, read, 100), 10)
-    os.waitpid(child, 0)
+    await asyncio.to_thread(os.waitpid, child, 0)
     os.close(read)
     assert said == b"refused refused closed"
     assert (await say(backend, "Hello", max_output_tokens=2)).usage.output_tokens == 2

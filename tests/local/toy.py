@@ -23,9 +23,11 @@ class Toy:
     position, and `step_s` is how long a computation takes.
     """
 
-    name, is_placeholder, escalate_token, bytes = "toy", False, ESCALATE, 1000
+    name, is_placeholder, escalate_token, held_bytes = "toy", False, ESCALATE, 1000
 
-    def __init__(self, tape=None, *, slots=1, window=64, chunk=8, gate=None, fails_at=-1, chooses_badly_at=-1, step_s=0.0, thread_counts=(1,)):
+    def __init__(
+        self, tape=None, *, slots=1, window=64, chunk=8, gate=None, fails_at=-1, chooses_badly_at=-1, step_s=0.0, thread_counts=(1,)
+    ):
         self.slots, self.window, self.chunk, self.thread_counts = slots, window, chunk, thread_counts
         self._tape, self._gate, self._fails_at, self._chooses_badly_at, self._step_s = tape, gate, fails_at, chooses_badly_at, step_s
         self.held: list[list[int]] = [[] for _ in range(slots)]
@@ -122,7 +124,7 @@ class Toy:
     # ---- a `Source` too
 
     def size_bytes(self):
-        return self.bytes
+        return self.held_bytes
 
     def open(self):
         return self
@@ -173,5 +175,3 @@ def alone(toy: Toy, prompt: list[int], limit: int) -> list[int]:
         said.append(token)
         held.append(token)
     return said
-
-
