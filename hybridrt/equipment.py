@@ -46,6 +46,7 @@ log = logging.getLogger("hybridrt")
 
 # Clocks are corrected by seconds, and by an hour where a time zone was wrong; a policy lives for days.
 CLOCK_SLACK = timedelta(hours=2)
+_NET_LIBRARIES = ("onnxruntime", "numpy", "PIL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,15 @@ class Equipment:
                     task=signals.task,
                     device=signals.device,
                 )
+
+    def status_now(self) -> Status:
+        """The status, with what backends say of themselves by now."""
+        return replace(self.status, targets=tuple(self._noted(target) for target in self.status.targets))
+
+    def _noted(self, target: TargetStatus) -> TargetStatus:
+        backend = self.backends.get(target.id)
+        fault, note = getattr(backend, "fault", ""), getattr(backend, "note", "")
+        return replace(target, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -366,7 +376,7 @@ class _Bench:
     def place_models(self, policy: Deciding) -> None:
         """Lay out the models on this device; the first local recipient of the policy is the device."""
         device = next((recipient for recipient in policy.recipients if recipient.kind == "local"), None)
-        for model in self._app.models or (_factory_model(),):
+        for model in self._app.models or _factory_models():
             if device is None:
                 self.strangers.append(
                     TargetStatus(model.id, Place.DEVICE, model.id, usable=False, reason="the policy lists no local recipient")
@@ -375,7 +385,7 @@ class _Bench:
                 self._place_model(model, device)
 
     def _place_model(self, model: LocalModel, device: Recipient) -> None:
-        is_noise = not self._app.models and model.id not in self._given
+        is_noise = not self._app.models and model.backend == "llama" and model.id not in self._given
         facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
@@ -383,7 +393,12 @@ class _Bench:
         except HybridrtError as error:
             self._add(target, None, error)
         else:
-            self._add(target, backend, None)
+            # Looked up, not `isinstance`: what wraps a backend passes these on.
+            tasks: frozenset[str] = getattr(backend, "tasks", frozenset())
+            target = replace(target, modalities=getattr(backend, "modalities", target.modalities), tasks=tasks)
+            # A net says what it reads without the libraries that run it: then the refusal names what is missing.
+            lacks = bool(tasks) and model.id not in self._given and not all(map(_is_installed, _NET_LIBRARIES))
+            self._add(target, backend, MissingExtraError("a net on this device", extra="local") if lacks else None)
 
     def _local_backend(self, model: LocalModel) -> Backend:
         """Make what answers with a model file; the file itself is read when it is first asked."""
@@ -402,7 +417,10 @@ class _Bench:
             from hybridrt.local.gguf import check_beginning
 
             check_beginning(model.path)
-        backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads, **self._shared(model))
+        settings: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads}
+        if model.backend == "onnx":
+            settings |= {"providers": model.providers, "power": model.power}
+        backend: Backend = make(model.path, **settings, **self._shared(model))
         return backend
 
     def _shared(self, model: LocalModel) -> dict[str, object]:
@@ -451,6 +469,9 @@ class _Bench:
             elif recipient.kind == "local":
                 reason = "it is this device; its models stand under `models`"
                 self.strangers.append(TargetStatus(binding.recipient, Place.DEVICE, binding.model, usable=False, reason=reason))
+            elif binding.discover and recipient.kind != "near_edge":
+                reason = "only a `near_edge` recipient is asked for its models; bind this one with a `model`"
+                self.strangers.append(TargetStatus(binding.recipient, Place(recipient.place), binding.model, usable=False, reason=reason))
             else:
                 self._place_binding(binding, recipient)
 
@@ -478,6 +499,7 @@ class _Bench:
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
         from hybridrt.egress.cloud import CloudBackend
+        from hybridrt.egress.near_edge import NearEdgeBackend, is_ollama
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
 
@@ -485,6 +507,8 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        if binding.discover or (target.place is Place.NEAR_EDGE and is_ollama(target)):
+            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
         return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
 
     def status_of(self, target: Target) -> TargetStatus:
@@ -528,7 +552,7 @@ def _again(error: HybridrtError) -> HybridrtError:
     return fresh
 
 
-def _factory_model() -> LocalModel:
-    from hybridrt.local.factory import placeholder
+def _factory_models() -> tuple[LocalModel, ...]:
+    from hybridrt.local.factory import digits, placeholder
 
-    return LocalModel("factory", Path(placeholder()))
+    return LocalModel("factory", placeholder()), LocalModel("digits", digits(), backend="onnx")
