@@ -42,7 +42,10 @@ async def _examine(app: str | None, policies: tuple[str, ...]) -> dict[str, Any]
         # Sends nothing unless the application file lists servers nearby to be asked for their models.
         status = await router.probe()
     ignored = [name for name in _IGNORED if os.environ.get(name) or os.environ.get(name.lower())]
-    targets = [{"id": t.id, "place": str(t.place), "model": t.model, "usable": t.usable, "reason": t.reason} for t in status.targets]
+    targets = [
+        {"id": t.id, "place": str(t.place), "model": t.model, "usable": t.usable, "reason": t.reason, "isolation": t.isolation}
+        for t in status.targets
+    ]
     from hybridrt.sense import covered_labels
 
     return {
@@ -86,7 +89,9 @@ def _told(report: dict[str, Any]) -> str:
     lines.extend(f"Problem  {problem}" for problem in report["problems"])
     lines.append("Targets")
     for target in report["targets"]:
-        state = f"ready{': ' if target['reason'] else ''}{target['reason']}" if target["usable"] else f"cannot be used: {target['reason']}"
+        where = ", in a process of its own" if target["isolation"] == "process" else ""
+        ready = f"ready{where}{': ' if target['reason'] else ''}{target['reason']}"
+        state = ready if target["usable"] else f"cannot be used: {target['reason']}"
         lines.append(f"  {target['id']:<16} {target['place']:<13} {state}")
     lines.append("Extras")
     for name, (_, what) in _EXTRAS.items():
