@@ -20,12 +20,9 @@ from hybridrt.errors import LateError, MissingError, ProtocolError, TargetError,
 from hybridrt.event import Event, Finish
 from hybridrt.local.backend import TargetFacts
 from hybridrt.local.frame import FrameError, Opening, Verb, say_call, say_conversation
-from hybridrt.local.link import DROP_S, End, Ending, Inbox, Link, child_command
+from hybridrt.local.link import End, Ending, Inbox, Link, Patience, child_command
 from hybridrt.request import Message, Output, Tool
 from hybridrt.signals import TokenCount
-
-# How often somebody who waits looks whether the child still lives.
-_WATCH_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +57,7 @@ class HostedBackend:
         path: the model file.
         options: what the class of the backend takes by name.
         backoff: when to start again, and when no more.
+        patience: how long the process may show no life.
         command: the program to run, for tests; it speaks as `hybridrt.local.child` does.
         clock: the seconds that back-off is counted in.
     """
@@ -71,11 +69,13 @@ class HostedBackend:
         options: Mapping[str, int | float | str | bool | None] | None = None,
         *,
         backoff: Backoff | None = None,
+        patience: Patience | None = None,
         command: Sequence[str] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._opening = Opening(backend, str(Path(path).absolute()), dict(options or {}))
         self._backoff = backoff or Backoff()
+        self._patience = patience or Patience()
         self._command = command
         self._clock = clock
         self._link: Link | None = None
@@ -212,7 +212,7 @@ class HostedBackend:
             if (error := self._closed_error()) is not None:
                 raise error
             command = self._command or child_command("hybridrt.local.child")
-            self._link = Link(command, self._opening, self._ended, self._answered)
+            self._link = Link(command, self._opening, self._patience, on_end=self._ended, on_answer=self._answered)
             return self._link
 
     def _closed_error(self) -> UnavailableError | None:
@@ -254,11 +254,11 @@ class _Watch:
 
     def __init__(self, link: Link, loop: asyncio.AbstractEventLoop) -> None:
         self._link, self._loop = link, loop
-        self._timer = loop.call_later(_WATCH_S, self._look)
+        self._timer = loop.call_later(link.patience.watch_s, self._look)
 
     def _look(self) -> None:
         self._link.watch()
-        self._timer = self._loop.call_later(_WATCH_S, self._look)
+        self._timer = self._loop.call_later(self._link.patience.watch_s, self._look)
 
     def cancel(self) -> None:
         self._timer.cancel()
@@ -268,7 +268,7 @@ def _drop(link: Link, inbox: Inbox, loop: asyncio.AbstractEventLoop) -> None:
     """Want nothing more of a question, and see to it that the child lets go of it."""
     if link.drop(inbox):
         # A little later, so that the time is over; whoever asks next looks as well.
-        loop.call_later(DROP_S + 1.0, link.watch)
+        loop.call_later(link.patience.drop_s * 1.1, link.watch)
 
 
 def _of_the_caller(finish: Finish, output: Output | None) -> Finish:

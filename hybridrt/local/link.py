@@ -48,13 +48,9 @@ Kind = TypeVar("Kind")
 
 # What may wait to be written to a child that does not read: two of the largest questions.
 _MAX_UNWRITTEN_BYTES = 2 * MAX_TO_CHILD_BYTES
-# What one answer may come to, frames included; a million tokens of text in a hundred bytes each.
-_MAX_ANSWER_BYTES = 100_000_000
-# A child that was told to drop an answer, or asked for a sign of life, gives it between two steps of Python, also while native
-# code computes. The seconds are for machines that swap.
-DROP_S = 15.0
-_QUIET_S = 10.0
-_SILENT_S = 60.0
+# What one answer may come to, with this much added for the work that each frame makes; a million tokens with their scores.
+_MAX_ANSWER_BYTES = 50_000_000
+_FRAME_BYTES = 100
 # A process that has closed its end is on its way out; one that does not get there is helped.
 _EXIT_S = 5.0
 _LEAVE_S = 1.5
@@ -65,6 +61,20 @@ _ENVIRONMENT = (
     *("LANG", "LC_ALL", "LC_CTYPE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"),
     *("ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "VK_ICD_FILENAMES", "VK_DRIVER_FILES"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a child may show no life. It shows it between two steps of Python, also while native code computes."""
+
+    # Until it has let go of an answer that nobody wants any more. Stopping inside native code takes a fifth of a second; the
+    # rest is for machines that swap.
+    drop_s: float = 15.0
+    # Until it is asked for a sign of life, and until it is given up without one.
+    quiet_s: float = 10.0
+    silent_s: float = 60.0
+    # How often somebody who waits looks.
+    watch_s: float = 5.0
 
 
 class End(StrEnum):
@@ -180,10 +190,11 @@ class Inbox:
 class Link:
     """One child, from its start to its end. For any thread, until it is over."""
 
-    def __init__(self, command: Sequence[str], opening: Opening, on_end: Callable[[Link], None], on_answer: Callable[[], None]) -> None:
+    def __init__(self, command: Sequence[str], opening: Opening, patience: Patience, *, on_end: Callable[[Link], None], on_answer: Callable[[], None]) -> None:
         self.ending: Ending | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.given_up: tuple[str, ...] = ()
+        self.patience = patience
         self._command, self._on_end, self._on_answer = tuple(command), on_end, on_answer
         self._asked: dict[int, Inbox] = {}
         self._numbers = count(1)
@@ -239,8 +250,8 @@ class Link:
         now = time.monotonic()
         with self._lock:
             dropped_s = [now - inbox.dropped_at for inbox in self._asked.values() if inbox.dropped_at is not None]
-            is_quiet = bool(self._asked) and now - self._heard_at > _QUIET_S
-        if max(dropped_s, default=0.0) > DROP_S or (is_quiet and now - self._heard_at > _SILENT_S):
+            is_quiet = bool(self._asked) and now - self._heard_at > self.patience.quiet_s
+        if max(dropped_s, default=0.0) > self.patience.drop_s or (is_quiet and now - self._heard_at > self.patience.silent_s):
             self.kill(Ending(End.STALLED))
         elif is_quiet and not self._unanswered_pings:
             self._unanswered_pings += 1
@@ -339,7 +350,7 @@ class Link:
         inbox = self._asked.get(number)
         if inbox is None:
             raise FrameError("an answer to no question")
-        inbox.bytes += size
+        inbox.bytes += size + _FRAME_BYTES
         if inbox.bytes > _MAX_ANSWER_BYTES:
             raise FrameError("an answer without end")
         item = _item(inbox.verb, word, body)
