@@ -38,6 +38,8 @@ from hybridrt.plugins import load_plugin
 Make = Callable[[Opening], Any]
 _CHUNK_BYTES = 1 << 16
 _BAD_HOST = 70
+# A native step takes milliseconds.
+_SETTLE_S = 0.005
 
 
 def main(make: Make | None = None) -> None:
@@ -99,19 +101,28 @@ class Session:
 
     async def _answer(self, verb: str, number: int, body: Any) -> None:
         """Answer one question, whatever becomes of it."""
+        word, told = Word.DROPPED, None
         try:
             if self._fault is not None:
                 raise self._fault
             if verb == Verb.ANSWER:
                 await self._stream(number, body)
-            else:
-                self._voice.say(Word.VALUE, number, say_value(await self._value(verb, body)))
+                return
+            word, told = Word.VALUE, say_value(await self._value(verb, body))
         except asyncio.CancelledError:
-            self._voice.say(Word.DROPPED, number)
+            pass
         except Exception as error:  # noqa: BLE001 - the host hears of a bug too, without its words
-            self._voice.say(Word.FAILED, number, say_error(error))
+            word, told = Word.FAILED, say_error(error)
         finally:
-            self._tasks.pop(number, None)
+            # From here on nobody can cancel it.
+            del self._tasks[number]
+        await self._settle()
+        self._voice.say(word, number, told)
+
+    async def _settle(self) -> None:
+        """Wait until the place of an answer is free. Where it never is, native code hangs, and the host ends this process."""
+        while not getattr(self._backend, "is_settled", True):  # noqa: ASYNC110 - a thread of native code sets no event
+            await asyncio.sleep(_SETTLE_S)
 
     async def _stream(self, number: int, body: Any) -> None:
         async with aclosing(self._backend.answer(read_call(body))) as events:

@@ -161,6 +161,11 @@ class Engine:
         """Is it on its way out, or out?"""
         return self._is_closing
 
+    @property
+    def is_settled(self) -> bool:
+        """Is nothing computed any more that nobody wants? Soon after a cancellation, unless native code hangs."""
+        return not any(ticket.flag.is_up for ticket in self._running)
+
     def enter(self) -> bool:
         """Begin to use the engine, so that it stays; false when it is on its way out. Each `enter` has its `leave`."""
         if not self.is_here:

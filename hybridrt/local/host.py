@@ -20,7 +20,8 @@ from hybridrt.errors import LateError, MissingError, ProtocolError, TargetError,
 from hybridrt.event import Event, Finish
 from hybridrt.local.backend import TargetFacts
 from hybridrt.local.frame import FrameError, Opening, Verb, say_call, say_conversation
-from hybridrt.local.link import End, Ending, Inbox, Link, Patience, child_command
+from hybridrt.local.link import End, Ending, Inbox, Link, Patience
+from hybridrt.local.process import child_command
 from hybridrt.request import Message, Output, Tool
 from hybridrt.signals import TokenCount
 

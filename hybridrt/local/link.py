@@ -11,7 +11,6 @@ import asyncio
 import atexit
 import os
 import queue
-import signal
 import subprocess
 import sys
 import threading
@@ -41,6 +40,7 @@ from hybridrt.local.frame import (
     read_event,
     read_text,
 )
+from hybridrt.local.process import child_environment, kill, say_exit
 from hybridrt.signals import TokenCount
 
 Item = Event | TokenCount | TargetFacts | HybridrtError | None
@@ -55,12 +55,6 @@ _FRAME_BYTES = 100
 _EXIT_S = 5.0
 _LEAVE_S = 1.5
 _CHUNK_BYTES = 1 << 16
-# What a child needs from the environment: libraries, processors, folders. Keys and tokens are not among it.
-_ENVIRONMENT = (
-    *("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "LLAMA_CPP_LIB_PATH", "PYTHONHOME", "SYSTEMROOT", "WINDIR", "TEMP", "TMP", "TMPDIR"),
-    *("LANG", "LC_ALL", "LC_CTYPE", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"),
-    *("ROCR_VISIBLE_DEVICES", "GGML_VK_VISIBLE_DEVICES", "VK_ICD_FILENAMES", "VK_DRIVER_FILES"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,41 +107,6 @@ class Ending:
         return CrashError(f"the process of the local model {what}", signal=signal_, exit_code=exit_code, hint=hint)
 
 
-def say_exit(code: int | None) -> tuple[str, str]:
-    """Say how a process ended that should not have, and what to do about it."""
-    if code is None or code >= 0:
-        return f"ended by itself ({code})", "verify the model file, or update what reads it"
-    try:
-        name = signal.Signals(-code).name
-    except ValueError:
-        name = f"signal {-code}"
-    if name == "SIGKILL":
-        return "was killed (SIGKILL)", "the memory may have run out: take a smaller model or window"
-    if name == "SIGILL":
-        return "crashed (SIGILL)", "the native library was built for another processor: build it on this machine"
-    return f"crashed ({name})", "the model file may be damaged or hostile: verify it, take another, or update what reads it"
-
-
-def child_command(module: str) -> list[str]:
-    """Return the command line that runs a module of ours in a process of its own.
-
-    Raises:
-        UnavailableError: this process is no Python interpreter that could be started again.
-    """
-    if not sys.executable or getattr(sys, "frozen", False):
-        raise UnavailableError(
-            "a model in a process of its own needs the Python interpreter, and this application has none",
-            hint="remove `isolation: process`, or ship the application with an interpreter",
-        )
-    return [sys.executable, "-P", "-m", module]
-
-
-def child_environment() -> dict[str, str]:
-    """Return what a child may know of our environment, and where it finds the packages that we found."""
-    found = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    return found | {"PYTHONPATH": os.pathsep.join(os.path.abspath(entry) for entry in sys.path if isinstance(entry, str))}  # noqa: PTH100 - `Path` of an empty entry is `.`
-
-
 class Inbox:
     """What a child says to one question, on its way to the event loop of whoever asked."""
 
@@ -190,7 +149,9 @@ class Inbox:
 class Link:
     """One child, from its start to its end. For any thread, until it is over."""
 
-    def __init__(self, command: Sequence[str], opening: Opening, patience: Patience, *, on_end: Callable[[Link], None], on_answer: Callable[[], None]) -> None:
+    def __init__(
+        self, command: Sequence[str], opening: Opening, patience: Patience, *, on_end: Callable[[Link], None], on_answer: Callable[[], None]
+    ) -> None:
         self.ending: Ending | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.given_up: tuple[str, ...] = ()
@@ -265,7 +226,7 @@ class Link:
             self._killed = self._killed or why
             process = self.process
         if process is not None:
-            _kill(process)
+            kill(process)
 
     def join(self, timeout_s: float | None = None) -> None:
         """Wait until the process is gone and everybody was told."""
@@ -320,7 +281,7 @@ class Link:
             self.process = process
             is_killed = self._killed is not None
         if is_killed:
-            _kill(process)
+            kill(process)
         return process
 
     def _listen(self, process: subprocess.Popen[bytes]) -> None:
@@ -430,15 +391,5 @@ def _collect(process: subprocess.Popen[bytes], *, at_once: bool) -> int:
     try:
         return process.wait(0 if at_once else _EXIT_S)
     except subprocess.TimeoutExpired:
-        _kill(process)
+        kill(process)
         return process.wait()
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End a process and, where there are groups, whatever it started."""
-    with suppress(OSError):
-        if process.poll() is None:
-            if sys.platform == "win32":
-                process.kill()
-            else:
-                os.killpg(process.pid, signal.SIGKILL)

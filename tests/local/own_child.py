@@ -24,7 +24,7 @@ class Files:
     async def answer(self, call):
         from hybridrt.local.llama import LlamaBackend
 
-        backend = LlamaBackend(call.messages[0].text, window=64)
+        backend = LlamaBackend(call.messages[0].text, window=512)
         try:
             async for event in backend.answer(call):
                 yield event
@@ -66,7 +66,7 @@ def attempt(what: str, where: str) -> str:
         "segfault": lambda: ctypes.string_at(0),
         "illegal": lambda: signal.raise_signal(signal.SIGILL),
         "secret": lambda: os.environ.get(where, "nothing"),
-        "print": lambda: [os.write(handle, where.encode() * 100) for handle in (1, 2)] and print(where, flush=True),
+        "print": lambda: [os.write(handle, where.encode() * 100) for handle in (1, 2)] and sys.stdout.write(where) and sys.stdout.flush(),
     }
     try:
         done = tries[what]()
@@ -107,6 +107,36 @@ class Endless(Toy):
         return ord("a") + hash(tuple(held)) % 26
 
 
+class Stuck(Endless):
+    """Computes for ever once it comes to its fifth token, and hears no flag."""
+
+    def step(self, rows, flag):
+        if any(row.at > 5 for row in rows):
+            threading.Event().wait()
+        return super().step(rows, flag)
+
+
+class Unchecked:
+    """Gives a file to llama.cpp as it is, which ends the process on much of what is wrong in it."""
+
+    async def answer(self, call):
+        from hybridrt.local.llama import _native
+
+        c = _native().c
+        model = c.llama_model_load_from_file(call.messages[0].text.encode(), c.llama_model_default_params())
+        params = c.llama_context_default_params()
+        params.n_ctx, params.n_threads = 64, 1
+        context = c.llama_init_from_model(model, params) if model else None
+        if context:
+            c.llama_decode(context, c.llama_batch_get_one((c.llama_token * 3)(1, 2, 3), 3))
+            c.llama_free(context)
+        if model:
+            c.llama_model_free(model)
+        yield Text("loaded" if context else "refused")
+        yield Usage(1, 1)
+        yield Finish("stop")
+
+
 def toy(_):
     return toy_backend(Endless(slots=4, window=4096, step_s=0.002))
 
@@ -115,7 +145,15 @@ def unmade(opening) -> object:
     raise ValueError(opening.path)
 
 
-MAKERS = {"files": lambda _: Files(), "prober": lambda _: Prober(), "buggy": lambda _: Buggy(), "slow": lambda _: SlowLoad(), "toy": toy, "unmade": unmade}
+MAKERS = {
+    "files": lambda _: Files(),
+    "prober": lambda _: Prober(),
+    "buggy": lambda _: Buggy(),
+    "slow": lambda _: SlowLoad(),
+    "toy": toy,
+    "unmade": unmade,
+}
+MAKERS |= {"unchecked": lambda _: Unchecked(), "stuck": lambda _: toy_backend(Stuck(slots=1, window=64))}
 
 if __name__ == "__main__":
     main(MAKERS[sys.argv[1]])
