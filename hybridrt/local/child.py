@@ -32,6 +32,7 @@ from hybridrt.local.frame import (
     say_event,
     say_value,
 )
+from hybridrt.local.shelf import Shelf
 from hybridrt.plugins import load_plugin
 
 # Makes the backend; what it returns has the methods of `hybridrt.local.backend.LocalBackend`.
@@ -50,8 +51,11 @@ def main(make: Make | None = None) -> None:
 
 
 def make_backend(opening: Opening) -> Any:
-    """Make the backend an opening names, from what is installed."""
-    return load_plugin("backends", opening.backend)(Path(opening.path), **opening.options)
+    """Make the backend an opening names, from what is installed. `memory_bytes` is what all that is loaded here may hold."""
+    options = dict(opening.options)
+    if "memory_bytes" in options:
+        options["shelf"] = Shelf(options.pop("memory_bytes"))
+    return load_plugin("backends", opening.backend)(Path(opening.path), **options)
 
 
 class Voice:

@@ -56,7 +56,7 @@ class HostedBackend:
     Args:
         backend: the registered name of the backend, such as `llama`.
         path: the model file.
-        options: what the class of the backend takes by name.
+        options: what the class of the backend takes by name, and `memory_bytes` instead of a shelf.
         backoff: when to start again, and when no more.
         patience: how long the process may show no life.
         command: the program to run, for tests; it speaks as `hybridrt.local.child` does.
