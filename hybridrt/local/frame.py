@@ -21,7 +21,6 @@ from typing import Any
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.errors import (
-    BrokenStream,
     Busy,
     ContextOverflowError,
     HybridrtError,
@@ -335,7 +334,6 @@ _ERRORS: Mapping[str, tuple[type[HybridrtError], tuple[str, ...]]] = MappingProx
             (ContextOverflowError, ("needed", "window")),
             (RefusedError, ()),
             (ProtocolError, ()),
-            (BrokenStream, ("delivered",)),
             (ModelFileError, ()),
             (MissingError, ()),
             (MissingExtraError, ("extra",)),

@@ -776,10 +776,33 @@ async def test_a_model_file_cut_or_changed_at_500_places_costs_an_answer_at_most
     assert min(ends["answered"], ends["model_file"]) > 50
 
 
-async def test_without_the_check_before_it_llama_cpp_crashes_and_only_the_child_does(talkative, tmp_path) -> None:
-    ends = await ends_of("unchecked", talkative.read_bytes(), tmp_path, seed=21, files=60)
-    assert any(end.startswith("crashed") for end in ends)
-    assert ends["loaded"] > 5
+async def test_what_aborts_llama_cpp_ends_the_child_alone_and_the_check_before_it_spares_even_that(talkative, tmp_path) -> None:
+    file = tmp_path / "aborts.gguf"
+    file.write_bytes(talkative.read_bytes().replace(b"<0xFE>", b"<0xEE>"))
+    async with opened(own("unchecked"), own("files")) as (unchecked, checked):
+        for _ in range(2):
+            with pytest.raises(CrashError, match="SIGABRT"):
+                await say(unchecked, str(file))
+        assert await ask(unchecked, str(talkative)) == "loaded"
+        with pytest.raises(ModelFileError):
+            await say(checked, str(file))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a file in use cannot be cut there")
+async def test_a_file_that_is_cut_while_it_is_in_use_ends_the_child_alone(heavy, tmp_path) -> None:
+    file = tmp_path / "model.gguf"
+    file.write_bytes(heavy.read_bytes())
+    async with opened(HostedBackend("llama", file, {"slots": 1, "threads": 1}, backoff=AT_ONCE)) as (hosted,):
+        stream = hosted.answer(make_call("Tell me everything"))
+        await anext(stream)
+        os.truncate(file, 4096)
+        with pytest.raises(CrashError, match=r"SIGBUS|SIGSEGV"):
+            async for _ in stream:
+                pass
+        with pytest.raises(ModelFileError):
+            await say(hosted, "Hello")
+        file.write_bytes(heavy.read_bytes())
+        assert await ask(hosted, "Hello", max_output_tokens=3)
 
 
 @pytest.mark.soak
