@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import aclosing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,15 @@ class Session:
                 if (task := self._tasks.get(number)) is not None:
                     task.cancel()
             case _:
-                self._tasks[number] = asyncio.get_running_loop().create_task(self._answer(verb, number, body))
+                task = asyncio.get_running_loop().create_task(self._answer(verb, number, body))
+                self._tasks[number] = task
+                task.add_done_callback(partial(self._never_began, number))
+
+    def _never_began(self, number: int, task: asyncio.Task[None]) -> None:
+        """Say so of a question that was dropped before its first step; one that has begun says it itself."""
+        if task.cancelled():
+            del self._tasks[number]
+            self._voice.say(Word.DROPPED, number)
 
     def _open(self, opening: Opening) -> None:
         try:

@@ -270,7 +270,7 @@ class Engine:
         try:
             while not (self._is_changed or batch.is_idle) or self._take(batch):
                 batch.turn()
-                if self._is_urgent or batch.is_filling or time.monotonic() >= self._wake_at:
+                if self._is_urgent or batch.is_filling or batch.is_idle or time.monotonic() >= self._wake_at:
                     self._wake_readers(batch)
             batch.close()
         except Exception as error:  # noqa: BLE001 - a bug; its words may quote content, and a traceback on stderr would show them
