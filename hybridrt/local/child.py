@@ -18,22 +18,9 @@ from typing import Any
 
 from hybridrt.event import Text
 from hybridrt.local.confine import confine
-from hybridrt.local.frame import (
-    MAX_TO_CHILD_BYTES,
-    TEXT_CHARACTERS,
-    FrameError,
-    Opening,
-    Verb,
-    Word,
-    cut,
-    pack,
-    read_call,
-    read_conversation,
-    say_error,
-    say_event,
-    say_value,
-)
+from hybridrt.local.frame import MAX_TO_CHILD_BYTES, FrameError, Verb, Word, cut, pack
 from hybridrt.local.shelf import Shelf
+from hybridrt.local.speech import TEXT_CHARACTERS, Opening, read_call, read_conversation, say_error, say_event, say_value
 from hybridrt.plugins import load_plugin
 
 # Makes the backend; what it returns has the methods of `hybridrt.local.backend.LocalBackend`.

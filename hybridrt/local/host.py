@@ -19,9 +19,10 @@ from hybridrt.backend import Call
 from hybridrt.errors import LateError, MissingError, ProtocolError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish
 from hybridrt.local.backend import TargetFacts
-from hybridrt.local.frame import FrameError, Opening, Verb, say_call, say_conversation
+from hybridrt.local.frame import FrameError, Verb
 from hybridrt.local.link import End, Ending, Inbox, Link, Patience
 from hybridrt.local.process import child_command
+from hybridrt.local.speech import Opening, say_call, say_conversation
 from hybridrt.request import Message, Output, Tool
 from hybridrt.signals import TokenCount
 

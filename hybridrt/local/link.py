@@ -26,21 +26,9 @@ from typing import Any, TypeVar
 from hybridrt.errors import Busy, CrashError, HybridrtError, UnavailableError
 from hybridrt.event import Event, Finish, Text
 from hybridrt.local.backend import TargetFacts
-from hybridrt.local.frame import (
-    MAX_TO_CHILD_BYTES,
-    MAX_TO_HOST_BYTES,
-    VALUES,
-    FrameError,
-    Opening,
-    Verb,
-    Word,
-    cut,
-    pack,
-    read_error,
-    read_event,
-    read_text,
-)
+from hybridrt.local.frame import MAX_TO_CHILD_BYTES, MAX_TO_HOST_BYTES, FrameError, Verb, Word, cut, pack
 from hybridrt.local.process import child_environment, kill, say_exit
+from hybridrt.local.speech import VALUES, Opening, read_error, read_event, read_text
 from hybridrt.signals import TokenCount
 
 Item = Event | TokenCount | TargetFacts | HybridrtError | None

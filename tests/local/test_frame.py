@@ -26,10 +26,8 @@ from hybridrt.errors import (
 )
 from hybridrt.event import Evidence, Finish, Reasoning, ToolCall, Usage
 from hybridrt.local.backend import TargetFacts
-from hybridrt.local.frame import (
-    FrameError,
-    cut,
-    pack,
+from hybridrt.local.frame import FrameError, cut, pack
+from hybridrt.local.speech import (
     read_call,
     read_count,
     read_error,
