@@ -192,9 +192,7 @@ def _policy(name: str, folder: Path) -> str | PathLike[str]:
 
 
 def _model(name: str, node: Node, folder: Path) -> LocalModel:
-    keys = node.mapping(
-        f"model `{name}`", ("path", "store", "backend", "window", "threads", "providers", "power", "isolation")
-    )
+    keys = node.mapping(f"model `{name}`", ("path", "store", "backend", "window", "threads", "providers", "power", "isolation"))
     if "path" not in keys and "store" not in keys:
         node.fail(f"model `{name}` has no `path`", hint="name its file: `path: models/qwen.gguf`, or a model of the store: `store: qwen`")
     if "path" in keys and "store" in keys:

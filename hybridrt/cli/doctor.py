@@ -89,9 +89,7 @@ def _told(report: dict[str, Any]) -> str:
     lines.extend(f"Problem  {problem}" for problem in report["problems"])
     lines.append("Targets")
     for target in report["targets"]:
-        where = ", in a process of its own" if target["isolation"] == "process" else ""
-        ready = f"ready{where}{': ' if target['reason'] else ''}{target['reason']}"
-        state = ready if target["usable"] else f"cannot be used: {target['reason']}"
+        state = f"ready{': ' if target['reason'] else ''}{target['reason']}" if target["usable"] else f"cannot be used: {target['reason']}"
         lines.append(f"  {target['id']:<16} {target['place']:<13} {state}")
     lines.append("Extras")
     for name, (_, what) in _EXTRAS.items():

@@ -57,6 +57,13 @@ def test_the_file_says_it_in_one_word(app) -> None:
         read_application(app)
 
 
+def test_a_net_is_not_promised_what_only_language_models_have(tmp_path) -> None:
+    path = tmp_path / "hybridrt.yaml"
+    path.write_text("hybridrt: 1\nmodels:\n  digits: {path: digits.onnx, isolation: process}\n")
+    with pytest.raises(ApplicationFileError, match="a net runs in the process of the application"):
+        read_application(path)
+
+
 async def test_a_model_of_a_file_and_one_of_the_store_answer_from_processes_of_their_own(app, tmp_path) -> None:
     async with Router.open(app, ledger=MemoryLedger()) as router:
         assert {target.id: target.isolation for target in router.status().targets} == {
@@ -69,6 +76,9 @@ async def test_a_model_of_a_file_and_one_of_the_store_answer_from_processes_of_t
         assert answers[0].text == answers[1].text
         pids = {router._equipment.backends[name].child_pid for name in ("hosted", "stored")}
         assert len(pids | {os.getpid()}) == 3
+        reasons = {target.id: target.reason for target in router.status().targets}
+        assert "in a process of its own" in reasons["hosted"]
+        assert sys.platform != "linux" or "network closed" in reasons["hosted"]
         # It answered, so the store knows that it loads.
         assert Store(tmp_path / "models").record("noise").slots.proven
 
