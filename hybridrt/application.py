@@ -81,6 +81,20 @@ class Sensing:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What local models may hold; what is none is chosen by the engine.
+
+    `slots`: answers of one model at once. `keep_alive_s`: an unused model goes after so long; 0 for never. `memory_bytes`: all models
+    together. `prefix_bytes`: states of prompts of one model.
+    """
+
+    slots: int | None = None
+    keep_alive_s: int | None = None
+    memory_bytes: int | None = None
+    prefix_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """The content of an application file. Made by `read_application`, or by hand in tests."""
 
@@ -90,6 +104,7 @@ class Application:
     ledger: Path | None = None
     sense: Sensing = Sensing()
     queue: int = DEFAULT_QUEUE
+    engine: EngineLimits = EngineLimits()
     store: Path | None = None
     sources: tuple[ModelSource, ...] = ()
     # Where each binding stands in the file, for messages about it.
@@ -144,7 +159,8 @@ def _application(root: Node, folder: Path) -> Application:
         bindings=tuple(bindings),
         ledger=folder / keys["ledger"].text("`ledger`") if "ledger" in keys else None,
         sense=_sense(keys["sense"], folder) if "sense" in keys else Sensing(),
-        queue=_engine(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
+        queue=_queue(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
+        engine=_engine(keys["engine"]) if "engine" in keys else EngineLimits(),
         store=folder / keys["store"].text("`store`") if "store" in keys else None,
         sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
         places=MappingProxyType(places),
@@ -282,6 +298,25 @@ def _sense(node: Node, folder: Path) -> Sensing:
     )
 
 
-def _engine(node: Node) -> int:
-    keys = node.mapping("`engine`", ("queue",))
+_ENGINE = ("queue", "slots", "keep_alive_s", "memory_mb", "prefix_mb")
+
+
+def _queue(node: Node) -> int:
+    keys = node.mapping("`engine`", _ENGINE)
     return max(1, keys["queue"].whole("`queue`", 100_000)) if "queue" in keys else DEFAULT_QUEUE
+
+
+def _engine(node: Node) -> EngineLimits:
+    keys = node.mapping("`engine`", _ENGINE)
+
+    def number(name: str, most: int, unit: int = 1) -> int | None:
+        return keys[name].whole(f"`{name}`", most) * unit if name in keys else None
+
+    if "slots" in keys and keys["slots"].whole("`slots`", 64) < 1:
+        keys["slots"].fail("`slots` must be at least 1", hint="leave it out, and the engine takes as many as pay")
+    return EngineLimits(
+        slots=number("slots", 64),
+        keep_alive_s=number("keep_alive_s", 10_000_000),
+        memory_bytes=number("memory_mb", 100_000_000, 1_000_000),
+        prefix_bytes=number("prefix_mb", 100_000_000, 1_000_000),
+    )

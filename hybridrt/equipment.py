@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
+    from hybridrt.local.shelf import Shelf
     from hybridrt.policy import Deciding
     from hybridrt.policy.recipient import Recipient
     from hybridrt.request import Request
@@ -368,6 +369,7 @@ class _Bench:
         self.missing: dict[str, HybridrtError] = {}
         self.loans: list[Loan] = []
         self.strangers: list[TargetStatus] = []
+        self._shelf: Shelf | None = None
         # How fast a model on this device may be, before it has answered.
         self.guesses: dict[str, Rate] = {}
 
@@ -418,8 +420,23 @@ class _Bench:
         settings: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads}
         if model.backend == "onnx":
             settings |= {"providers": model.providers, "power": model.power}
-        backend: Backend = make(model.path, **settings)
+        backend: Backend = make(model.path, **settings, **self._shared(model))
         return backend
+
+    def _shared(self, model: LocalModel) -> dict[str, object]:
+        """What the models of llama.cpp share, and the limits that the application gives them."""
+        if model.backend != "llama":
+            return {}
+        from hybridrt.local.shelf import Shelf
+
+        limits = self._app.engine
+        self._shelf = self._shelf or Shelf(limits.memory_bytes)
+        given: dict[str, object] = {"shelf": self._shelf, "slots": limits.slots}
+        if limits.keep_alive_s is not None:
+            given["keep_alive_s"] = limits.keep_alive_s or None
+        if limits.prefix_bytes is not None:
+            given["prefix_bytes"] = limits.prefix_bytes
+        return given
 
     def _stored_backend(self, model: LocalModel) -> Backend:
         """The version of the store that serves, held there while this router is open."""

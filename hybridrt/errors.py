@@ -17,6 +17,7 @@
         + UnavailableError         not reachable, or 5xx: .status
         + LateError                this target took longer than it was given: .budget_s
         + Busy                     try later: .retry_after_s
+          + NoRoomError            no memory for one more local model: .needed_bytes, .free_bytes, .budget_bytes
           + RateLimitedError       the provider said 429
         + CredentialsError         missing or refused key (401, 403); never tried elsewhere
         + UnsupportedError         this target cannot do what the request asks: .feature
@@ -244,6 +245,18 @@ class Busy(TargetError):
     def __init__(self, message: str, *, retry_after_s: float | None = None, target: str = "", hint: str = "") -> None:
         super().__init__(message, target=target, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class NoRoomError(Busy):
+    """There is no memory for one more local model while the others are in use."""
+
+    code = "no_room"
+
+    def __init__(self, message: str, *, needed_bytes: int, free_bytes: int, budget_bytes: int, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, hint=hint)
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+        self.budget_bytes = budget_bytes
 
 
 class RateLimitedError(Busy):

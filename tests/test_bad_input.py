@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hybridrt.application import Application, Binding, LocalModel, read_application
+from hybridrt.application import Application, Binding, EngineLimits, LocalModel, read_application
 from hybridrt.errors import (
     ApplicationFileError,
     ClosedError,
@@ -337,7 +337,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path):
 def test_a_whole_application_file_is_read(tmp_path):
     path = tmp_path / "hybridrt.yaml"
     path.write_text(
-        "hybridrt: 1\npolicy: [private-first, ./mine.yaml]\nledger: logs/l.jsonl\nengine: {queue: 4}\n"
+        "hybridrt: 1\npolicy: [private-first, ./mine.yaml]\nledger: logs/l.jsonl\nengine: {queue: 4, slots: 2, keep_alive_s: 60, memory_mb: 4000, prefix_mb: 100}\n"
         "models:\n  chat: {path: m/chat.gguf, window: 4096, threads: 2}\n"
         "recipients:\n  openai:\n    model: some-model\n    key: env:OPENAI_API_KEY\n    window: 128000\n"
         "    max_output_tokens: 4096\n    modalities: [text, image]\n    input_usd_per_mtok: 0.25\n    output_usd_per_mtok: 2\n"
@@ -348,6 +348,7 @@ def test_a_whole_application_file_is_read(tmp_path):
     assert application.bindings[0].key == "env:OPENAI_API_KEY"
     assert application.bindings[0].price.output_usd_per_mtok == 2
     assert (application.ledger, application.queue) == (tmp_path / "logs/l.jsonl", 4)
+    assert application.engine == EngineLimits(slots=2, keep_alive_s=60, memory_bytes=4_000_000_000, prefix_bytes=100_000_000)
 
 
 # --- the command line ---

@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridrt.errors import ProtocolError, UnsupportedError
-from hybridrt.local.engine import Job
 from hybridrt.local.factory import placeholder
 from hybridrt.local.form import conforms, read_answer
 from hybridrt.local.grammar import to_grammar
-from hybridrt.local.llama import _Model
+from hybridrt.local.llama import LlamaSource
+from hybridrt.local.model import Job
 from hybridrt.request import Output
 from tests.local.conftest import say
 
@@ -262,9 +262,8 @@ def any_form(dice: random.Random, depth: int = 0) -> typing.Any:
 
 
 def test_every_grammar_is_one_that_llama_cpp_reads_for_it_prints_those_it_does_not(capfd) -> None:
-    dice, model = random.Random(3), _Model.open(placeholder(), window=None, threads=None)
+    dice, model = random.Random(3), LlamaSource(placeholder()).open()
     for _ in range(400):
-        with model.sampling(Job((), grammar=to_grammar(any_form(dice)))):
-            pass
+        model.sampler(Job((), grammar=to_grammar(any_form(dice)))).close()
     model.close()
     assert capfd.readouterr() == ("", "")
