@@ -230,7 +230,7 @@ async def busy_neighbour(path: Path, folder: Path, rounds: int) -> Figures:
             text = prompt(20, number)
             # In turns, so that neither is always the one after.
             first, second = (one, adaptive) if number % 2 else (adaptive, one)
-            times = {first: (await ask(first, text, SAID)).whole_s, second: (await ask(second, text, SAID)).whole_s}
+            times = {router: (await ask(router, text, SAID // 2)).whole_s for router in (first, second)}
             return times[one] / times[adaptive]
 
         alone += [await ratio(number) for number in range(rounds)]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hybridrt.answer import Answer, Attempt, Receipt
     from hybridrt.backend import Backend, Call
     from hybridrt.decision import Decision
+    from hybridrt.embedding import Embedding
     from hybridrt.errors import HybridrtError
     from hybridrt.event import Done, Finish, Reasoning, Route, Seam, Usage
     from hybridrt.request import Image, Message, Request, Text, Tool, ToolCall
@@ -28,6 +29,7 @@ _HOME = {
     "Call": "backend",
     "Decision": "decision",
     "Done": "event",
+    "Embedding": "embedding",
     "Finish": "event",
     "HybridrtError": "errors",
     "Image": "request",
@@ -54,6 +56,7 @@ __all__ = [
     "Call",
     "Decision",
     "Done",
+    "Embedding",
     "Finish",
     "HybridrtError",
     "Image",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 DEFAULT_POLICY = "private-first"
 MODALITIES = ("text", "image")
+# What may be said of power instead of naming processors.
+POWER = ("saving", "balanced", "performance")
+# Where a local model runs: in the process of the application, or in one of its own.
+ISOLATIONS = ("none", "process")
 MAX_MODELS = 64
 # One waiting line per model: at a few seconds an answer, the sixteenth caller already waits for a minute.
 DEFAULT_QUEUE = 16
@@ -38,6 +42,10 @@ class LocalModel:
     window: int | None = None
     threads: int | None = None
     store: str = ""
+    # For nets: processors in the order of preference, or a wish about power.
+    providers: tuple[str, ...] = ()
+    power: str | None = None
+    isolation: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,8 @@ class Binding:
     max_output_tokens: int | None = None
     modalities: frozenset[str] = frozenset({"text"})
     price: Price | None = None
+    # Ask the server which models it serves before it is asked anything else; without a `model` the only one is meant.
+    discover: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +139,7 @@ def read_application(path: str | PathLike[str]) -> Application:
 
 def _application(root: Node, folder: Path) -> Application:
     keys = root.mapping(
-        "the application file", ("hybridrt", "policy", "models", "recipients", "ledger", "engine", "sense", "store", "sources")
+        "the application file", ("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources")
     )
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
@@ -140,6 +150,8 @@ def _application(root: Node, folder: Path) -> Application:
         for name, node in keys["recipients"].mapping("`recipients`").items():
             bindings.append(_binding(name, node, folder))
             places[name] = f"{node.file}:{node.line}"
+    if "near_edge" in keys:
+        bindings = _discovering(keys["near_edge"], bindings, places)
     models = [_model(name, node, folder) for name, node in _named(keys, "models")]
     for model in models:
         if model.id in places:
@@ -180,18 +192,30 @@ def _policy(name: str, folder: Path) -> str | PathLike[str]:
 
 
 def _model(name: str, node: Node, folder: Path) -> LocalModel:
-    keys = node.mapping(f"model `{name}`", ("path", "store", "backend", "window", "threads"))
+    keys = node.mapping(f"model `{name}`", ("path", "store", "backend", "window", "threads", "providers", "power", "isolation"))
     if "path" not in keys and "store" not in keys:
         node.fail(f"model `{name}` has no `path`", hint="name its file: `path: models/qwen.gguf`, or a model of the store: `store: qwen`")
     if "path" in keys and "store" in keys:
         node.key("store").fail(f"model `{name}` has a `path` and a `store`", hint="keep one of them")
+    path = folder / keys["path"].text("`path`") if "path" in keys else Path()
+    backend = keys["backend"].text("`backend`") if "backend" in keys else "onnx" if path.suffix == ".onnx" else "llama"
+    for key in ("providers", "power"):
+        if key in keys and backend == "llama" and "path" in keys:
+            node.key(key).fail(f"`{key}` is for nets; a language model runs where llama.cpp was built for", hint="remove it")
+    if "providers" in keys and "power" in keys:
+        node.key("power").fail("`providers` and `power` are two ways to say where a net runs", hint="keep one")
+    if "isolation" in keys and backend == "onnx":
+        keys["isolation"].fail("a net runs in the process of the application", hint="remove `isolation`; it is for language models")
     return LocalModel(
         id=name,
-        path=folder / keys["path"].text("`path`") if "path" in keys else Path(),
+        path=path,
         store=keys["store"].text("`store`") if "store" in keys else "",
-        backend=keys["backend"].text("`backend`") if "backend" in keys else "llama",
+        backend=backend,
         window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
         threads=keys["threads"].whole("`threads`", 1024) if "threads" in keys else None,
+        providers=tuple(entry.text("a provider") for entry in keys["providers"].items("`providers`", 16)) if "providers" in keys else (),
+        power=keys["power"].word("`power`", POWER) if "power" in keys else None,
+        isolation=keys["isolation"].word("`isolation`", ISOLATIONS) if "isolation" in keys else "none",
     )
 
 
@@ -244,6 +268,21 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
         modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or frozenset({"text"}),
         price=price,
     )
+
+
+def _discovering(node: Node, bindings: list[Binding], places: dict[str, str]) -> list[Binding]:
+    """Mark the recipients that are asked for their models, and bind those that nothing else binds."""
+    keys = node.mapping("`near_edge`", ("discover",))
+    if "discover" not in keys:
+        node.fail("`near_edge` has no `discover`", hint="list recipients of the policy: `discover: [llama-server]`")
+    named = {entry.text("a recipient"): entry for entry in keys["discover"].items("`discover`", MAX_MODELS)}
+    for name, entry in named.items():
+        places.setdefault(name, f"{entry.file}:{entry.line}")
+    bound = {binding.recipient for binding in bindings}
+    return [
+        *(replace(binding, discover=binding.recipient in named) for binding in bindings),
+        *(Binding(name, "", discover=True) for name in named if name not in bound),
+    ]
 
 
 def _key_source(node: Node, folder: Path) -> str:

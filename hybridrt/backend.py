@@ -40,7 +40,11 @@ class Call(Sealed):
 
 @runtime_checkable
 class Backend(Protocol):
-    """One method that matters. Anything it raises that is not a `TargetError` is a bug and is not escalated."""
+    """One method that matters. Anything it raises that is not a `TargetError` is a bug and is not escalated.
+
+    One on the device may also say what it reads (`modalities`) and that it does nothing but some `tasks`, as `Request.task` names
+    them; any may have a `note` and a `fault` for `Router.status`: what it found out of itself, and why it cannot be used.
+    """
 
     def answer(self, call: Call) -> AsyncGenerator[Event]:
         """Yield text, reasoning, tool calls and usage, then exactly one `Finish`. Raise `TargetError` when it fails."""

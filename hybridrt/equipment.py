@@ -46,17 +46,19 @@ log = logging.getLogger("hybridrt")
 
 # Clocks are corrected by seconds, and by an hour where a time zone was wrong; a policy lives for days.
 CLOCK_SLACK = timedelta(hours=2)
+_NET_LIBRARIES = ("onnxruntime", "numpy", "PIL")
 
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """One target: usable, or the reason why not."""
+    """One target: usable, or the reason why not. `isolation` says where a model of this device runs: `process`, or `none`."""
 
     id: str
     place: Place
     model: str
     usable: bool
     reason: str = ""
+    isolation: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +154,15 @@ class Equipment:
                     task=signals.task,
                     device=signals.device,
                 )
+
+    def status_now(self) -> Status:
+        """The status, with what backends say of themselves by now."""
+        return replace(self.status, targets=tuple(self._noted(target) for target in self.status.targets))
+
+    def _noted(self, target: TargetStatus) -> TargetStatus:
+        backend = self.backends.get(target.id)
+        fault, note = getattr(backend, "fault", ""), getattr(backend, "note", "")
+        return replace(target, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -366,7 +377,7 @@ class _Bench:
     def place_models(self, policy: Deciding) -> None:
         """Lay out the models on this device; the first local recipient of the policy is the device."""
         device = next((recipient for recipient in policy.recipients if recipient.kind == "local"), None)
-        for model in self._app.models or (_factory_model(),):
+        for model in self._app.models or _factory_models():
             if device is None:
                 self.strangers.append(
                     TargetStatus(model.id, Place.DEVICE, model.id, usable=False, reason="the policy lists no local recipient")
@@ -385,7 +396,12 @@ class _Bench:
         except HybridrtError as error:
             self._add(target, None, error)
         else:
-            self._add(target, backend, None)
+            # Looked up, not `isinstance`: what wraps a backend passes these on.
+            tasks: frozenset[str] = getattr(backend, "tasks", frozenset())
+            target = replace(target, modalities=getattr(backend, "modalities", target.modalities), tasks=tasks)
+            # A net says what it reads without the libraries that run it: then the refusal names what is missing.
+            lacks = bool(tasks) and model.id not in self._given and not all(map(_is_installed, _NET_LIBRARIES))
+            self._add(target, backend, MissingExtraError("a net on this device", extra="local") if lacks else None)
 
     def _local_backend(self, model: LocalModel) -> Backend:
         """Make what answers with a model file; the file itself is read when it is first asked."""
@@ -405,23 +421,43 @@ class _Bench:
             from hybridrt.local.gguf import check_beginning
 
             check_beginning(model.path)
-        backend: Backend = make(model.path, window=model.window, queue_limit=self._app.queue, threads=model.threads, **self._shared(model))
+        options: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads, **self._limits(model)}
+        if model.isolation == "process":
+            return self._hosted_backend(model, options)
+        backend: Backend = make(model.path, **options, **self._shared(model))
         return backend
 
-    def _shared(self, model: LocalModel) -> dict[str, object]:
-        """What the models of llama.cpp share, and the limits that the application gives them."""
+    def _hosted_backend(self, model: LocalModel, options: dict[str, Any]) -> Backend:
+        """The same in a process of its own. Nets have another surface, which nobody carries there yet."""
+        from hybridrt.local.host import HostedBackend
+
+        if model.backend == "onnx":
+            raise MissingError(f"`{model.id}` is a net, and nets run in the process of the application", hint="remove `isolation`")
+        memory = {"memory_bytes": self._app.engine.memory_bytes} if model.backend == "llama" else {}
+        return HostedBackend(model.backend, model.path, options | memory)
+
+    def _limits(self, model: LocalModel) -> dict[str, Any]:
+        """What the application says about models of its kind."""
+        if model.backend == "onnx":
+            return {"providers": model.providers, "power": model.power}
         if model.backend != "llama":
             return {}
-        from hybridrt.local.shelf import Shelf
-
         limits = self._app.engine
-        self._shelf = self._shelf or Shelf(limits.memory_bytes)
-        given: dict[str, object] = {"shelf": self._shelf, "slots": limits.slots}
+        given: dict[str, Any] = {"slots": limits.slots}
         if limits.keep_alive_s is not None:
             given["keep_alive_s"] = limits.keep_alive_s or None
         if limits.prefix_bytes is not None:
             given["prefix_bytes"] = limits.prefix_bytes
         return given
+
+    def _shared(self, model: LocalModel) -> dict[str, object]:
+        """What the models of llama.cpp in this process share: their memory."""
+        if model.backend != "llama":
+            return {}
+        from hybridrt.local.shelf import Shelf
+
+        self._shelf = self._shelf or Shelf(self._app.engine.memory_bytes)
+        return {"shelf": self._shelf}
 
     def _stored_backend(self, model: LocalModel) -> Backend:
         """The version of the store that serves, held there while this router is open."""
@@ -454,6 +490,9 @@ class _Bench:
             elif recipient.kind == "local":
                 reason = "it is this device; its models stand under `models`"
                 self.strangers.append(TargetStatus(binding.recipient, Place.DEVICE, binding.model, usable=False, reason=reason))
+            elif binding.discover and recipient.kind != "near_edge":
+                reason = "only a `near_edge` recipient is asked for its models; bind this one with a `model`"
+                self.strangers.append(TargetStatus(binding.recipient, Place(recipient.place), binding.model, usable=False, reason=reason))
             else:
                 self._place_binding(binding, recipient)
 
@@ -481,6 +520,7 @@ class _Bench:
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
         from hybridrt.egress.cloud import CloudBackend
+        from hybridrt.egress.near_edge import NearEdgeBackend, is_ollama
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
 
@@ -488,13 +528,16 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        if binding.discover or (target.place is Place.NEAR_EDGE and is_ollama(target)):
+            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
         return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
 
     def status_of(self, target: Target) -> TargetStatus:
         """Say whether a target can be used."""
         error = self.missing.get(target.id)
         note = NOISE if target.facts.get(PLACEHOLDER) else ""
-        return TargetStatus(target.id, target.place, target.model, error is None, note if error is None else _told(error))
+        isolation = next((model.isolation for model in self._app.models if model.id == target.id), "none")
+        return TargetStatus(target.id, target.place, target.model, error is None, note if error is None else _told(error), isolation)
 
     def _add(self, target: Target, backend: Backend | None, error: HybridrtError | None) -> None:
         self.targets.append(target)
@@ -531,7 +574,7 @@ def _again(error: HybridrtError) -> HybridrtError:
     return fresh
 
 
-def _factory_model() -> LocalModel:
-    from hybridrt.local.factory import actions
+def _factory_models() -> tuple[LocalModel, ...]:
+    from hybridrt.local.factory import actions, digits
 
-    return LocalModel("factory", Path(actions()), backend="actions")
+    return LocalModel("factory", actions(), backend="actions"), LocalModel("digits", digits(), backend="onnx")

@@ -5,6 +5,7 @@
       + FileError                  a file you wrote is wrong: .file, .line, .column
         + PolicyError              ... the policy
         + ApplicationFileError     ... hybridrt.yaml
+        + ManifestError            ... the manifest of a net
       + MissingError               something that was named is not here
         + MissingExtraError        an optional dependency: .extra (also an ImportError)
         + MissingModelError        a local model: .model
@@ -14,12 +15,14 @@
       + DeadlineError              the time of the request is spent: .budget_s, .spent_s, .target
       + TargetError                one attempt on one target failed: .target, .sent
         + UnavailableError         not reachable, or 5xx: .status
+          + CrashError             the process of a local model ended: .signal, .exit_code
         + LateError                this target took longer than it was given: .budget_s
         + Busy                     try later: .retry_after_s
           + NoRoomError            no memory for one more local model: .needed_bytes, .free_bytes, .budget_bytes
           + RateLimitedError       the provider said 429
         + CredentialsError         missing or refused key (401, 403); never tried elsewhere
         + UnsupportedError         this target cannot do what the request asks: .feature
+          + PictureError           a picture that cannot be decoded here: .pixels, .most_pixels
         + RejectedError            the provider calls the request wrong (400, 404, 413, 422): .status
         + ContextOverflowError     too long: .needed, .window
         + RefusedError             the model or the service declined to answer
@@ -117,6 +120,12 @@ class ApplicationFileError(FileError):
     """`hybridrt.yaml` is wrong; until it is mended nothing leaves the device."""
 
     code = "application_file"
+
+
+class ManifestError(FileError):
+    """The manifest of a net is wrong; the net is not used, because its answers would mean something else."""
+
+    code = "manifest"
 
 
 class MissingError(HybridrtError):
@@ -219,6 +228,17 @@ class UnavailableError(TargetError):
         self.retry_after_s = retry_after_s
 
 
+class CrashError(UnavailableError):
+    """The process of a local model ended while it answered: by `signal`, or with `exit_code`, or by us because it misbehaved."""
+
+    code = "crashed"
+
+    def __init__(self, message: str, *, signal: int | None = None, exit_code: int | None = None, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, hint=hint)
+        self.signal = signal
+        self.exit_code = exit_code
+
+
 class LateError(TargetError):
     """This target took longer than it was given."""
 
@@ -281,6 +301,19 @@ class UnsupportedError(TargetError):
     def __init__(self, message: str, *, feature: str, target: str = "", hint: str = "") -> None:
         super().__init__(message, target=target, hint=hint)
         self.feature = feature
+
+
+class PictureError(UnsupportedError):
+    """A picture that cannot be decoded on this device: cut, damaged, or with more pixels than are decoded."""
+
+    code = "picture"
+
+    def __init__(
+        self, message: str, *, pixels: int | None = None, most_pixels: int | None = None, target: str = "", hint: str = ""
+    ) -> None:
+        super().__init__(message, feature="picture", target=target, hint=hint)
+        self.pixels = pixels
+        self.most_pixels = most_pixels
 
 
 class ContextOverflowError(TargetError):

@@ -15,6 +15,8 @@ from hybridrt.request import Declared, Request
 from hybridrt.signals import UNKNOWN, Presence, Signals
 from hybridrt.target import PLACEHOLDER, Target
 
+# The task of a request for vectors; no words of an answer can stand for them.
+EMBED = "embed"
 DECLARED_FIELDS = ("purpose", "sensitivity", "consent", "subject_region", "user_choice")
 
 
@@ -67,7 +69,21 @@ def why_not(target: Target, ruling: Ruling, request: Request, signals: Signals, 
             return reason
     if request.has_images and "image" not in target.modalities:
         return "it reads no pictures"
+    if "text" not in target.modalities and signals.modality != "image":
+        return "it reads pictures only, and the request has words"
+    if reason := _not_its_task(target, request, signals):
+        return reason
     return world.unusable.get(target.id, "")
+
+
+def _not_its_task(target: Target, request: Request, signals: Signals) -> str:
+    """Why a specialist is not meant, or why it is a specialist that is meant. Pictures without a word can only be labelled."""
+    if not target.tasks:
+        return "it makes no vectors" if request.task == EMBED else ""
+    is_meant = request.task in target.tasks or (request.task is None and request.model in (target.id, target.model))
+    if is_meant or (request.task is None and signals.modality == "image" and "classify" in target.tasks):
+        return ""
+    return f"it does nothing but {', '.join(sorted(target.tasks))}: ask with `task`, or for it by name"
 
 
 def _ordered(ruling: Ruling, targets: list[Target], request: Request, signals: Signals) -> list[Target]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hybridrt.application import Application
     from hybridrt.backend import Backend
     from hybridrt.egress.transport import Detour
+    from hybridrt.embedding import Embedding
     from hybridrt.equipment import Equipment, Status
     from hybridrt.ledger import LedgerPort
     from hybridrt.sense.device import DeviceProbe
@@ -104,6 +105,27 @@ class Router:
         del prompt, options
         raise failure
 
+    async def embed(self, texts: str | Sequence[str], **options: Unpack[RequestOptions]) -> Embedding:
+        """Return one vector per text, from an encoder on this device; nothing leaves it, whatever the policy allows.
+
+        A text that is longer than the encoder reads is an error: nothing is cut.
+
+        Raises:
+            InvalidRequestError: there is no text, or an option has no place here.
+            RefusedByPolicy: no encoder is here, or the policy lists no local recipient.
+            ContextOverflowError: a text is too long: `needed` and `window` are tokens.
+            DeadlineError, TargetError: as `infer`.
+        """
+        from hybridrt.embedding import embedding_of, embedding_request
+
+        try:
+            with self._lifetime.step():
+                return embedding_of(await self._infer(embedding_request(texts, options)))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
+            failure = cut(error)
+        del texts, options
+        raise failure
+
     async def stream(self, prompt: object = None, **options: Unpack[RequestOptions]) -> AsyncGenerator[StreamEvent]:
         """Answer as a stream: `Route`, then `Text`, `Reasoning`, `ToolCall`, `Usage` as they come, and `Done` last.
 
@@ -142,9 +164,32 @@ class Router:
         del prompt, options
         raise failure
 
+    async def probe(self) -> Status:
+        """Try what was not tried yet, and return the status with what came of it.
+
+        Nets are loaded, and the servers listed under `near_edge` are asked which models they serve. That question is decided
+        and permitted as a request of public words; where the policy lets none out, none is asked.
+        """
+        from hybridrt.probe import ask_nearby, asks_nearby, load_nets
+
+        equipment = self._open()
+        try:
+            with self._lifetime.step():
+                await load_nets(equipment.backends)
+                if asks_nearby(equipment.backends):
+                    deadline = Deadline.start(5.0)  # a server nearby answers within milliseconds; who has not by then is not there
+                    request = make_request("Which models do you serve?", {})
+                    signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
+                    decision = self._decide_and_record(equipment, request, signals)
+                    await ask_nearby(equipment.backends, decision, equipment.gate, deadline)
+                return equipment.status_now()
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
+            failure = cut(error)
+        raise failure
+
     def status(self) -> Status:
         """What is loaded, reachable and closed, and why."""
-        return self._open().status
+        return self._open().status_now()
 
     async def close(self) -> None:
         """Stop what runs, give back models and connections, sync the ledger. Safe to call twice.
@@ -180,7 +225,7 @@ class Router:
             equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
-            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, hold)
+            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold)
             answer: Answer | None = None
             try:
                 async with aclosing(walk.events()) as events:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hybridrt.backend import Backend
     from hybridrt.decision import Decision
     from hybridrt.egress.transport import Detour
+    from hybridrt.embedding import Embedding
     from hybridrt.equipment import Status
     from hybridrt.ledger import LedgerPort
     from hybridrt.request import RequestOptions
@@ -80,6 +81,12 @@ class Router:
         """Answer a request; see `hybridrt.Router.infer`."""
         step = self._router.infer(prompt, **options)
         del prompt, options  # an error passes through this frame, and shows what is in it
+        return self._wait(step)
+
+    def embed(self, texts: str | Sequence[str], **options: Unpack[RequestOptions]) -> Embedding:
+        """Return one vector per text; see `hybridrt.Router.embed`."""
+        step = self._router.embed(texts, **options)
+        del texts, options
         return self._wait(step)
 
     def stream(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Iterator[StreamEvent]:

@@ -54,6 +54,8 @@ class Target:
     max_output_tokens: int | None = None
     modalities: frozenset[str] = frozenset({"text"})
     price: Price | None = None
+    # What a specialist does, as a request names it in `task`; empty for a model that can be asked anything.
+    tasks: frozenset[str] = frozenset()
     facts: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
     recipient: str = ""
 

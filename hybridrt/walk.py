@@ -38,6 +38,7 @@ from hybridrt.event import Done, Event, Reasoning, Route, Text, ToolCall, Usage
 from hybridrt.mask import mask
 from hybridrt.obligation import output_bound
 from hybridrt.request import Message, Request
+from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
 from hybridrt.window.fit import why_too_long
@@ -59,6 +60,8 @@ class Walk:
     backends: Mapping[str, Backend]
     clearance: Clearance
     confirm: Confirm | None = None
+    # What the findings mean: the shipped table, and what the policy itself lists.
+    meanings: Mapping[str, Meaning] = field(default_factory=lambda: MEANINGS)
     # Nothing is shown before the answer of a step is whole, so that every trigger can still send the walk on.
     hold: bool = False
     attempts: list[Attempt] = field(default_factory=list)
@@ -180,7 +183,7 @@ class Walk:
         messages: tuple[Message, ...] = request.messages
         hidden: Mapping[str, frozenset[str]] = {}
         if not target.place.is_device and (labels := obligations.get("redact")):
-            masked = mask(request.messages, self.decision.signals.privacy, labels)
+            masked = mask(request.messages, self.decision.signals.privacy, labels, self.meanings)
             messages, hidden = masked.messages, masked.hidden
         return Call(
             target=target,

@@ -150,3 +150,12 @@ def test_without_a_text_it_says_how_to_give_one():
     done = classify()
     assert done.returncode == 2
     assert b"give a text" in done.stderr
+
+
+def test_overlapping_findings_of_a_kind_are_one_and_a_lifted_one_is_what_lies_below_it():
+    text = "Hi, I'm Wanjiru Okonkwo, I live at 12 Elm Grove Road, Bristol BS6 6AG, mail wanjiru@example.org"
+    (told,) = rows(row(1, text))
+    assert told["data"]["name"] == told["data"]["address"] == "present"
+    labels = [found["label"] for found in told["findings"]]
+    assert labels.count("person") == labels.count("address") == labels.count("email") == 1
+    assert {"private_person", "home_address", "phi"}.isdisjoint(labels)

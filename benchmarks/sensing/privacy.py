@@ -19,12 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.sensing.chat import SECRETS, Sample, misses, samples
-from hybridrt.sense.credential import Credential
-from hybridrt.sense.detect import Detector
-from hybridrt.sense.engine import PlainEngine, installed_engine
+from benchmarks.sensing.configuration import CONFIGURATIONS, detectors
 from hybridrt.sense.meaning import LEVELS, MEANINGS
 from hybridrt.sense.privacy import Scan
-from hybridrt.sense.senses import shipped_detectors
 from hybridrt.sense.texts import SensedText
 from hybridrt.signals import Finding
 
@@ -42,13 +39,6 @@ _PRESIDIO = {
     "STREET_ADDRESS": "address",
     "ADDRESS": "address",
 }
-CONFIGURATIONS = ("t0-pure", "t0-fast")
-
-
-def detectors(configuration: str) -> tuple[Detector, ...]:
-    """Return the shipped patterns on one engine: what `t0` means."""
-    engine = PlainEngine() if configuration == "t0-pure" else installed_engine()
-    return tuple(Credential(engine) if isinstance(one, Credential) else one for one in shipped_detectors() if one.name != "tagger")
 
 
 class Reader:

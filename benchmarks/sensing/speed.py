@@ -25,7 +25,8 @@ from typing import Any
 
 from benchmarks.peers import peer_python
 from benchmarks.sensing.chat import SEED, samples
-from benchmarks.sensing.privacy import CONFIGURATIONS, clean_sets, detectors
+from benchmarks.sensing.configuration import CONFIGURATIONS, detectors
+from benchmarks.sensing.privacy import clean_sets
 from hybridrt.sense.detect import Detector
 from hybridrt.sense.meaning import MEANINGS
 from hybridrt.sense.privacy import Scan

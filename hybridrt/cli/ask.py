@@ -109,6 +109,10 @@ async def _ask(prompt: str | None, app: str | None, policies: tuple[str, ...], o
 
 def _end(answer: Answer) -> None:
     click.echo()
+    if answer.labels and answer.confidence is not None:
+        # Nothing is certain: what rounds to a hundred is said to be more than ninety-nine.
+        sure = f"{answer.confidence:.0%}" if answer.confidence < 0.995 else "more than 99%"
+        click.echo(f"[{sure} sure]", err=True)
     cut = "; cut at the limit" if answer.finish == "length" else ""
     click.echo(f"[{answer.receipt.bytes_out} bytes left the device{cut}]", err=True)
     for call in answer.tool_calls:
@@ -129,6 +133,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         "finish": answer.finish,
         "tool_calls": [{"name": call.name, "arguments": dict(call.arguments)} for call in answer.tool_calls],
         "parsed": answer.parsed,
+        "labels": [{"label": label, "confidence": chance} for label, chance in answer.labels],
         "confidence": answer.confidence,
         "certified": answer.certified,
         "certified_for": answer.certified_for,

@@ -131,12 +131,12 @@ class Batch:
                 self._reuse(seat)
             at, end = answering.at, answering.next_end()
             is_last = end == len(answering.tokens)
-            computing_at = self._clock()
+            computing_at, cpu_at = self._clock(), time.thread_time()
             if not self._model.prefill(slot, at, answering.tokens[at:end], seat.flag, is_last=is_last):
                 self._leave(seat)
                 return self._clock() - began_at
             if end - at == self._model.chunk:
-                self._fill_threads.note(end - at, self._clock() - computing_at)
+                self._fill_threads.note(end - at, self._clock() - computing_at, time.thread_time() - cpu_at)
             answering.at = end
             if is_last:
                 self._keep(seat, answering.tokens, answering.ends)
@@ -148,7 +148,7 @@ class Batch:
     def _say(self, speaking: list[Seat]) -> float:
         """Compute the last token of every answer, and choose the next ones."""
         self._use_threads()
-        began_at = self._clock()
+        began_at, cpu_at = self._clock(), time.thread_time()
         if len(speaking) > 1:
             speaking.sort(key=_slot)
         rows = [Row(seat.slot, seat.answering.at, seat.answering.token or 0) for seat in speaking]
@@ -162,7 +162,7 @@ class Batch:
                 self._fail(seat, error)
             return self._clock() - began_at
         took_s = self._clock() - began_at
-        self._step_threads.note(len(rows), took_s)
+        self._step_threads.note(len(rows), took_s, time.thread_time() - cpu_at)
         for index, seat in enumerate(speaking):
             seat.answering.at += 1
             try:

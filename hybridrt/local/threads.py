@@ -2,7 +2,8 @@
 
 Threads of a matrix product wait for each other at barriers, spinning. On a quiet machine the second one brings a third; when a
 neighbour takes its core for a moment all others wait, and two threads were measured up to 77 times slower than one. So the
-number is tried, never assumed: the safest first, another one for a few steps at a time, given up at its second bad step.
+number is tried, never assumed: the safest first, another one for a few steps at a time, given up at its second bad step. While the
+thread itself does not get its core for the whole of the time, nothing is tried at all: others would get theirs even less.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import statistics
 # Steps of one trial, and before the first one: enough for a median that a few interruptions do not move.
 _TRIAL = 12
 _SETTLED = 24
-# The second step that takes so much longer than usual ends the trial: the threads wait for each other. One may be an interruption.
-_BAD = 2.0
+# The second step that takes so much longer than usual ends the trial, or the first very bad one: the threads wait for each other.
+_BAD, _VERY_BAD = 2.0, 4.0
+# Less of a core than this means that somebody else wants it too.
+_ITS_OWN = 0.9
 # A step must take at most this share: below a tenth the difference is noise, and fewer threads leave more to the application.
 _BETTER = 0.9
 # The level moved so far: somebody came or went, and what was found out is no longer true.
@@ -34,6 +37,7 @@ class Threads:
         self._next = 0
         self._size = 0
         self._times: list[float] = []
+        self._cpu_times: list[float] = []
         self._trial_times: list[float] = []
         self._level = 0.0
         self._since_s = 0.0
@@ -49,22 +53,30 @@ class Threads:
         """What has proved best so far."""
         return self._best
 
-    def note(self, size: int, seconds: float) -> None:
-        """Learn how long a step took. Steps of different size are not compared."""
+    def note(self, size: int, seconds: float, cpu_s: float) -> None:
+        """Learn how long a step took, and for how long of it this thread had a core. Steps of different size are not compared."""
         if len(self._counts) == 1:
             return
         if size != self._size:
             self._size, self._level, self._trial = size, 0.0, None
             self._times.clear()
+            self._cpu_times.clear()
         if self._trial is None:
-            self._note_usual(seconds)
+            self._note_usual(seconds, cpu_s)
         else:
             self._note_trial(seconds)
 
-    def _note_usual(self, seconds: float) -> None:
+    def _note_usual(self, seconds: float, cpu_s: float) -> None:
         self._times = [*self._times[1 - _SETTLED :], seconds]
+        self._cpu_times = [*self._cpu_times[1 - _SETTLED :], cpu_s]
         self._since_s += seconds
-        if len(self._times) < _SETTLED:
+        if len(self._cpu_times) < _SETTLED:
+            return
+        if sum(self._cpu_times) < _ITS_OWN * sum(self._times):
+            if self._best != self._counts[0]:
+                self._best, self._level = self._counts[0], 0.0
+                self._times.clear()
+                self._cpu_times.clear()
             return
         median = statistics.median(self._times)
         if self._level and not self._level / _MOVED < median < self._level * _MOVED:
@@ -87,13 +99,14 @@ class Threads:
         measured = self._trial_times[1:]
         # A trial that looks good goes on for three times as long: one number in several wins a short one by luck.
         is_good = len(measured) >= _TRIAL and statistics.median(measured) < usual * _BETTER
-        is_bad = sum(took > usual * _BAD for took in self._trial_times) > 1
+        is_bad = seconds > usual * _VERY_BAD or sum(took > usual * _BAD for took in self._trial_times) > 1
         if not is_bad and (len(measured) < _TRIAL or (is_good and len(measured) < 3 * _TRIAL)):
             return
         trial, self._trial = self._trial, None
         if trial is not None and is_good and len(measured) == 3 * _TRIAL:
             self._best = trial
             self._times = measured[-_SETTLED:]
+            self._cpu_times.clear()
             self._level, self._patience_s = 0.0, _PATIENCE_S
         else:
             self._patience_s = min(_MAX_PATIENCE_S, max(_PATIENCE_S, 2 * self._patience_s))

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.normal import Offsets
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import LONG_TOKEN, Passage, long_spans
 from hybridrt.sense.wordlist import wordset
 
 _NAMED = {"&commat;": "@", "&period;": ".", "&amp;": "&", "&quot;": '"', "&lt;": "<", "&gt;": ">", "&nbsp;": " "}
@@ -132,9 +132,7 @@ def _rewritten(text: str, first: int, last: int, changes: list[Change]) -> tuple
 
 def base64_texts(passage: Passage) -> Iterator[tuple[int, int, str]]:
     """Yield where base64 stands that holds printable text, and the text."""
-    if not passage.long:
-        return
-    for match in _base64().finditer(passage.text):
+    for match in (match for start, end in long_spans(passage, LONG_TOKEN) for match in _base64().finditer(passage.text, start, end)):
         token = match[0].rstrip("=").translate(_URL_SAFE)
         if len(token) > _MOST_BASE64 or len(token) % 4 == 1:
             continue

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hybridrt.sense.check import CHECKS
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage, nearby
+from hybridrt.sense.passage import Passage, long_spans, nearby
 from hybridrt.sense.wordlist import wordset
 
 _PACKS = Path(__file__).with_name("data") / "identity.json"
@@ -66,9 +66,9 @@ class Identity:
                 continue
             # Room for the letters that some numbers begin or end with.
             yield from self._numbers(passage, near, max(0, start - 4), min(len(passage.text), end + 4))
-        if any(_MIXED <= len(token) <= _MIXED + 8 and not token.isalpha() for token in passage.long):
+        for start, end in long_spans(passage, _MIXED, _MIXED + 8):
             for scheme in self._mixed:
-                for match in _form(scheme.form).finditer(passage.text):
+                for match in _form(scheme.form).finditer(passage.text, start, end):
                     yield from _checked(passage, scheme, *match.span(1))
         for scheme in near:
             if scheme.is_mixed:

@@ -33,9 +33,9 @@ class Online:
         """Return the addresses, device numbers and links of a passage."""
         text, raw = passage.text, passage.raw
         if passage.digits >= 4:
-            if raw.count(b".") >= 3 or b"dot" in raw or b".]" in raw:
+            if (raw.count(b".") >= 3 and _inner().search(text)) or b"dot" in raw or b".]" in raw or b".)" in raw:
                 yield from _ip4(passage)
-            if raw.count(b":") >= 2:
+            if raw.count(b":") >= 2 and _pair().search(text):
                 yield from _ip6(text)
             if raw.count(b":") >= 5 or raw.count(b"-") >= 5 or "mac" in passage.vocabulary:
                 for match in _mac().finditer(text):
@@ -107,6 +107,17 @@ def _links(passage: Passage) -> Iterator[Hit]:
 
 
 _OPENS = {")": "(", "]": "["}
+
+
+@lru_cache(maxsize=1)
+def _inner() -> re.Pattern[str]:
+    # Part of every address; it begins with a point, which is quickly looked for.
+    return re.compile(r"\.\d{1,3}\.\d")
+
+
+@lru_cache(maxsize=1)
+def _pair() -> re.Pattern[str]:
+    return re.compile(r":[0-9A-Fa-f]{0,4}:")
 
 
 @lru_cache(maxsize=1)

@@ -43,6 +43,17 @@ class Passage(Sealed):
         return (start, end) if self.offsets is None else self.offsets.original(start, end)
 
 
+def long_spans(passage: Passage, least: int, most: int = 1 << 30) -> Iterator[tuple[int, int]]:
+    """Yield where the stretches without a blank stand that have so many characters, and more than letters in them."""
+    at = 0
+    for token in passage.long:
+        at = passage.text.find(token, at)
+        end = at + len(token)
+        if least <= len(token) <= most and not token.isalpha():
+            yield at, end
+        at = end
+
+
 def nearby(
     passage: Passage, pattern: re.Pattern[str], words: Iterable[str], reach: tuple[int, int], *, in_text: bool = False
 ) -> Iterator[re.Match[str]]:
@@ -64,9 +75,12 @@ def nearby(
             stretches[-1][1] = at + behind
         else:
             stretches.append([max(0, at - before), at + behind])
+    done = 0
     for first, last in stretches:
-        blank = _blank().search(folded, min(len(folded), last))
-        yield from pattern.finditer(passage.text if in_text else folded, first, blank.start() if blank else len(folded))
+        blank = _blank().search(folded, min(len(folded), max(done, last)))
+        end = blank.start() if blank else len(folded)
+        yield from pattern.finditer(passage.text if in_text else folded, max(done, first), end)
+        done = end
 
 
 def prepare(given: str) -> Passage:

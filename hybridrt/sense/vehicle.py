@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_vin
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage, nearby
+from hybridrt.sense.passage import Passage, long_spans, nearby
 from hybridrt.sense.wordlist import wordset
 
 _VIN_WORDS = wordset("vin vins chassis fahrgestellnummer fin châssis bastidor telaio")
@@ -31,9 +31,9 @@ class Vehicle:
         """Return the vehicles of a passage."""
         if passage.digits < 1:
             return
-        if any(_VIN <= len(token) <= _VIN + 8 and not token.isalpha() for token in passage.long):
-            is_named = not _VIN_WORDS.isdisjoint(passage.vocabulary)
-            for match in _vin().finditer(passage.text):
+        is_named = not _VIN_WORDS.isdisjoint(passage.vocabulary)
+        for start, end in long_spans(passage, _VIN, _VIN + 8):
+            for match in _vin().finditer(passage.text, start, end):
                 value = match[0].upper()
                 letters = sum(map(str.isalpha, value))
                 if 2 <= letters <= 15 and (is_named or (match[0] == value and is_vin(value))):

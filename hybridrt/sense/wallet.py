@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_base58check, is_bech32
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, long_spans
 from hybridrt.sense.wordlist import wordset
 
+_SHORTEST = 25
 _WORDS = wordset(
     "wallet wallets crypto sol solana xrp ripple xmr monero ada cardano usdt btc bitcoin eth ethereum ltc doge trx tron address"
 )
@@ -18,10 +19,14 @@ _WORDS = wordset(
 
 def wallets(passage: Passage) -> Iterator[Hit]:
     """Yield the wallets of a passage; none is shorter than a long token."""
-    if not any(len(token) >= 25 for token in passage.long):
-        return
     text = passage.text
-    for match in _checked().finditer(text):
+    is_named = not _WORDS.isdisjoint(passage.vocabulary)
+    for start, end in long_spans(passage, _SHORTEST):
+        yield from _wallets(text, start, end, is_named=is_named)
+
+
+def _wallets(text: str, start: int, end: int, *, is_named: bool) -> Iterator[Hit]:
+    for match in _checked().finditer(text, start, end):
         value = match[0]
         kind = match.lastgroup
         if kind == "bech32" and (value == value.lower() or value == value.upper()) and is_bech32(value):
@@ -30,8 +35,8 @@ def wallets(passage: Passage) -> Iterator[Hit]:
             yield Hit(*match.span(), "crypto_wallet", 1.0, "wallet-base58", "base58check")
         elif kind == "hex" and len(set(value[2:].lower())) > 4:
             yield Hit(*match.span(), "crypto_wallet", 0.9, "wallet-hex")
-    if not _WORDS.isdisjoint(passage.vocabulary):
-        for match in _named().finditer(text):
+    if is_named:
+        for match in _named().finditer(text, start, end):
             value = match[0]
             if any(map(str.isdigit, value)) and value != value.lower() and not is_base58check(value):
                 yield Hit(*match.span(), "crypto_wallet", 0.7, "wallet-named")

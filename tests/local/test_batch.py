@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import math
 import random
 
@@ -14,7 +15,7 @@ from hybridrt.event import Finish, Text
 from hybridrt.local.batch import Batch
 from hybridrt.local.factory import placeholder
 from hybridrt.local.llama import LlamaSource
-from hybridrt.local.model import Flag, Job
+from hybridrt.local.model import Flag, Job, Row
 from hybridrt.request import Output
 from tests.local.conftest import say, user
 from tests.local.toy import Tape, Toy, alone, toy_backend
@@ -305,3 +306,35 @@ def test_what_a_form_refuses_is_measured_before_it_is_masked(model) -> None:
         batch.turn()
     assert 0 < caller.end.evidence.mean_refused <= caller.end.evidence.max_refused <= 1
     batch.close()
+
+
+def test_with_two_threads_and_a_long_prompt_first_choices_agree_wherever_the_margin_is_above_the_tolerance(heavy) -> None:
+    """Alone, llama.cpp then splits the attention of a single row between its threads and adds up in another order."""
+    import numpy as np
+
+    model = LlamaSource(heavy, window=1024, slots=2, threads=2).open()
+    model.use_threads(2, 1)
+    dice, flag = random.Random(3), Flag()
+    long, short = [dice.randrange(40, 200) for _ in range(640)], [dice.randrange(40, 200) for _ in range(40)]
+    forced = [dice.randrange(40, 200) for _ in range(12)]
+
+    def scores(others: bool) -> np.ndarray:
+        for slot, prompt in [(0, long), *([(1, short)] if others else [])]:
+            for at in range(0, len(prompt), model.chunk):
+                assert model.prefill(slot, at, prompt[at : at + model.chunk], flag, is_last=True)
+        rows = []
+        for step, token in enumerate(forced):
+            beside = [Row(1, len(short) + step, token)] if others else []
+            assert model.step([Row(0, len(long) + step, token), *beside], flag)
+            rows.append(np.ctypeslib.as_array((ctypes.c_float * model._desk.size).from_address(model._context.scores(0))).copy())
+        model.clear(0)
+        model.clear(1)
+        return np.array(rows)
+
+    alone, together = scores(others=False), scores(others=True)
+    spread = np.ptp(alone, axis=1)
+    assert (np.abs(alone - together).max(axis=1) <= 0.05 * spread).all()
+    best = np.sort(alone, axis=1)
+    is_clear = best[:, -1] - best[:, -2] > 0.1 * spread
+    assert (alone.argmax(axis=1) == together.argmax(axis=1))[is_clear].all()
+    model.close()

@@ -15,12 +15,12 @@ BUSY = {1: 0.0060, 2: 0.0500, 4: 0.2000}
 FLAT = {1: 0.0030, 2: 0.0029, 4: 0.0031}
 
 
-def work(threads: Threads, machine: dict[int, float], seconds: float, dice: random.Random) -> tuple[int, float]:
+def work(threads: Threads, machine: dict[int, float], seconds: float, dice: random.Random, core: float = 1.0) -> tuple[int, float]:
     """Compute for so long; return the steps and what one thread alone would have needed for them."""
     spent, steps = 0.0, 0
     while spent < seconds:
         took = machine[threads.count] * dice.uniform(0.95, 1.1) * (5 if dice.random() < 0.01 else 1)
-        threads.note(1, took)
+        threads.note(1, took, took * core)
         spent += took
         steps += 1
     return steps, steps * machine[1]
@@ -43,6 +43,22 @@ def test_beside_a_neighbour_it_stays_at_one_and_trying_costs_little(seed: int) -
     assert alone_s > 20.0 * 0.9 / 1.07  # noise alone makes a step 7 % longer
 
 
+def test_while_somebody_else_wants_its_core_nothing_is_tried() -> None:
+    dice, threads = random.Random(5), Threads((1, 2, 4))
+    for _ in range(2000):
+        threads.note(1, BUSY[1] * dice.uniform(0.8, 1.2), BUSY[1] / 2)
+        assert threads.count == 1
+
+
+def test_when_somebody_wants_its_core_it_returns_to_the_safest_number_within_steps() -> None:
+    dice, threads = random.Random(6), Threads((1, 2, 4))
+    work(threads, QUIET, 10.0, dice)
+    assert threads.best == 4
+    for _ in range(24):
+        threads.note(1, BUSY[4], BUSY[4] / 2)
+    assert threads.count == 1
+
+
 def test_when_a_neighbour_comes_or_goes_it_changes_its_mind() -> None:
     dice, threads = random.Random(3), Threads((1, 2, 4))
     work(threads, QUIET, 10.0, dice)
@@ -63,7 +79,7 @@ def test_where_nothing_is_gained_fewer_threads_stay(seed: int) -> None:
 def test_steps_of_different_size_are_not_compared() -> None:
     threads = Threads((1, 2))
     for turn in range(400):
-        threads.note(1 + turn % 2, 0.003)
+        threads.note(1 + turn % 2, 0.003, 0.003)
         assert threads.count == 1
 
 

@@ -5,13 +5,16 @@ from pathlib import Path
 
 import pytest
 
+from hybridrt.application import Application, Binding
 from hybridrt.errors import PolicyError
 from hybridrt.policy import intersect, load
 from hybridrt.policy.detection import Detection
 from hybridrt.request import make_request
+from hybridrt.router import Router
 from hybridrt.sense import Senses
 from hybridrt.sense.custom import Custom, own_meanings
 from hybridrt.sense.passage import prepare
+from hybridrt.testing import MemoryLedger, ScriptedBackend
 
 BASE = """
 hybridrt_policy: 1
@@ -151,3 +154,28 @@ async def test_a_pattern_that_matches_everywhere_fails_and_leaves_the_sensitivit
 
 def test_nothing_to_detect_is_nothing():
     assert Detection().labels == frozenset()
+
+
+REDACTING = """
+hybridrt_policy: 1
+name: redacting
+vocabulary: {labels: [claim_number]}
+detect: {patterns: {claim_number: ['CLM-[0-9]{8}']}}
+recipients:
+  - {id: on-device, kind: local}
+  - {id: us, kind: cloud, endpoint: "https://a.example/v1", adapter: openai}
+rules:
+  - {id: p, effect: permit, when: {sensitivity: {at_least: public}}, to: {id: us}}
+  - {id: hide, effect: oblige, when: {data: [claim_number]}, do: {redact: [claim_number]}}
+routing: [{id: up, order: [cloud, device]}]
+"""
+
+
+async def test_what_the_policy_lists_is_masked_by_its_own_mark(tmp_path):
+    (tmp_path / "p.yaml").write_text(REDACTING.lstrip())
+    cloud = ScriptedBackend("done")
+    application = Application(policies=(tmp_path / "p.yaml",), bindings=(Binding("us", "m"),))
+    async with Router.open(application, backends={"us": cloud}, ledger=MemoryLedger()) as router:
+        answer = await router.infer("please file CLM-20261120 for me today")
+    assert answer.target == "us"
+    assert cloud.calls[0].messages[0].text == "please file [CLAIM_NUMBER] for me today"

@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.sensing.chat import SECRETS
+from hybridrt.sense.meaning import PLAIN
 from tests.sense.kit import found
 
 SAID = (
@@ -118,3 +119,98 @@ def test_it_is_found_as_people_say_it(label, text, value):
     alike = SECRETS if label in SECRETS else {label, *(lifted for lifted, kind in PLAIN.items() if kind == label)}
     shares = [len(words) for name, words in found(text) if name in alike and (words in value or value in words)]
     assert max(shares, default=0) * 2 >= len(value), at
+
+
+SECRETS_SAID = (
+    "remind me that my work laptop password expires friday, currently it's Lemon$42tree",
+    "type this in when it asks for a password: qwerty-77-blue",
+    "the guest network (SSID Lakehouse) uses password lake!house22",
+    "Username - dora.k  Password - W1nter_sun",
+    "uid=root pwd=To0r!!x",
+    "my twitter pass was leaked: kittyCat_88",
+    "i think someone guessed 'Sunshine#1', thats my email pw",
+    "sqlplus scott/T1ger#x@orcl",
+    "smtp: host mail.x.example user noreply pass 9f!Lk2mm",
+    'FTP_PASS="r3dbrick"',
+    "mongo --username admin --password m0ngoRocks",
+    "redis-cli -a fO0barBaz9 ping",
+    "https://kim:tok3nvalue@git.example/repo.git",
+    "wifi qr: WIFI:T:WPA;S:Nest;P:greenTea44;;",
+    "the keypad code is 3390#",
+    "alarm disarm pin 0042",
+    "use 8841 as my voicemail pin",
+    "zip password: open_sesame1",
+    "excel file is locked with pw Budget*2025",
+    "kubectl create secret generic db --from-literal=password=S3cr3tPg",
+    "vault token hvs.CAESIJ3kLmNoPqRsTuVwXyZ0123456789abcd",
+    "secretKey: 'a8f5f167f44f4964e6c998dee827110c'",
+    "Stripe-Signature whsec_9aBcDeFgHiJkLmNoPqRsTuVwXyZ01234",
+    "SENDGRID=SG.aBcDeFgHiJkLmNoPqRsTuV.0123456789abcdefghijABCDEFGHIJKLMNOPQRSTUVW",
+    "client id 123, client secret 4f8d2c1b9a7e6f5d4c3b2a19",
+    "new mapbox token pk.eyJ1IjoiamFuZSIsImEiOiJjazEyMzQ1Njc4OTAifQ.AbCdEfGhIjKlMnOpQrStUv",
+    "auth: Basic a2ltOnN1cGVyc2VjcmV0",
+    "my recovery phrase: ladder cousin panda orbit velvet minor tunnel crisp jelly orange blanket wagon",
+    "ENV TOKEN ghp_9aZ8bY7cX6dW5eV4fU3gT2hS1iR0jQ9kP8lO",
+    "curl -H 'Authorization: token 7d8f9e0a1b2c3d4e5f60718293a4b5c6d7e8f901' https://api.example",
+    "DefaultEndpointsProtocol=https;AccountName=foo;AccountKey=abc123ABC456def789DEFghi012GHIjkl345JKLmno678MNOpqr901PQRstu234STUvwx567VWXyz8==",
+    'new ConnectionString("Host=db;Username=app;Password=Qw3rty!!")',
+    "jdbc:mysql://db/x?user=a&password=lighthouse7",
+    "bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiI0MiJ9.aBcDeFgHiJkLmNoPqRsTuVwXyZ012345678",
+    "id_rsa:\n-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\n-----END OPENSSH PRIVATE KEY-----",
+    "pgpass line: db.example:5432:orders:app:h0tSauce!",
+    "the api secret (dont share) is zX9-kLm2-Pq7R-sT4u",
+)
+NO_SECRETS_SAID = (
+    "how do i reset my icloud password on windows 11",
+    "my password is the same everywhere, is that bad?",
+    "password must contain A-Z, 0-9 and !@#$",
+    "explain bcrypt vs argon2id for password storage",
+    "the password123 meme",
+    "is 'password1' a common password statistically?",
+    "write a function validate_password(pw: str) -> bool",
+    "if (password.length < 8) return false;",
+    "password_hash = bcrypt.hashpw(pw, salt)",
+    "what's the default password of a raspberry pi",
+    "api keys vs oauth tokens?",
+    "the api key should be stored in AWS_SECRET_MANAGER",
+    "token counts: gpt-4o 1,024 in / 512 out",
+    "use token.text_content in spaCy",
+    "const token = localStorage.getItem('token')",
+    "headers = {'Authorization': f'Bearer {token}'}",
+    "the pin number of the gpio led is 17",
+    "pin 13 on the arduino",
+    "zip code 90210, area code 415",
+    "error code 4040 in the log",
+    "promo code SAVE2024 at checkout",
+    "discount code is SUMMER25",
+    "my code is 1200 lines long",
+    "passcode lock screen ideas",
+    "the secret of happiness is 42",
+    "pass 3 arguments to foo(1, 2, 3)",
+    "bypass: true, pass_rate=0.97",
+    "boarding pass for LH1234",
+    "season pass costs 199",
+    "pass@1 = 0.67 on HumanEval",
+    "login button color #ff8800",
+    "user id 1000 gid 1000",
+    "docker run -p 8080:80 nginx",
+    "mkdir -p build/output && ls",
+    "mysql -u root -p shop",
+    "ssh -p 2222 pi@host",
+    "git show 1a2b3c4d5e6f7890abcdef1234567890abcdef12",
+    "npm i lodash@4.17.21",
+    "sha512-AbCdEf0123456789/+==",
+    "color codes #1a2b3c and #d4e5f6 look nice with my password field",
+    "What!? is my password manager down?",
+    "f**k i forgot my password again",
+)
+
+
+@pytest.mark.parametrize("text", SECRETS_SAID)
+def test_a_secret_in_an_unusual_place_is_one(text):
+    assert not SECRETS.isdisjoint(name for name, _ in found(text))
+
+
+@pytest.mark.parametrize("text", NO_SECRETS_SAID)
+def test_talk_of_passwords_codes_and_keys_is_none(text):
+    assert SECRETS.isdisjoint(name for name, _ in found(text))

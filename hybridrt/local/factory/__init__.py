@@ -18,6 +18,11 @@ def placeholder() -> Path:
     return _here() / "placeholder.gguf"
 
 
+def digits() -> Path:
+    """Return where the digit reader lies: an INT8 net that reads one digit in a picture of any size."""
+    return _here() / "digits.onnx"
+
+
 def manifest(model: Path) -> dict[str, Any]:
     """Return what is known of a shipped model: `sha256`, `size`, `licence`, `what`."""
     facts: dict[str, Any] = json.loads(model.with_suffix(".json").read_text(encoding="utf-8"))

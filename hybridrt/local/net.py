@@ -1,0 +1,292 @@
+"""A net with its manifest: pictures or texts in, labels with calibrated confidence or vectors out.
+
+net = Net.open("models/defects.onnx")
+net.classify([Path("part.png")])[0].label
+net.run(array)                                  # no manifest between you and the net
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from hybridrt.errors import ContextOverflowError, ModelFileError, UnsupportedError
+from hybridrt.image import read_image
+from hybridrt.local.manifest import Case, Manifest, TextForm, Unknown, read_manifest
+from hybridrt.local.onnx import Placement, Runtime, Session
+from hybridrt.local.picture import prepare
+from hybridrt.request import Image
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from hybridrt.local.onnx import Array
+
+T = TypeVar("T")
+
+UNKNOWN = "unknown"
+# What a person looks at; the rest of a thousand labels says nothing.
+TOP = 5
+# Inputs computed at once: on one thread a larger batch is no faster and holds its memory.
+BATCH = 32
+# The length at which a text net is timed; much shorter ones are mostly the fixed cost of a run.
+_EXAMPLE_TOKENS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """What a net says of one input. `confidence` is the calibrated probability that `label` is right; `unknown` is a label."""
+
+    label: str
+    confidence: float
+    # The likeliest labels with their probabilities, best first.
+    labels: tuple[tuple[str, float], ...]
+
+
+class Net:
+    """A net in memory, checked against its golden cases. May be used from any thread."""
+
+    def __init__(self, manifest: Manifest, session: Session) -> None:
+        self.manifest = manifest
+        self._session = session
+        self._tokens = None if manifest.text is None else _tokens(manifest.text)
+        self.run_ms = 0.0
+
+    @classmethod
+    def open(cls, path: str | PathLike[str], runtime: Runtime | None = None) -> Self:
+        """Read manifest and net, make it ready, and check that it says here what it said where it was made.
+
+        Raises:
+            ManifestError: the manifest is missing or wrong.
+            MissingModelError, MissingExtraError: the net, or what runs it, is not here.
+            ModelFileError: it is another net, cannot be used, or fails a golden case.
+        """
+        manifest = read_manifest(Path(path))
+        given = runtime or Runtime()
+        if not given.providers and given.power is None:
+            given = Runtime(manifest.providers, None, given.threads)
+        session = Session.open(manifest.net, manifest.sha256, manifest.output, given)
+        expected = [manifest.tensor.name, *_extra_inputs(manifest)]
+        if sorted(session.inputs) != sorted(expected):
+            hint = f"its inputs are {', '.join(session.inputs)}; the manifest names {', '.join(expected)}"
+            raise ModelFileError(f"{manifest.net.name} takes other inputs than its manifest says", hint=hint)
+        net = cls(manifest, session)
+        net._check()
+        return net
+
+    @property
+    def placement(self) -> Placement:
+        """Where its nodes really are."""
+        return self._session.placement
+
+    def run(self, array: Array, **others: Array) -> Array:
+        """Compute the output of one array with the axis of the batch, as the net itself takes it; `others` by their input names.
+
+        Raises:
+            UnsupportedError: the net does not take it.
+        """
+        return self._session.run({self.manifest.tensor.name: array, **others} if others else {self.manifest.tensor.name: array})
+
+    def classify(self, inputs: Sequence[object], *, top: int = TOP) -> tuple[Classification, ...]:
+        """Label pictures (in every form a request takes) or texts.
+
+        Raises:
+            UnsupportedError: this net does something else, or cannot read one of them.
+            InvalidRequestError: something is no picture.
+            ContextOverflowError: a text is longer than the net reads; nothing is cut.
+        """
+        if self.manifest.task != "classify":
+            raise UnsupportedError(f"`{self.manifest.name}` makes vectors and no labels", feature="classify")
+        return tuple(_classified(row, self.manifest, top) for row in self._outputs(inputs))
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Return one vector per text, as rows.
+
+        Raises:
+            UnsupportedError: this net is no encoder.
+            ContextOverflowError: a text is longer than the net reads; nothing is cut.
+        """
+        import numpy as np
+
+        if self.manifest.task != "embed":
+            raise UnsupportedError(f"`{self.manifest.name}` makes labels and no vectors", feature="embed")
+        return np.array(list(self._outputs(texts)), np.float32)
+
+    def expect_ms(self, inputs: Sequence[object]) -> float:
+        """Estimate how long it computes: by their number, and texts by their length, a token for each character at the most."""
+        if self.manifest.picture is not None or None not in self.manifest.tensor.shape[1:]:
+            return self.run_ms * len(inputs)
+        return sum(self.run_ms * max(1.0, len(one) / _EXAMPLE_TOKENS) for one in inputs if isinstance(one, str))
+
+    def _outputs(self, inputs: Sequence[object]) -> list[NDArray[np.float32]]:
+        """Return the output row of each input, in their order."""
+        if self.manifest.picture is not None:
+            return self._of_pictures(inputs)
+        return self._of_texts([one if isinstance(one, str) else _no_text(one) for one in inputs])
+
+    def _of_pictures(self, pictures: Sequence[object]) -> list[NDArray[np.float32]]:
+        import numpy as np
+
+        form, tensor = self.manifest.picture, self.manifest.tensor
+        assert form is not None  # noqa: S101 - the caller has looked
+        rows: list[NDArray[np.float32]] = []
+        for part in _parts(pictures, 1 if tensor.shape[0] == 1 else BATCH):
+            batch = [
+                prepare(*(read_image(one) if not isinstance(one, Image) else (one.media_type, one.data)), form, tensor) for one in part
+            ]
+            # One picture is not copied again for the axis of the batch.
+            array = batch[0][None] if len(batch) == 1 else np.stack(batch)
+            rows.extend(np.asarray(self.run(array), np.float32).reshape(len(part), -1))
+        return rows
+
+    def _of_texts(self, texts: Sequence[str]) -> list[NDArray[np.float32]]:
+        import numpy as np
+
+        form, tensor = self.manifest.text, self.manifest.tensor
+        assert form is not None  # noqa: S101 - the manifest has one of the two
+        assert self._tokens is not None  # noqa: S101 - made with it
+        numbers = [self._tokens(text) for text in texts]
+        if (longest := max(map(len, numbers), default=0)) > form.most_tokens:
+            raise ContextOverflowError(
+                f"a text has {longest} tokens, and `{self.manifest.name}` reads {form.most_tokens}",
+                needed=longest,
+                window=form.most_tokens,
+                hint="split it: a vector of its beginning would speak for the whole",
+            )
+        rows: list[NDArray[np.float32] | None] = [None] * len(texts)
+        # Texts of a length together: a short one beside a long one is mostly filling.
+        order = sorted(range(len(texts)), key=lambda one: len(numbers[one]))
+        fixed = tensor.shape[1] if len(tensor.shape) > 1 else None
+        for part in _parts(order, 1 if tensor.shape[0] == 1 else BATCH):
+            width = fixed or max(1, *(len(numbers[one]) for one in part))
+            if max(len(numbers[one]) for one in part) > width:
+                raise ModelFileError(f"`{self.manifest.name}` has an input of {width} tokens, and its manifest allows more")
+            ids, mask = np.zeros((len(part), width), tensor.dtype), np.zeros((len(part), width), tensor.dtype)
+            for row, one in enumerate(part):
+                ids[row, : len(numbers[one])], mask[row, : len(numbers[one])] = numbers[one], 1
+            others = {name: value for name, value in ((form.mask, mask), (form.types, np.zeros_like(ids))) if name is not None}
+            out = np.asarray(self.run(ids, **others), np.float32)
+            for one, value in zip(part, _pooled(out, mask, form) if self.manifest.task == "embed" else out, strict=True):
+                rows[one] = value.reshape(-1)
+        return [row for row in rows if row is not None]
+
+    def _check(self) -> None:
+        """Go through the golden cases, and learn how long a run takes: the first pays for making room, so the last counts."""
+        import numpy as np
+
+        for number, case in enumerate(self.manifest.golden, 1):
+            out = np.asarray(self._of_case(case), np.float32).reshape(-1)
+            if len(out) != len(case.output):
+                raise ModelFileError(f"`{self.manifest.name}` has {len(out)} outputs, and its golden case {number} {len(case.output)}")
+            off = float(np.abs(out - np.array(case.output, np.float32)).max())
+            if not off <= self.manifest.tolerance:
+                raise ModelFileError(
+                    f"`{self.manifest.name}` is {off:.3g} off at its golden case {number}, more than {self.manifest.tolerance:g}",
+                    hint="the net, its preprocessing or the runtime does something else here than where it was made",
+                )
+        shape = _example_shape(self.manifest)
+        example = np.zeros(shape, self.manifest.tensor.dtype)
+        others = {name: np.ones(shape, self.manifest.tensor.dtype) for name in _extra_inputs(self.manifest)}
+        for _ in range(2):
+            began = time.perf_counter()
+            self.run(example, **others)
+            self.run_ms = (time.perf_counter() - began) * 1000
+
+    def _of_case(self, case: Case) -> object:
+        import numpy as np
+
+        if case.picture is not None:
+            return self._of_pictures([case.picture])[0]
+        if case.text is not None:
+            return self._of_texts([case.text])[0]
+        values = np.array(case.input, self.manifest.tensor.dtype)
+        shape = self.manifest.tensor.shape[1:]
+        return self.run(values.reshape((1, *(length or -1 for length in shape))))[0]
+
+
+def _example_shape(manifest: Manifest) -> list[int]:
+    """Return a shape to time: one input, its open lengths as the manifest makes them."""
+    shape = [length or 1 for length in manifest.tensor.shape]
+    if manifest.text is not None:
+        open_length = min(_EXAMPLE_TOKENS, manifest.text.most_tokens)
+        return [1, *(length or open_length for length in manifest.tensor.shape[1:])]
+    if (form := manifest.picture) is not None:
+        size = (form.ink, form.ink) if form.ink else form.crop or form.resize or (1, 1)
+        channels = 1 if form.ink or form.color == "grey" else 3
+        shape = [1, channels, *size] if manifest.tensor.layout == "NCHW" else [1, *size, channels]
+    return shape
+
+
+def _extra_inputs(manifest: Manifest) -> list[str]:
+    return [] if manifest.text is None else [name for name in (manifest.text.mask, manifest.text.types) if name is not None]
+
+
+def _no_text(one: object) -> str:
+    raise UnsupportedError(f"this net reads text, and no `{type(one).__name__}`", feature="text")
+
+
+def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _tokens(form: TextForm) -> Callable[[str], list[int]]:
+    if form.vocabulary is not None:
+        from hybridrt.local.wordpiece import WordPiece
+
+        return WordPiece.read(form.vocabulary, lower=form.lower).encode
+    return lambda text: [byte + form.offset for byte in text.encode("utf-8", "replace")]
+
+
+def _pooled(out: NDArray[np.float32], mask: Array, form: TextForm) -> NDArray[np.float32]:
+    """One vector per text: from all its tokens, from the first, or as the net gives it."""
+    import numpy as np
+
+    if form.pooling == "mean":
+        weights = mask.astype(np.float32)[..., None]
+        out = (out * weights).sum(1) / np.maximum(weights.sum(1), 1)
+    elif form.pooling == "first":
+        out = out[:, 0]
+    if out.ndim != 2:
+        raise ModelFileError(
+            f"the encoder gives {out.ndim} axes and not one vector per text", hint="say under `pooling` how they become one"
+        )
+    if form.normalize:
+        out = out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12)
+    return out
+
+
+def _classified(logits: NDArray[np.float32], manifest: Manifest, top: int) -> Classification:
+    """Turn one row of logits into labels. What stands for `none of them` is `unknown`, with all of its probability."""
+    import numpy as np
+
+    scaled = logits.astype(np.float64) / manifest.temperature
+    energy = float(scaled.max() + np.log(np.exp(scaled - scaled.max()).sum()))
+    chances = np.exp(scaled - energy).tolist()
+    rule = manifest.unknown
+    none = sum(chance for label, chance in zip(manifest.labels, chances, strict=True) if label in rule.labels)
+    known = sorted(
+        ((label, chance) for label, chance in zip(manifest.labels, chances, strict=True) if label not in rule.labels),
+        key=lambda one: -one[1],
+    )
+    ranked = sorted([*known, (UNKNOWN, none)] if rule.labels else known, key=lambda one: -one[1])[:top]
+    label, chance = known[0]
+    if _is_unknown(rule, none, [one for _, one in known], energy):
+        # What was not recognised may still be the likeliest label: the confidence is that of the refusal.
+        return Classification(UNKNOWN, max(none, 1 - chance), tuple(ranked))
+    return Classification(label, chance, tuple(ranked))
+
+
+def _is_unknown(rule: Unknown, none: float, known: Sequence[float], energy: float) -> bool:
+    second = max(known[1] if len(known) > 1 else 0.0, none)
+    return (
+        none >= known[0]
+        or known[0] < rule.least_confidence
+        or known[0] - second < rule.least_margin
+        or (rule.least_energy is not None and energy < rule.least_energy)
+    )

@@ -1,0 +1,1 @@
+"""How the digit reader that ships was made: `python -m training.digits`."""
