@@ -163,13 +163,10 @@ def main() -> None:
 
 
 def vision() -> dict[str, Any]:
-    """The figures of the digit reader, where it ships."""
-    try:
-        from benchmarks.factory_vision import figures as seen  # type: ignore[import-not-found]
-    except ImportError:
-        return {}
-    found: dict[str, Any] = seen()
-    return found
+    """The figures of the digit reader."""
+    from benchmarks.factory_vision import figures as seen
+
+    return seen()
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from hybridrt.errors import (
     StoreBusyError,
     StoreError,
 )
-from hybridrt.local.factory import actions
+from hybridrt.local.factory import placeholder
 from hybridrt.store import Manifest, Slots, Store
 from hybridrt.store.disk import FileLock
 from hybridrt.store.factory import factory_manifests
@@ -247,12 +247,12 @@ def test_a_model_that_ships_is_served_and_never_removed(tmp_path):
     store = Store.open(tmp_path / "store")
     name = "hybridrt-placeholder"
     loan = store.lend(name)
-    assert loan.path == actions()
+    assert loan.path == placeholder()
     assert loan.is_proven
     loan.close()
     with pytest.raises(FactoryModelError):
         store.remove(name)
-    assert actions().exists()
+    assert placeholder().exists()
 
 
 def test_another_version_of_a_model_that_ships_can_be_rolled_back_and_removed(tmp_path, files):
