@@ -9,13 +9,17 @@ from functools import lru_cache
 
 from hybridrt.sealed import Sealed
 from hybridrt.sense.normal import Offsets, normalise
+from hybridrt.sense.wordlist import common_words
 
 # Fewer digits than this cannot be an identifier that any detector here knows without a word beside it.
 _FEWEST_DIGITS = 6
 # No key, token or URL with a password in it is shorter than this.
 LONG_TOKEN = 16
 _NOT_DIGITS = bytes(c for c in range(256) if not 48 <= c <= 57)
-_WORD_TABLE = {c: " " for c in range(128) if not (chr(c).isalnum() or chr(c) == "'")}
+# The letters of words, in lower case, and blanks for everything between them.
+_WORDS = bytes(ord(chr(c).lower()) if c < 128 and (chr(c).isalnum() or chr(c) == "'") else 32 for c in range(256))
+_UNBROKEN = bytes(32 if chr(c).isspace() and c < 128 else 120 for c in range(256))
+_LONG = b"x" * LONG_TOKEN
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -23,9 +27,9 @@ class Passage(Sealed):
     """Normal text, the same in lower case at the same offsets, and what a first look tells.
 
     `raw` is the text in bytes, one for each character, with a question mark for what is not ASCII;
-    `words` in order and `vocabulary` as a set, in lower case; how many `digits` there are; `numbers`, the spans from the
-    first to the last digit of what may be a number of six digits or more; `long`, the stretches without a blank that are
-    long enough for a key.
+    `words` in order and `vocabulary` as a set, in lower case; `rare`, those that are no common words of English; how many
+    `digits` there are; `numbers`, the spans from the first to the last digit of what may be a number of six digits or more;
+    `long`, the stretches without a blank that are long enough for a key.
     """
 
     text: str
@@ -33,6 +37,7 @@ class Passage(Sealed):
     raw: bytes
     words: tuple[str, ...]
     vocabulary: frozenset[str]
+    rare: frozenset[str]
     digits: int
     numbers: tuple[tuple[int, int], ...]
     long: tuple[str, ...]
@@ -91,10 +96,12 @@ def prepare(given: str) -> Passage:
         folded = "".join(low if len(low := char.lower()) == 1 else char for char in text)
     raw = text.encode("ascii", "replace")
     digits = len(raw.translate(None, _NOT_DIGITS))
-    words = tuple(folded.translate(_WORD_TABLE).split()) if text.isascii() else tuple(_word().findall(folded))
-    numbers = tuple(m.span() for m in _number().finditer(text)) if digits >= _FEWEST_DIGITS else ()
-    long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN])
-    return Passage(text, folded, raw, words, frozenset(words), digits, numbers, long, offsets)
+    words = raw.translate(_WORDS).decode("ascii").split() if text.isascii() else _word().findall(folded)
+    vocabulary = frozenset(words)
+    numbers = tuple([m.span() for m in _number().finditer(text)]) if digits >= _FEWEST_DIGITS else ()
+    # Most texts hold none, which is quickly seen.
+    long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN]) if _LONG in raw.translate(_UNBROKEN) else ()
+    return Passage(text, folded, raw, tuple(words), vocabulary, vocabulary - common_words(), digits, numbers, long, offsets)
 
 
 @lru_cache(maxsize=1)

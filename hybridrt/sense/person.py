@@ -10,8 +10,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple
 
-from hybridrt.sense.language import common_words
-from hybridrt.sense.wordlist import wordset
+from hybridrt.sense.wordlist import common_words, wordset
 
 # Given names that are also among the common words of the language.
 _GIVEN = wordset(

@@ -11,7 +11,6 @@ import re
 from functools import lru_cache
 from itertools import repeat
 
-from hybridrt.sense.language import common_words
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import rows_of
 
@@ -87,7 +86,7 @@ def surface(passage: Passage) -> tuple[float, ...]:
         math.log1p(text.count("\n")),
         sum(map(len, words)) / count,
         len([word for word in words if len(word) >= _LONG_WORD]) / count,
-        (distinct - len(vocabulary & common_words())) / distinct,
+        len(passage.rare) / distinct if vocabulary else 1.0,
         math.log1p(questions),
         math.log1p(text.count(". ") + text.count("? ")),
         passage.digits / size,
