@@ -154,7 +154,7 @@ def general(passage: Passage, weights: Weights) -> tuple[float, tuple[float, ...
 def known_grams(passage: Passage, weights: Weights) -> list[Gram]:
     """Return the different words and pairs of neighbouring words that have a weight."""
     grams = weights.grams
-    return [word for word in passage.vocabulary if word in grams] + [pair for pair in set(pairwise(passage.words)) if pair in grams]
+    return [*[word for word in passage.vocabulary if word in grams], *(weights.pairs & set(pairwise(passage.words)))]
 
 
 def lexical(hits: list[Gram], grams: Mapping[Gram, float]) -> float:
@@ -164,22 +164,21 @@ def lexical(hits: list[Gram], grams: Mapping[Gram, float]) -> float:
 
 def _parts(values: tuple[float, ...], weights: Weights) -> list[float]:
     """Return what each number of the surface adds: its part in the plain order, and the trees that are told of it."""
-    parts = [
-        part * max(-MOST_SPREADS, min(MOST_SPREADS, (value - mean) / spread)) if part else 0.0
-        for value, (mean, spread, part) in zip(values, weights.ladder, strict=True)
-    ]
-    trees = weights.trees
-    feature, bound, below, above = trees.feature, trees.bound, trees.below, trees.above
-    for node in trees.roots:
-        while (asked := feature[node]) >= 0:
-            node = below[node] if values[asked] <= bound[node] else above[node]  # noqa: PLW2901 - one walks down
-        parts[trees.about[node]] += trees.value[node]
+    parts = [0.0] * len(values)
+    for place, mean, spread, part in weights.ladder:
+        parts[place] = part * max(-MOST_SPREADS, min(MOST_SPREADS, (values[place] - mean) / spread))
+    for asked, bound, below, above in weights.nodes:
+        while asked >= 0:
+            asked, bound, below, above = below if values[asked] <= bound else above  # noqa: PLW2901 - one walks down
+        # In a leaf: what it tells of, and its value.
+        parts[bound] += below
     return parts
 
 
 def _reasons(parts: Mapping[str, float], scale: float) -> tuple[str, ...]:
-    moved = sorted(parts, key=lambda name: -abs(parts[name]))[:_MOST_REASONS]
-    return tuple(f"{name} {parts[name] * scale:+.2f}" for name in moved if abs(parts[name] * scale) >= _REASON_SHARE)
+    moved = [(name, part * scale) for name, part in parts.items() if abs(part * scale) >= _REASON_SHARE]
+    moved.sort(key=lambda one: -abs(one[1]))
+    return tuple([f"{name} {part:+.2f}" for name, part in moved[:_MOST_REASONS]])
 
 
 def _is_legible(passage: Passage, language: str) -> bool:
