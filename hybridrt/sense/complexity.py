@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise, repeat
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hybridrt.sense.language import WORDLESS
@@ -32,8 +32,8 @@ MOST_SPREADS = 2.0
 _LONGEST_WORDLESS = 120
 # Longer than any word, path or identifier that people read. Where such strings are half of a text, it was not written.
 _UNBROKEN = 60
-# Control characters, but for the tab and the line breaks. More than one in fifty characters stands in no text.
-_CONTROLS = "".join(map(chr, (*range(9), 11, 12, *range(14, 32), 127))) + "\ufffd"
+# Control characters, but for the tab and the line breaks. With what stands for undecodable bytes, no text has more than one in fifty.
+_CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 127))
 # Above a pasted text stands at most a greeting and what is asked; the rest is the text. An ask is some lines long at most.
 _ASK_AMONG = 2
 _LONGEST_ASK = 300
@@ -159,7 +159,7 @@ def known_grams(passage: Passage, weights: Weights) -> list[Gram]:
 
 def lexical(hits: list[Gram], grams: Mapping[Gram, float]) -> float:
     """Return what words and pairs say together. The root of their number keeps many of them from counting more than a few do."""
-    return sum(map(grams.get, hits, repeat(0.0))) / math.sqrt(len(hits) or 1)
+    return sum(map(grams.__getitem__, hits)) / math.sqrt(len(hits) or 1)
 
 
 def _parts(values: tuple[float, ...], weights: Weights) -> list[float]:
@@ -188,4 +188,6 @@ def _is_legible(passage: Passage, language: str) -> bool:
         return False
     if passage.long and sum(len(token) for token in passage.long if len(token) >= _UNBROKEN) * 2 > len(text):
         return False
-    return text.isprintable() or sum(map(text.count, _CONTROLS)) * 50 <= len(text)
+    controls = len(text) - len(passage.raw.translate(None, _CONTROLS))
+    undecoded = 0 if text.isascii() or text.isprintable() else text.count("\ufffd")
+    return (controls + undecoded) * 50 <= len(text)

@@ -13,7 +13,7 @@ from hybridrt.sense.detect import Hit
 from hybridrt.sense.engine import Engine, installed_engine
 from hybridrt.sense.passage import Passage, nearby
 from hybridrt.sense.vendor import VendorKeys
-from hybridrt.sense.wordlist import wordset
+from hybridrt.sense.wordlist import common_words, wordset
 
 # At least one of these stands near a secret that is called one. Each look-up costs a fraction of a microsecond.
 _NAMES = (
@@ -42,7 +42,6 @@ _NAMES = (
     "sudo",
     "redis",
     "sqlplus",
-    "wifi:",
     "backup",
     *("kennwort", "contrase", "clave", "senha", "parola", "wachtwoord", "haslo", "hasło", "lösenord", "adgangskode"),
 )
@@ -139,8 +138,21 @@ class Credential:
         if "-----begin" in folded:
             for match in _private_key().finditer(text):
                 yield Hit(*match.span(), "private_key", 1.0, "pem")
-        if any(name in folded for name in _NAMES):
+        if _has_name(passage):
             yield from _named_secrets(passage)
+
+
+def _has_name(passage: Passage) -> bool:
+    """Does one of the names stand in the text? They are letters, so that each stands within one of its words."""
+    if "wifi:" in passage.folded or not passage.vocabulary.isdisjoint(_naming_words()):
+        return True
+    rare = " ".join(passage.rare)
+    return any([name in rare for name in _NAMES])
+
+
+@lru_cache(maxsize=1)
+def _naming_words() -> frozenset[str]:
+    return frozenset(word for word in common_words() if any(name in word for name in _NAMES))
 
 
 def _named_secrets(passage: Passage) -> Iterator[Hit]:
