@@ -88,6 +88,15 @@ def nearby(
         done = end
 
 
+def matches_at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> Iterator[re.Match[str]]:
+    """Yield the matches that begin at one of these places, which are in order: all that there are where no other place begins one."""
+    done = 0
+    for at in places:
+        if at >= done and (match := pattern.match(text, at)):
+            done = match.end()
+            yield match
+
+
 def prepare(given: str) -> Passage:
     """Normalise a text and look at it once."""
     text, offsets = normalise(given)
