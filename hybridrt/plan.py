@@ -135,7 +135,8 @@ def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], s
     declared, privacy = request.declared, signals.privacy
     may_settle = settles if not privacy.failed else frozenset()
     found, said = privacy.labels, declared.labels or frozenset()
-    doubtful = [label for label in covered if found.get(label, Presence.UNKNOWN) is not Presence.ABSENT]
+    absent = Presence.ABSENT
+    doubtful = [label for label in covered if found.get(label) is not absent]
     present = said.union([label for label in doubtful if found.get(label) is Presence.PRESENT])
     unknown = frozenset(doubtful) - present
     settled: list[str] = []

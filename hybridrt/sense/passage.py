@@ -68,14 +68,8 @@ def nearby(
     What follows is read up to a blank, so that nothing is cut.
     """
     folded, (before, behind) = passage.folded, reach
-    places: list[int] = []
-    for word in words:
-        at = folded.find(word)
-        while at >= 0:
-            places.append(at)
-            at = folded.find(word, at + len(word))
     stretches: list[list[int]] = []
-    for at in sorted(places):
+    for at in sorted([at for word in words for at in places_of(folded, word)]):
         if stretches and at - before <= stretches[-1][1]:
             stretches[-1][1] = at + behind
         else:
@@ -86,6 +80,16 @@ def nearby(
         end = blank.start() if blank else len(folded)
         yield from pattern.finditer(passage.text if in_text else folded, max(done, first), end)
         done = end
+
+
+def places_of(folded: str, word: str) -> list[int]:
+    """Return where a word stands, or what begins or ends like it."""
+    places: list[int] = []
+    at = folded.find(word)
+    while at >= 0:
+        places.append(at)
+        at = folded.find(word, at + len(word))
+    return places
 
 
 def matches_at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> Iterator[re.Match[str]]:

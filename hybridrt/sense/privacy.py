@@ -103,12 +103,13 @@ class Scan:
     combine: Callable[[Sequence[Finding]], list[Finding]] = combined
     _longest_slice: int = 0
     _longest_step_s: float = 0.0
-    _turn_began: float = field(default_factory=time.perf_counter)
+    _turn_began: float = 0.0
     _step_began: float = 0.0
 
     async def run(self, texts: Sequence[SensedText], ready: Mapping[int, Reading]) -> None:
         """Read every text, in slices where it is long, and let the event loop go on in between. `ready` spares a second reading."""
         self._longest_slice = self.slice_chars
+        self._turn_began = self._step_began = time.perf_counter()
         for index, text in enumerate(texts):
             begin = 0
             while begin < (len(text.text) or 1):
@@ -143,13 +144,14 @@ class Scan:
     def _is_due(self) -> bool:
         """Note that a step is done; is it the turn of the event loop?"""
         now = time.perf_counter()
-        self._longest_step_s = max(self._longest_step_s, now - max(self._step_began, self._turn_began))
+        if now - self._step_began > self._longest_step_s:
+            self._longest_step_s = now - self._step_began
         self._step_began = now
         return now - self._turn_began > TURN_S
 
     async def _pause(self) -> None:
         await asyncio.sleep(0)
-        self._turn_began = time.perf_counter()
+        self._turn_began = self._step_began = time.perf_counter()
 
     async def _across(self, texts: Sequence[SensedText]) -> None:
         """Read what stands on both sides of a border: templates and recipients put the parts of a message, and messages, together."""
