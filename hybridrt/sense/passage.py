@@ -28,7 +28,7 @@ class Passage(Sealed):
 
     `raw` is the text in bytes, one for each character, with a question mark for what is not ASCII;
     `words` in order and `vocabulary` as a set, in lower case; `rare`, those that are no common words of English; how many
-    `digits` there are; `numbers`, the spans from the first to the last digit of what may be a number of six digits or more;
+    `digits` there are, and `runs`, where each row of them begins; `numbers`, the spans from the first to the last digit of what may be a number of six digits or more;
     `long`, the stretches without a blank that are long enough for a key.
     """
 
@@ -39,6 +39,7 @@ class Passage(Sealed):
     vocabulary: frozenset[str]
     rare: frozenset[str]
     digits: int
+    runs: tuple[int, ...]
     numbers: tuple[tuple[int, int], ...]
     long: tuple[str, ...]
     offsets: Offsets | None = None
@@ -111,15 +112,21 @@ def prepare(given: str) -> Passage:
     digits = len(raw.translate(None, _NOT_DIGITS))
     words = raw.translate(_WORDS).decode("ascii").split() if text.isascii() else _word().findall(folded)
     vocabulary = frozenset(words)
-    numbers = tuple([m.span() for m in _number().finditer(text)]) if digits >= _FEWEST_DIGITS else ()
+    runs = tuple([m.start() for m in _run().finditer(text)]) if digits else ()
+    numbers = tuple([m.span() for m in matches_at(_number(), text, runs)]) if digits >= _FEWEST_DIGITS else ()
     # Most texts hold none, which is quickly seen.
     long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN]) if _LONG in raw.translate(_UNBROKEN) else ()
-    return Passage(text, folded, raw, tuple(words), vocabulary, vocabulary - common_words(), digits, numbers, long, offsets)
+    return Passage(text, folded, raw, tuple(words), vocabulary, vocabulary - common_words(), digits, runs, numbers, long, offsets)
 
 
 @lru_cache(maxsize=1)
 def _word() -> re.Pattern[str]:
     return re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+@lru_cache(maxsize=1)
+def _run() -> re.Pattern[str]:
+    return re.compile(r"\d+")
 
 
 @lru_cache(maxsize=1)

@@ -62,7 +62,7 @@ def _name_in(match: re.Match[str]) -> tuple[int, int] | None:
 def _addresses(passage: Passage) -> Iterator[Hit]:
     """Yield addresses in small letters, which `Place` leaves alone; the others it names itself."""
     folded = passage.folded
-    for number in _house().finditer(folded):
+    for number in matches_at(_house(), folded, passage.runs):
         match = _street().match(folded, number.start())
         if match and is_home(passage, *match.span()):
             yield Hit(*match.span(), "home_address", 0.8, "street-of-a-person")
