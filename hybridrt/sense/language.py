@@ -31,6 +31,7 @@ _SCRIPTS = (
 )
 # The letters of Europe's languages with Latin scripts end here.
 _LAST_LATIN = "\u024f"
+_NO_LETTERS = bytes(c for c in range(256) if not (c < 128 and chr(c).isalpha()))
 # Greek letters are the letters of formulas too; a few letters of any script are a name, a quotation or a symbol.
 _FEW_LETTERS = 8
 # Of the different words of an English text at least this share stands in the list of 5,000 common ones. Names and
@@ -52,7 +53,7 @@ def language_of(passage: Passage) -> str:
     words = common + len(rare)
     if not words:
         return WORDLESS
-    if not passage.text.isascii() and (script := _script(passage.text)):
+    if not passage.text.isascii() and (script := _script(passage)):
         return script
     known = common
     if "'" in passage.folded:
@@ -81,14 +82,16 @@ def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
     return UNKNOWN if most >= 3 and most * 5 > words else ""
 
 
-def _script(text: str) -> str:
+def _script(passage: Passage) -> str:
     """Return the language of a script other than Latin; unknown for a mixture; nothing for stray letters."""
+    text = passage.text
     chars = set(text)
     others = [char for char in chars if char > _LAST_LATIN and char.isalpha()]
     if not others:
         return ""
     counts: dict[str, int] = {}
-    latin = sum([text.count(char) for char in chars if char <= _LAST_LATIN and char.isalpha()])
+    latin = len(passage.raw.translate(None, _NO_LETTERS))
+    latin += sum([text.count(char) for char in chars if "\x7f" < char <= _LAST_LATIN and char.isalpha()])
     strange = 0
     for char in others:
         times = text.count(char)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -35,6 +35,10 @@ _NOT_MEDICAL = wordset(
 _SHORTEST = 7
 
 
+# Half a short word: a slip leaves its beginning or its end as it was.
+_EDGE = 3
+
+
 # A word is taken for a misspelt one only from this length on, where hardly any other word is one slip away.
 _LONG = 8
 
@@ -53,29 +57,32 @@ class Term(NamedTuple):
 
 def _misspelt(word: str) -> list[Term]:
     """Return the terms that a word is one slip away from, each as the word stands."""
-    index = _shortened()
-    shorts = [word, *_one_short(word)]
-    # For nearly every word there is none.
-    if index.keys().isdisjoint(shorts):
+    index, begins, ends = _shortened()
+    # The letter that is gone stands behind the first letters or before the last ones. This alone tells of most words that there is no term.
+    shorts = _one_short(word, range(_EDGE, len(word))) if word[:_EDGE] in begins else []
+    if word[-_EDGE:] in ends:
+        shorts += _one_short(word, range(_EDGE))
+    if not shorts:
         return []
-    terms = {term for short in shorts for term in index.get(short, ())}
+    terms = {term for short in (word, *shorts) for term in index.get(short, ())}
     return [Term(word, term.topic, term.kind, frozenset()) for term in terms]
 
 
-def _one_short(word: str) -> list[str]:
-    return [word[:place] + word[place + 1 :] for place in range(len(word))]
+def _one_short(word: str, places: Iterable[int]) -> list[str]:
+    return [word[:place] + word[place + 1 :] for place in places]
 
 
 @lru_cache(maxsize=1)
-def _shortened() -> dict[str, tuple[Term, ...]]:
-    """Return the terms of one word by what is left of them with one letter gone."""
+def _shortened() -> tuple[dict[str, tuple[Term, ...]], frozenset[str], frozenset[str]]:
+    """Return the terms of one word by what is left of them with one letter gone, and how these begin and end."""
     index: dict[str, list[Term]] = {}
     for terms in heads().values():
         for term in terms:
             if term.topic == "health" and len(term.text) >= _LONG and term.text.isalpha():
-                for short in (term.text, *_one_short(term.text)):
+                for short in (term.text, *_one_short(term.text, range(len(term.text)))):
                     index.setdefault(short, []).append(term)
-    return {short: tuple(terms) for short, terms in index.items()}
+    found = {short: tuple(terms) for short, terms in index.items()}
+    return found, frozenset(short[:_EDGE] for short in found), frozenset(short[-_EDGE:] for short in found)
 
 
 def places_of(passage: Passage) -> list[tuple[int, int, str, str]]:
