@@ -18,7 +18,7 @@ from hybridrt.router import Router
 # What each extra brings, by the module that shows it is there.
 _EXTRAS = {
     "local": ("llama_cpp", "a language model on this device"),
-    "fast": ("orjson", "faster JSON"),
+    "fast": ("orjson", "faster patterns and JSON"),
     "signed": ("cryptography", "the test authority of hybridrt.testing"),
     "keyring": ("keyring", "keys from the system's keyring"),
 }
