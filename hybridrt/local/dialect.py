@@ -105,11 +105,11 @@ Render = Callable[[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]] | No
 
 def listen(render: Render, source: str) -> Speech:
     """Find out what a template has words for; `render` is the template itself, which may raise anything."""
+    result = {"role": "tool", "content": _RESULT, "tool_call_id": _PROBE_ID, "name": _TOOL}
     as_text, called = False, ""
     for as_text in (False, True):
         arguments: Any = json.dumps({_KEY: _VALUE}) if as_text else {_KEY: _VALUE}
         call = {"id": _PROBE_ID, "type": "function", "function": {"name": _TOOL, "arguments": arguments}}
-        result = {"role": "tool", "content": _RESULT, "tool_call_id": _PROBE_ID, "name": _TOOL}
         called = _rendered(render, [_USER, {"role": "assistant", "content": "", "tool_calls": [call]}, result], _PROBE_TOOLS)
         # A mapping that is printed as Python writes it is no JSON.
         if _TOOL in called and re.search(rf'"{_KEY}":\s*"{_VALUE}"', called):
@@ -122,7 +122,8 @@ def listen(render: Render, source: str) -> Speech:
         said = _rendered(render, [_USER, {"role": "assistant", "content": _SAID}, _USER], _PROBE_TOOLS)
         turn = said.partition(_SAID)[0]
         dialect = next((row for row in DIALECTS if _is_written(row, called, turn) or _is_explained(row, called, source)), None)
-    return Speech(dialect, as_text, writes_calls=bool(called), writes_results=_RESULT in called)
+    heard = called or _rendered(render, [_USER, result], None)
+    return Speech(dialect, as_text, writes_calls=bool(called), writes_results=_RESULT in heard)
 
 
 def _rendered(render: Render, turns: list[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> str:

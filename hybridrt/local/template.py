@@ -118,6 +118,8 @@ class ChatTemplate:
                 raise UnsupportedError("this local model reads no pictures", feature="images", hint="allow another target for this request")
             if message.tool_calls and not self.speech.writes_calls:
                 raise UnsupportedError("the chat template of the model has no words for a call of a tool", feature="tools")
+            if message.role == "tool" and not self.speech.writes_results:
+                raise UnsupportedError("the chat template of the model has no words for what a tool returned", feature="tools")
 
     def _turns(self, messages: Sequence[Message], defuse: Callable[[Any], Any]) -> Iterator[dict[str, Any]]:
         """Yield the turns in the form chat templates are written for; only what people wrote is defused, not the words of the form."""
