@@ -23,6 +23,8 @@ DEFAULT_POLICY = "private-first"
 MODALITIES = ("text", "image")
 # What may be said of power instead of naming processors.
 POWER = ("saving", "balanced", "performance")
+# Where a local model runs: in the process of the application, or in one of its own.
+ISOLATIONS = ("none", "process")
 MAX_MODELS = 64
 # One waiting line per model: at a few seconds an answer, the sixteenth caller already waits for a minute.
 DEFAULT_QUEUE = 16
@@ -43,6 +45,7 @@ class LocalModel:
     # For nets: processors in the order of preference, or a wish about power.
     providers: tuple[str, ...] = ()
     power: str | None = None
+    isolation: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +192,7 @@ def _policy(name: str, folder: Path) -> str | PathLike[str]:
 
 
 def _model(name: str, node: Node, folder: Path) -> LocalModel:
-    keys = node.mapping(f"model `{name}`", ("path", "store", "backend", "window", "threads", "providers", "power"))
+    keys = node.mapping(f"model `{name}`", ("path", "store", "backend", "window", "threads", "providers", "power", "isolation"))
     if "path" not in keys and "store" not in keys:
         node.fail(f"model `{name}` has no `path`", hint="name its file: `path: models/qwen.gguf`, or a model of the store: `store: qwen`")
     if "path" in keys and "store" in keys:
@@ -201,6 +204,8 @@ def _model(name: str, node: Node, folder: Path) -> LocalModel:
             node.key(key).fail(f"`{key}` is for nets; a language model runs where llama.cpp was built for", hint="remove it")
     if "providers" in keys and "power" in keys:
         node.key("power").fail("`providers` and `power` are two ways to say where a net runs", hint="keep one")
+    if "isolation" in keys and backend == "onnx":
+        keys["isolation"].fail("a net runs in the process of the application", hint="remove `isolation`; it is for language models")
     return LocalModel(
         id=name,
         path=path,
@@ -210,6 +215,7 @@ def _model(name: str, node: Node, folder: Path) -> LocalModel:
         threads=keys["threads"].whole("`threads`", 1024) if "threads" in keys else None,
         providers=tuple(entry.text("a provider") for entry in keys["providers"].items("`providers`", 16)) if "providers" in keys else (),
         power=keys["power"].word("`power`", POWER) if "power" in keys else None,
+        isolation=keys["isolation"].word("`isolation`", ISOLATIONS) if "isolation" in keys else "none",
     )
 
 

@@ -51,13 +51,14 @@ _NET_LIBRARIES = ("onnxruntime", "numpy", "PIL")
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """One target: usable, or the reason why not."""
+    """One target: usable, or the reason why not. `isolation` says where a model of this device runs: `process`, or `none`."""
 
     id: str
     place: Place
     model: str
     usable: bool
     reason: str = ""
+    isolation: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -417,26 +418,43 @@ class _Bench:
             from hybridrt.local.gguf import check_beginning
 
             check_beginning(model.path)
-        settings: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads}
-        if model.backend == "onnx":
-            settings |= {"providers": model.providers, "power": model.power}
-        backend: Backend = make(model.path, **settings, **self._shared(model))
+        options: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads, **self._limits(model)}
+        if model.isolation == "process":
+            return self._hosted_backend(model, options)
+        backend: Backend = make(model.path, **options, **self._shared(model))
         return backend
 
-    def _shared(self, model: LocalModel) -> dict[str, object]:
-        """What the models of llama.cpp share, and the limits that the application gives them."""
+    def _hosted_backend(self, model: LocalModel, options: dict[str, Any]) -> Backend:
+        """The same in a process of its own. Nets have another surface, which nobody carries there yet."""
+        from hybridrt.local.host import HostedBackend
+
+        if model.backend == "onnx":
+            raise MissingError(f"`{model.id}` is a net, and nets run in the process of the application", hint="remove `isolation`")
+        memory = {"memory_bytes": self._app.engine.memory_bytes} if model.backend == "llama" else {}
+        return HostedBackend(model.backend, model.path, options | memory)
+
+    def _limits(self, model: LocalModel) -> dict[str, Any]:
+        """What the application says about models of its kind."""
+        if model.backend == "onnx":
+            return {"providers": model.providers, "power": model.power}
         if model.backend != "llama":
             return {}
-        from hybridrt.local.shelf import Shelf
-
         limits = self._app.engine
-        self._shelf = self._shelf or Shelf(limits.memory_bytes)
-        given: dict[str, object] = {"shelf": self._shelf, "slots": limits.slots}
+        given: dict[str, Any] = {"slots": limits.slots}
         if limits.keep_alive_s is not None:
             given["keep_alive_s"] = limits.keep_alive_s or None
         if limits.prefix_bytes is not None:
             given["prefix_bytes"] = limits.prefix_bytes
         return given
+
+    def _shared(self, model: LocalModel) -> dict[str, object]:
+        """What the models of llama.cpp in this process share: their memory."""
+        if model.backend != "llama":
+            return {}
+        from hybridrt.local.shelf import Shelf
+
+        self._shelf = self._shelf or Shelf(self._app.engine.memory_bytes)
+        return {"shelf": self._shelf}
 
     def _stored_backend(self, model: LocalModel) -> Backend:
         """The version of the store that serves, held there while this router is open."""
@@ -515,7 +533,8 @@ class _Bench:
         """Say whether a target can be used."""
         error = self.missing.get(target.id)
         note = NOISE if target.facts.get(PLACEHOLDER) else ""
-        return TargetStatus(target.id, target.place, target.model, error is None, note if error is None else _told(error))
+        isolation = next((model.isolation for model in self._app.models if model.id == target.id), "none")
+        return TargetStatus(target.id, target.place, target.model, error is None, note if error is None else _told(error), isolation)
 
     def _add(self, target: Target, backend: Backend | None, error: HybridrtError | None) -> None:
         self.targets.append(target)

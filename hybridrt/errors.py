@@ -15,6 +15,7 @@
       + DeadlineError              the time of the request is spent: .budget_s, .spent_s, .target
       + TargetError                one attempt on one target failed: .target, .sent
         + UnavailableError         not reachable, or 5xx: .status
+          + CrashError             the process of a local model ended: .signal, .exit_code
         + LateError                this target took longer than it was given: .budget_s
         + Busy                     try later: .retry_after_s
           + NoRoomError            no memory for one more local model: .needed_bytes, .free_bytes, .budget_bytes
@@ -225,6 +226,17 @@ class UnavailableError(TargetError):
         super().__init__(message, target=target, sent=sent, hint=hint)
         self.status = status
         self.retry_after_s = retry_after_s
+
+
+class CrashError(UnavailableError):
+    """The process of a local model ended while it answered: by `signal`, or with `exit_code`, or by us because it misbehaved."""
+
+    code = "crashed"
+
+    def __init__(self, message: str, *, signal: int | None = None, exit_code: int | None = None, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, hint=hint)
+        self.signal = signal
+        self.exit_code = exit_code
 
 
 class LateError(TargetError):

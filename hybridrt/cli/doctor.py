@@ -42,7 +42,10 @@ async def _examine(app: str | None, policies: tuple[str, ...]) -> dict[str, Any]
         # Sends nothing unless the application file lists servers nearby to be asked for their models.
         status = await router.probe()
     ignored = [name for name in _IGNORED if os.environ.get(name) or os.environ.get(name.lower())]
-    targets = [{"id": t.id, "place": str(t.place), "model": t.model, "usable": t.usable, "reason": t.reason} for t in status.targets]
+    targets = [
+        {"id": t.id, "place": str(t.place), "model": t.model, "usable": t.usable, "reason": t.reason, "isolation": t.isolation}
+        for t in status.targets
+    ]
     from hybridrt.sense import covered_labels
 
     return {

@@ -74,6 +74,12 @@ class LocalBackend:
         engine = self._engine
         return engine is not None and engine.opened.done() and not engine.is_over
 
+    @property
+    def is_settled(self) -> bool:
+        """Has everything stopped that was cancelled or came too late? It takes a moment; native code that hangs never does."""
+        engine = self._engine
+        return engine is None or engine.is_over or engine.is_settled
+
     async def answer(self, call: Call) -> AsyncGenerator[Event]:
         """Answer, event by event; see `hybridrt.backend.Backend`.
 

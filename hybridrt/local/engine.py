@@ -161,6 +161,11 @@ class Engine:
         """Is it on its way out, or out?"""
         return self._is_closing
 
+    @property
+    def is_settled(self) -> bool:
+        """Is nothing computed any more that nobody wants? Soon after a cancellation, unless native code hangs."""
+        return not any(ticket.flag.is_up for ticket in self._running)
+
     def enter(self) -> bool:
         """Begin to use the engine, so that it stays; false when it is on its way out. Each `enter` has its `leave`."""
         if not self.is_here:
@@ -265,7 +270,7 @@ class Engine:
         try:
             while not (self._is_changed or batch.is_idle) or self._take(batch):
                 batch.turn()
-                if self._is_urgent or batch.is_filling or time.monotonic() >= self._wake_at:
+                if self._is_urgent or batch.is_filling or batch.is_idle or time.monotonic() >= self._wake_at:
                     self._wake_readers(batch)
             batch.close()
         except Exception as error:  # noqa: BLE001 - a bug; its words may quote content, and a traceback on stderr would show them

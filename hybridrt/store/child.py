@@ -20,6 +20,7 @@ from hybridrt.backend import Backend, Call
 from hybridrt.deadline import Deadline
 from hybridrt.errors import ContextOverflowError, HybridrtError
 from hybridrt.event import Text, Usage
+from hybridrt.local.confine import confine
 from hybridrt.plugins import load_plugin
 from hybridrt.request import Message
 from hybridrt.target import Place, Target
@@ -33,6 +34,8 @@ _WORDS = "the river gauge at the old mill was read every hour and each reading w
 
 def main() -> None:
     """Do as the input says."""
+    # Before it reads a file that may be hostile: no network, no other program, no other process.
+    confine()
     asked = json.loads(sys.stdin.buffer.readline())
     try:
         asyncio.run(_work(asked))

@@ -10,7 +10,6 @@ import json
 import math
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from hybridrt.errors import MissingError, MissingModelError, StoreError, TrialError
+from hybridrt.local.process import child_command, child_environment
 from hybridrt.store.loan import Loan
 from hybridrt.store.record import Manifest, Record
 from hybridrt.store.store import Store
@@ -233,7 +233,11 @@ def _is_words(told: object) -> bool:
 def _in_child(asked: Mapping[str, Any], patience_s: float) -> tuple[list[dict[str, Any]], int]:
     """Run the child; return what it said and how it ended. Its errors of native code are of no use to a reader and are dropped."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "hybridrt.store.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        child_command("hybridrt.store.child"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=child_environment(),
     )
     too_long = threading.Timer(patience_s, child.kill)
     too_long.daemon = True
