@@ -74,7 +74,7 @@ class Calling:
 
 
 @dataclass(frozen=True, slots=True)
-class Speech:
+class Manner:
     """What a template has words for. `as_text`: it takes the arguments of a call as JSON text and not as an object."""
 
     dialect: Dialect | None = None
@@ -103,19 +103,19 @@ _THOUGHTS = re.compile(r"(<think>\s*</think>)?\s*")
 Render = Callable[[Sequence[Mapping[str, Any]], Sequence[Mapping[str, Any]] | None], str]
 
 
-def listen(render: Render, source: str) -> Speech:
+def listen(render: Render, source: str) -> Manner:
     """Find out what a template has words for; `render` is the template itself, which may raise anything."""
     result = {"role": "tool", "content": _RESULT, "tool_call_id": _PROBE_ID, "name": _TOOL}
-    as_text, called = False, ""
-    for as_text in (False, True):
-        arguments: Any = json.dumps({_KEY: _VALUE}) if as_text else {_KEY: _VALUE}
+    ways: list[str] = []
+    for arguments in ({_KEY: _VALUE}, json.dumps({_KEY: _VALUE})):
         call = {"id": _PROBE_ID, "type": "function", "function": {"name": _TOOL, "arguments": arguments}}
-        called = _rendered(render, [_USER, {"role": "assistant", "content": "", "tool_calls": [call]}, result], _PROBE_TOOLS)
-        # A mapping that is printed as Python writes it is no JSON.
-        if _TOOL in called and re.search(rf'"{_KEY}":\s*"{_VALUE}"', called):
-            break
-    else:
-        as_text, called = False, ""
+        ways.append(_rendered(render, [_USER, {"role": "assistant", "content": "", "tool_calls": [call]}, result], _PROBE_TOOLS))
+    as_object, as_words = ways
+    is_json = re.compile(rf'"{_KEY}":\s*"{_VALUE}"').search
+    as_text = not is_json(as_object) and bool(is_json(as_words))
+    # Some write arguments in tags. An object printed as Python writes it is a template that wanted text.
+    is_whole = _TOOL in as_object and _VALUE in as_object and f"'{_KEY}'" not in as_object
+    called = as_words if as_text else as_object if is_json(as_object) or is_whole else ""
     told = _rendered(render, [_USER], _PROBE_TOOLS)
     dialect = None
     if all(word in told for word in (_TOOL, _ABOUT, _KEY)):
@@ -123,7 +123,7 @@ def listen(render: Render, source: str) -> Speech:
         turn = said.partition(_SAID)[0]
         dialect = next((row for row in DIALECTS if _is_written(row, called, turn) or _is_explained(row, called, source)), None)
     heard = called or _rendered(render, [_USER, result], None)
-    return Speech(dialect, as_text, writes_calls=bool(called), writes_results=_RESULT in heard)
+    return Manner(dialect, as_text, writes_calls=bool(called), writes_results=_RESULT in heard)
 
 
 def _rendered(render: Render, turns: list[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> str:
@@ -136,7 +136,8 @@ def _rendered(render: Render, turns: list[Mapping[str, Any]], tools: Sequence[Ma
 def _is_written(row: Dialect, called: str, turn: str) -> bool:
     arguments = rf'\{{\s*"{_KEY}":\s*"{_VALUE}"\s*\}}'
     named = r'(,\s*"id":\s*"\w*")?' if row.before == _NAMED else ""
-    pattern = f"{loosely(row.marker + row.opening + row.before)}{_TOOL}{loosely(row.middle)}{arguments}{named}{loosely(row.after + row.closing)}"
+    begun, ended = loosely(row.marker + row.opening + row.before), loosely(row.after + row.closing)
+    pattern = f"{begun}{_TOOL}{loosely(row.middle)}{arguments}{named}{ended}"
     found = re.search(pattern, called)
     if found is None:
         return False

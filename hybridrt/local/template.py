@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from hybridrt.errors import MissingExtraError, ModelFileError, UnsupportedError
-from hybridrt.local.dialect import Speech, listen
+from hybridrt.local.dialect import Manner, listen
 from hybridrt.local.grammar import SCHEMA_WORDS
 from hybridrt.local.tool import numbered
 from hybridrt.request import Image, Message, Tool, ToolCall
@@ -64,7 +64,7 @@ class ChatTemplate:
         # Ends and beginnings of special tokens: text that starts or stops with one could complete what the template wrote beside it.
         self._ends = tuple({text[cut:] for text in longest_first for cut in range(1, len(text))})
         self._begins = tuple({text[:cut] for text in longest_first for cut in range(1, len(text))})
-        self.speech: Speech = listen(self._words, source)
+        self.manner: Manner = listen(self._words, source)
 
     def render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[Piece]:
         """Return the conversation as special tokens and plain text, in order.
@@ -107,7 +107,7 @@ class ChatTemplate:
         return text
 
     def _check(self, messages: Sequence[Message], tools: Sequence[Tool]) -> None:
-        if tools and self.speech.dialect is None:
+        if tools and self.manner.dialect is None:
             raise UnsupportedError(
                 "the chat template of the model has no words for tools, or for their calls in a way that is not known",
                 feature="tools",
@@ -116,9 +116,9 @@ class ChatTemplate:
         for message in messages:
             if any(isinstance(part, Image) for part in message.parts):
                 raise UnsupportedError("this local model reads no pictures", feature="images", hint="allow another target for this request")
-            if message.tool_calls and not self.speech.writes_calls:
+            if message.tool_calls and not self.manner.writes_calls:
                 raise UnsupportedError("the chat template of the model has no words for a call of a tool", feature="tools")
-            if message.role == "tool" and not self.speech.writes_results:
+            if message.role == "tool" and not self.manner.writes_results:
                 raise UnsupportedError("the chat template of the model has no words for what a tool returned", feature="tools")
 
     def _turns(self, messages: Sequence[Message], defuse: Callable[[Any], Any]) -> Iterator[dict[str, Any]]:
@@ -137,7 +137,7 @@ class ChatTemplate:
 
     def _call(self, call: ToolCall, defuse: Callable[[Any], Any]) -> dict[str, Any]:
         arguments = defuse(call.arguments)
-        said = _to_json(arguments) if self.speech.as_text else arguments
+        said = _to_json(arguments) if self.manner.as_text else arguments
         return {"id": call.id, "type": "function", "function": {"name": defuse(call.name), "arguments": said}}
 
     def _pieces(self, text: str, mark: str) -> list[Piece]:

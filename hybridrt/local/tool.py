@@ -235,7 +235,7 @@ def _wrong(what: str) -> ProtocolError:
 
 
 def numbered(messages: Sequence[Message]) -> list[Message]:
-    """Return the conversation with its calls numbered: ids of other places mean nothing to a model, and some templates want nine letters."""
+    """Return the conversation with its calls numbered: ids mean nothing to a model, and some templates want nine letters or digits."""
     ids: dict[str, str] = {}
     count = 0
     turns: list[Message] = []

@@ -145,7 +145,7 @@ class Vocabulary:
                 yield Special(token, text, bool(kind & c.LLAMA_TOKEN_ATTR_LSTRIP), bool(kind & c.LLAMA_TOKEN_ATTR_RSTRIP))
 
     def _find_calling(self, controls: Mapping[int, str]) -> Calling | None:
-        dialect = self._template.speech.dialect
+        dialect = self._template.manner.dialect
         if dialect is None:
             return None
         marks = {token: text for token, text in controls.items() if text and any(text in said for said in dialect.texts)}

@@ -39,7 +39,8 @@ TEMPLATES = {
     "tool_calls list": calls("<tool_calls>[", ", ", "]</tool_calls>"),
     "function_call": calls("<|function_call|>", "", ""),
     "granite list": TURNS.replace("%CALLS%", "").replace(
-        "{% if tools %}<|system|>", "{% if tools %}<|system|>When a tool is required, respond only with <|tool_call|> followed by a JSON list."
+        "{% if tools %}<|system|>",
+        "{% if tools %}<|system|>When a tool is required, respond only with <|tool_call|> followed by a JSON list.",
     ),
     "functionary": calls("", "", "", "{{ '<function=' + call.function.name + '>' + call.function.arguments + '</function>' }}"),
     "llama 3": calls("", "", "", '{"name": "{{ call.function.name }}", "parameters": {{ call.function.arguments | tojson }}}'),

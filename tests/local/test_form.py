@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import enum
 import json
 import random
@@ -350,8 +350,8 @@ class Order(pydantic.BaseModel):
     level: Level
     pet: Annotated[Cat | Dog, pydantic.Field(discriminator="kind")]
     pets: Annotated[list[Cat | Dog], pydantic.Field(max_length=2)]
-    due: datetime.date
-    at: datetime.datetime | None
+    due: dt.date
+    at: dt.datetime | None
     key: uuid.UUID
     count: Annotated[int, pydantic.Field(gt=0, lt=100)]
     share: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.5
@@ -360,7 +360,7 @@ class Order(pydantic.BaseModel):
     amounts: dict[str, Annotated[int, pydantic.Field(ge=0, le=9)]]
     note: Short | None = None
     either: bool | Annotated[int, pydantic.Field(ge=2, le=5)]
-    more: Annotated[list["Order"], pydantic.Field(max_length=0)] = []
+    more: Annotated[list[Order], pydantic.Field(max_length=0)] = []
 
 
 async def test_what_people_put_into_their_models_comes_back_as_their_models(backend) -> None:

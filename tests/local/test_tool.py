@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hybridrt import Router
 from hybridrt.errors import ProtocolError, UnsupportedError
 from hybridrt.event import Finish, Text, ToolCall, Usage
 from hybridrt.local.dialect import DIALECTS, Calling, listen
@@ -21,6 +22,7 @@ from hybridrt.local.template import ChatTemplate, Plain, Special
 from hybridrt.local.tool import CallReader, call_grammar, check_tools
 from hybridrt.request import Message, Output, Tool, make_request
 from hybridrt.request import Text as Words
+from hybridrt.testing import MemoryLedger
 from tests.local.conftest import make_call, user
 from tests.local.parrot import PLAIN, TEMPLATES, calls, write_parrot
 from tests.local.test_form import any_form
@@ -73,7 +75,7 @@ async def ask(backend, prompt="hi", **fields) -> Answered:
 
 def heard(source: str):
     template = ChatTemplate(source, [Special(1, "<s>"), Special(2, "</s>")], bos="<s>", eos="</s>")
-    return template.speech
+    return template.manner
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -108,6 +110,13 @@ def test_an_unknown_way_is_not_guessed(case: str) -> None:
     with pytest.raises(UnsupportedError) as refused:
         template.render(user("x"), TOOLS)
     assert refused.value.feature == "tools"
+
+
+def test_arguments_in_tags_still_come_back_through_the_template() -> None:
+    source = UNKNOWN["parameters in tags"]
+    called = Message("assistant", (), (ToolCall("get_weather", {"city": "Rome"}, "a"),))
+    pieces = ChatTemplate(source, [], bos="", eos="").render((*user("x"), called))
+    assert "<parameter=city>Rome</parameter>" in "".join(piece.text for piece in pieces)
 
 
 def test_a_template_that_drops_calls_or_results_refuses_them_instead() -> None:
@@ -163,7 +172,8 @@ def test_no_word_of_a_tool_becomes_a_control_token() -> None:
 def test_words_of_the_schema_stay_as_templates_look_for_them() -> None:
     # `object` is part of a special token here, which is why other texts that are part of one are marked while they pass.
     source = TEMPLATES["hermes"].replace(
-        "{{ tools | tojson }}", "{{ tools | tojson }}{% for t in tools %}{% if t.function.parameters.type == 'object' %}YES{% endif %}{% endfor %}"
+        "{{ tools | tojson }}",
+        "{{ tools | tojson }}{% for t in tools %}{% if t.function.parameters.type == 'object' %}YES{% endif %}{% endfor %}",
     )
     assert "YES" in said_by(source, user("x"), TOOLS)[0]
 
@@ -376,7 +386,11 @@ def test_every_grammar_of_tools_is_one_that_llama_cpp_reads(bytewise, capfd) -> 
     dice = random.Random(5)
     for number in range(120):
         tools = tuple(
-            Tool(f"tool/{number}.{place}", "", {"type": "object", "properties": {"a": any_form(dice), "b": any_form(dice)}, "required": ["a"]})
+            Tool(
+                f"tool/{number}.{place}",
+                "",
+                {"type": "object", "properties": {"a": any_form(dice), "b": any_form(dice)}, "required": ["a"]},
+            )
             for place in range(dice.randrange(1, 4))
         )
         for row in DIALECTS:
@@ -557,6 +571,22 @@ async def test_random_words_call_tools_as_random_schemas_want(tmp_path: Path) ->
     await backend.close()
 
 
+@pytest.mark.parametrize("isolation", ["none", "process"])
+async def test_an_application_gets_calls_and_gives_their_results_back(tmp_path: Path, isolation: str) -> None:
+    script, marks = BY_HEART["mistral names"]
+    model = write_parrot(tmp_path / "m.gguf", TEMPLATES["mistral names"], script, marks=marks)
+    app = tmp_path / "hybridrt.yaml"
+    app.write_text(f"hybridrt: 1\npolicy: device-only\nmodels:\n  own: {{path: {model}, isolation: {isolation}}}\n")
+    question = {"role": "user", "content": "Will it rain in Rome?"}
+    async with Router.open(app, ledger=MemoryLedger()) as router:
+        answer = await router.infer([question], tools=TOOLS, max_output_tokens=50)
+        assert (answer.text, answer.tool_calls, answer.place.value) == ("Let me look.", (ROME,), "device")
+        called = Message("assistant", (Words(answer.text),), answer.tool_calls)
+        result = {"role": "tool", "tool_call_id": ROME.id, "content": "rain"}
+        again = await router.infer([question, called, result], tools=TOOLS, max_output_tokens=50)
+        assert [call.id for call in again.tool_calls] == ["call00001"]
+
+
 def test_names_are_the_ones_that_any_way_can_say() -> None:
     check_tools([Tool("mcp.server/tool:run-1_x", "", {})])
 
@@ -570,5 +600,3 @@ def test_listening_never_raises() -> None:
 
 def test_plain_pieces_show_nothing() -> None:
     assert "secret" not in repr(Plain("secret"))
-
-
