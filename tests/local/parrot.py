@@ -75,6 +75,8 @@ def write_parrot(
     width = -(-len(texts) // 32) * 32
     rng = np.random.default_rng(seed)
     output = rng.standard_normal((len(texts), width)).astype(np.float32) * np.float32(noise)
+    # llama.cpp's grammar takes overlong UTF-8 for a character, which nobody else reads as one; real vocabularies say it by accident only.
+    output[FIRST_BYTE + 128 : FIRST_BYTE + 256] = -1.0
     output[[0, BOS, *range(FIRST_BYTE + 256, FIRST_BYTE + 256 + len(ROLES))]] = -1.0  # what no answer holds
     for last, following in zip([texts.index("<|assistant|>"), *ids], [*ids, EOS], strict=True):
         output[following, last] = 1.0
