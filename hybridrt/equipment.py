@@ -386,7 +386,9 @@ class _Bench:
                 self._place_model(model, device)
 
     def _place_model(self, model: LocalModel, device: Recipient) -> None:
-        is_noise = not self._app.models and model.backend == "llama" and model.id not in self._given
+        from hybridrt.local.factory import placeholder
+
+        is_noise = model.path == placeholder() and model.id not in self._given
         facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
@@ -412,9 +414,10 @@ class _Bench:
             raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
         self.guesses[model.id] = guess(model.path.stat().st_size)
         make = load_plugin("backends", model.backend)
-        if model.backend == "llama" and not _is_installed("llama_cpp"):
+        is_gguf = model.backend in ("llama", "actions")
+        if is_gguf and not _is_installed("llama_cpp"):
             raise MissingExtraError("a local language model", extra="local")
-        if model.backend == "llama":
+        if is_gguf:
             from hybridrt.local.gguf import check_beginning
 
             check_beginning(model.path)
@@ -572,6 +575,6 @@ def _again(error: HybridrtError) -> HybridrtError:
 
 
 def _factory_models() -> tuple[LocalModel, ...]:
-    from hybridrt.local.factory import digits, placeholder
+    from hybridrt.local.factory import actions, digits
 
-    return LocalModel("factory", placeholder()), LocalModel("digits", digits(), backend="onnx")
+    return LocalModel("factory", actions(), backend="actions"), LocalModel("digits", digits(), backend="onnx")

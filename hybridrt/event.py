@@ -66,6 +66,8 @@ class Finish(Sealed):
     labels: tuple[tuple[str, float], ...] = ()
     parsed: Any = None
     evidence: Evidence | None = None
+    # The requests a certificate speaks for; empty where it speaks for the application's own.
+    certified_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,6 +173,8 @@ def make_request(prompt: object, options: RequestOptions) -> Request:
 
 
 def _read(prompt: object, options: RequestOptions) -> Request:
+    if not options:
+        return Request(_messages(prompt, None))
     unknown = sorted(set(options) - RequestOptions.__annotations__.keys())
     if unknown:
         near = difflib.get_close_matches(unknown[0], RequestOptions.__annotations__, 1)

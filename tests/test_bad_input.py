@@ -151,8 +151,8 @@ async def test_a_nul_reaches_the_model_as_it_is(open_router):
 
 async def test_the_shipped_model_answers_text_with_nul_and_control_characters(tmp_path):
     async with Router.open(Application(ledger=tmp_path / "l.jsonl")) as router:
-        answer = await router.infer("a\x00b\u202e\x1bc \ufeff", max_output_tokens=4, only="device")
-    assert answer.place == "device"
+        answer = await router.infer("set a\x00timer \u202efor\x1bten minutes\ufeff", only="device")
+    assert answer.tool_calls[0].arguments == {"duration_s": 600}
 
 
 async def test_a_picture_for_a_text_model_is_refused_with_the_reason(tmp_path):

@@ -6,13 +6,14 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from concurrent.futures import Future
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hybridrt.backend import Call
+from hybridrt.deadline import Deadline
 from hybridrt.errors import LateError, MissingError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish
 from hybridrt.local.engine import Engine, Limits, Source
@@ -86,11 +87,20 @@ class LocalBackend:
         Raises:
             TargetError: of the kind that fits.
         """
-        deadline = call.deadline
+        async with aclosing(self.carry_out(lambda: _job(call), call.deadline, call.target.id)) as events:
+            async for event in events:
+                yield event
+
+    async def carry_out(self, make_job: Callable[[], Job], deadline: Deadline, target: str) -> AsyncGenerator[Event]:
+        """Answer a job of the engine's, event by event, within a deadline; `target` is named in errors.
+
+        Raises:
+            TargetError: of the kind that fits.
+        """
         late = LateError("the local model took longer than it was given", budget_s=deadline.budget_s or 0.0)
         engine: Engine | None = None
         try:
-            job = _job(call)
+            job = make_job()
             if deadline.passed():
                 raise late
             try:
@@ -120,7 +130,7 @@ class LocalBackend:
                     timer.cancel()
                 engine.cancel(ticket)
         except TargetError as error:
-            error.target = error.target or call.target.id
+            error.target = error.target or target
             raise
         finally:
             if engine is not None:

@@ -152,7 +152,7 @@ class Health:
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Return the health statements of a passage; each hit is a sentence."""
         heads = _heads()
-        named = heads.keys() & passage.vocabulary
+        named = _head_words() & passage.vocabulary
         if not named:
             return
         folded = passage.folded
@@ -176,9 +176,14 @@ class _Reader:
         # The blank in front makes the first word of the text one that follows a mark too.
         self._cues = [(match.start(1) - 1, match.end() - 1) for match in _cue().finditer(" " + passage.folded)]
         self._cue_starts = [start for start, _ in self._cues]
-        has_note_words = not _NOTE_WORDS.isdisjoint(passage.vocabulary)
-        self._notes = [match.start() for match in _note().finditer(passage.folded)] if has_note_words else []
         self._passage = passage
+
+    @cached_property
+    def _notes(self) -> list[int]:
+        # Asked for only where nothing else makes a term somebody's.
+        if _NOTE_WORDS.isdisjoint(self._passage.vocabulary):
+            return []
+        return [match.start() for match in _note().finditer(self._folded)]
 
     @cached_property
     def _frame(self) -> Frame:
@@ -286,6 +291,11 @@ def _heads() -> dict[str, tuple[tuple[str, str], ...]]:
             for form in (head, head + "s", head + "'s") if term.endswith(head) else (head,):
                 heads.setdefault(form, []).append((term, kind))
     return {word: tuple(terms) for word, terms in heads.items()}
+
+
+@lru_cache(maxsize=1)
+def _head_words() -> frozenset[str]:
+    return frozenset(_heads())
 
 
 @lru_cache(maxsize=1)
