@@ -106,7 +106,7 @@ class LocalBackend:
             try:
                 async with asyncio.timeout_at(deadline.at):
                     engine, model = await self._enter()
-                    job = await _encoded(_with_tools(job, call, model), model)
+                    job = await _encoded(_with_tools(job, model), model)
             except TimeoutError:
                 raise late from None
             except MissingError as error:
@@ -233,11 +233,11 @@ def _job(call: Call) -> Job:
     )
 
 
-def _with_tools(job: Job, call: Call, model: Model) -> Job:
+def _with_tools(job: Job, model: Model) -> Job:
     """Let the answer call the tools, where the model has a way to; where it has none, its template refuses them."""
-    if not call.tools or model.calling is None:
+    if not job.tools or model.calling is None:
         return job
-    return replace(job, grammar=call_grammar(model.calling.dialect, call.tools, call.output))
+    return replace(job, grammar=call_grammar(model.calling.dialect, job.tools, job.output))
 
 
 def _digest(path: Path) -> str:

@@ -56,24 +56,32 @@ def write_parrot(
     marks: Sequence[str] = (),
     defined: Sequence[str] = (),
     noise: float = 0.02,
-    window: int = 2048,
-    seed: int = 0,
+    is_bpe: bool = False,
 ) -> Path:
     """Write a model that says the pieces of the script, each of which is a token of its own, and then ends.
 
     `marks` become control tokens, `defined` tokens that print; a piece of the script that is one of these is that token. More
-    `noise` than 0.5 drowns the script.
+    `noise` than 0.5 drowns the script. With `is_bpe` its vocabulary is of the kind of GPT-2, as that of Llama 3 and Qwen is.
     """
-    texts = ["<unk>", "<s>", "</s>", *(f"<0x{byte:02X}>" for byte in range(256)), *ROLES, *marks, *defined]
-    kinds = [UNKNOWN, CONTROL, CONTROL, *[BYTE] * 256, *[CONTROL] * (len(ROLES) + len(marks)), *[USER_DEFINED] * len(defined)]
+    spelled = _gpt2 if is_bpe else _sentencepiece
+    bytes_ = [_gpt2_byte(byte) if is_bpe else f"<0x{byte:02X}>" for byte in range(256)]
+    texts = ["<unk>", "<s>", "</s>", *bytes_, *ROLES, *marks, *defined]
+    kinds = [
+        UNKNOWN,
+        CONTROL,
+        CONTROL,
+        *[NORMAL if is_bpe else BYTE] * 256,
+        *[CONTROL] * (len(ROLES) + len(marks)),
+        *[USER_DEFINED] * len(defined),
+    ]
     assert len(set(script)) == len(script), "which token follows depends on the last one alone"
     for piece in script:
         if piece not in texts:
-            texts.append(piece.replace(" ", "\u2581"))
+            texts.append(spelled(piece))
             kinds.append(NORMAL)
-    ids = [texts.index(piece.replace(" ", "\u2581")) for piece in script]
+    ids = [texts.index(piece if piece in texts else spelled(piece)) for piece in script]
     width = -(-len(texts) // 32) * 32
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     output = rng.standard_normal((len(texts), width)).astype(np.float32) * np.float32(noise)
     # llama.cpp's grammar takes overlong UTF-8 for a character, which nobody else reads as one; real vocabularies say it by accident only.
     output[FIRST_BYTE + 128 : FIRST_BYTE + 256] = -1.0
@@ -83,7 +91,7 @@ def write_parrot(
 
     file = gguf.GGUFWriter(path, "llama")
     file.add_name("parrot")
-    file.add_context_length(window)
+    file.add_context_length(2048)
     file.add_embedding_length(width)
     file.add_block_count(1)
     file.add_feed_forward_length(32)
@@ -92,8 +100,10 @@ def write_parrot(
     file.add_layer_norm_rms_eps(1e-5)
     file.add_rope_dimension_count(width // 4)
     file.add_vocab_size(len(texts))
-    file.add_tokenizer_model("llama")
-    file.add_tokenizer_pre("default")
+    file.add_tokenizer_model("gpt2" if is_bpe else "llama")
+    file.add_tokenizer_pre("qwen2" if is_bpe else "default")
+    if is_bpe:
+        file.add_token_merges(["h i"])  # a file without any is refused
     file.add_token_list([text.encode() for text in texts])
     file.add_token_scores([-float(number) for number in range(len(texts))])
     file.add_token_types(kinds)
@@ -117,3 +127,18 @@ def write_parrot(
     file.write_tensors_to_file()
     file.close()
     return path
+
+
+def _sentencepiece(piece: str) -> str:
+    return piece.replace(" ", "\u2581")
+
+
+def _gpt2(piece: str) -> str:
+    return "".join(map(_gpt2_byte, piece.encode()))
+
+
+def _gpt2_byte(byte: int) -> str:
+    """Return the character that stands for a byte in such a vocabulary: itself where it shows, else one from U+0100 on."""
+    showing = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
+    hidden = [other for other in range(256) if other not in showing]
+    return chr(byte) if byte in showing else chr(0x100 + hidden.index(byte))

@@ -415,10 +415,13 @@ BY_HEART = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("is_bpe", [False, True])
 @pytest.mark.parametrize("name", BY_HEART)
-async def test_a_model_calls_a_tool_in_its_own_way(tmp_path: Path, name: str) -> None:
+async def test_a_model_calls_a_tool_in_its_own_way(tmp_path: Path, name: str, is_bpe) -> None:
     script, marks = BY_HEART[name]
-    backend = LlamaBackend(write_parrot(tmp_path / "m.gguf", TEMPLATES[name], script, marks=marks))
+    defined = ("<tool_call>",) if name == "hermes" else ()
+    path = write_parrot(tmp_path / "m.gguf", TEMPLATES[name], script, marks=marks, defined=defined, is_bpe=is_bpe)
+    backend = LlamaBackend(path)
     for _ in range(2):
         answered = await ask(backend)
         assert answered.calls == [ROME]
