@@ -395,6 +395,8 @@ class _Bench:
             backend = self._given.get(model.id) or self._local_backend(model)
         except HybridrtError as error:
             self._add(target, None, error)
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
+            self._add(target, None, MissingError(f"the backend `{model.backend}` cannot be made: {type(error).__name__}"))
         else:
             # Looked up, not `isinstance`: what wraps a backend passes these on.
             tasks: frozenset[str] = getattr(backend, "tasks", frozenset())
@@ -409,7 +411,7 @@ class _Bench:
 
         if model.store:
             return self._stored_backend(model)
-        if not model.path.is_file():
+        if not _is_file(model.path):
             hint = f"put the file there, or change `path` of model `{model.id}`"
             raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
         self.guesses[model.id] = guess(model.path.stat().st_size)
@@ -557,6 +559,14 @@ async def _closed(closing: Coroutine[Any, Any, None]) -> None:
         await closing
     except Exception as error:  # noqa: BLE001 - whatever a backend raises when it is put away, the next must be put away too
         log.warning("something could not be closed: %s", type(error).__name__)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A name that no file system takes, or a folder that nobody may look into.
+        return False
 
 
 def _is_installed(module: str) -> bool:
