@@ -522,7 +522,7 @@ class _Bench:
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
         from hybridrt.egress.cloud import CloudBackend
-        from hybridrt.egress.near_edge import NearEdgeBackend, is_ollama
+        from hybridrt.egress.near_edge import NearEdgeBackend
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
 
@@ -530,8 +530,8 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
-        if binding.discover or (target.place is Place.NEAR_EDGE and is_ollama(target)):
-            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
+        if target.place is Place.NEAR_EDGE:
+            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport, discover=binding.discover)
         return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
 
     def status_of(self, target: Target) -> TargetStatus:
