@@ -39,7 +39,7 @@ def doctor(*, app: str | None, policies: tuple[str, ...], as_json: bool) -> None
 
 async def _examine(app: str | None, policies: tuple[str, ...]) -> dict[str, Any]:
     async with Router.open(app, policies=policies or None) as router:
-        # Sends nothing unless the application file lists servers nearby to be asked for their models.
+        # Sends nothing unless the application file binds servers nearby, which are asked for their models.
         status = await router.probe()
     ignored = [name for name in _IGNORED if os.environ.get(name) or os.environ.get(name.lower())]
     targets = [
