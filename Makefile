@@ -36,6 +36,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.imports
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.policy
+	$(BIN)/python -m benchmarks.local
 
 soak: setup
 	$(BIN)/python -m pytest -m soak

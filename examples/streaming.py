@@ -7,7 +7,7 @@ from hybridrt import Done, Route, Router, Text
 
 async def main() -> None:
     async with Router.open() as router:
-        async for event in router.stream("What time is it in Lisbon?", deadline_s=20.0, max_output_tokens=24):
+        async for event in router.stream("Set a timer for ten minutes", deadline_s=20.0):
             match event:
                 case Route():
                     print(f"asking {event.target} on the {event.place}")

@@ -28,6 +28,8 @@ class Attempt:
     bytes_out: int = 0
     detail: str = ""
     first_ms: float | None = None
+    # How sure the one who was asked was, where it says so; also of a request that it passed on.
+    confidence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Answer(Sealed):
     cost_usd: float | None = None
     confidence: float | None = None
     certified: bool = False
+    # The population that the certificate was calibrated on, where it was not the application's own.
+    certified_for: str = ""
     dropped: tuple[str, ...] = ()
     disclosures: tuple[str, ...] = ()
 

@@ -23,6 +23,8 @@ DEFAULT_POLICY = "private-first"
 MODALITIES = ("text", "image")
 # What may be said of power instead of naming processors.
 POWER = ("saving", "balanced", "performance")
+# Where a local model runs: in the process of the application, or in one of its own.
+ISOLATIONS = ("none", "process")
 MAX_MODELS = 64
 # One waiting line per model: at a few seconds an answer, the sixteenth caller already waits for a minute.
 DEFAULT_QUEUE = 16
@@ -43,6 +45,7 @@ class LocalModel:
     # For nets: processors in the order of preference, or a wish about power.
     providers: tuple[str, ...] = ()
     power: str | None = None
+    isolation: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,20 @@ class Sensing:
 
 
 @dataclass(frozen=True, slots=True)
+class EngineLimits:
+    """What local models may hold; what is none is chosen by the engine.
+
+    `slots`: answers of one model at once. `keep_alive_s`: an unused model goes after so long; 0 for never. `memory_bytes`: all models
+    together. `prefix_bytes`: states of prompts of one model.
+    """
+
+    slots: int | None = None
+    keep_alive_s: int | None = None
+    memory_bytes: int | None = None
+    prefix_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Application:
     """The content of an application file. Made by `read_application`, or by hand in tests."""
 
@@ -90,6 +107,7 @@ class Application:
     ledger: Path | None = None
     sense: Sensing = Sensing()
     queue: int = DEFAULT_QUEUE
+    engine: EngineLimits = EngineLimits()
     store: Path | None = None
     sources: tuple[ModelSource, ...] = ()
     # Where each binding stands in the file, for messages about it.
@@ -144,7 +162,8 @@ def _application(root: Node, folder: Path) -> Application:
         bindings=tuple(bindings),
         ledger=folder / keys["ledger"].text("`ledger`") if "ledger" in keys else None,
         sense=_sense(keys["sense"], folder) if "sense" in keys else Sensing(),
-        queue=_engine(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
+        queue=_queue(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
+        engine=_engine(keys["engine"]) if "engine" in keys else EngineLimits(),
         store=folder / keys["store"].text("`store`") if "store" in keys else None,
         sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
         places=MappingProxyType(places),
@@ -173,7 +192,7 @@ def _policy(name: str, folder: Path) -> str | PathLike[str]:
 
 
 def _model(name: str, node: Node, folder: Path) -> LocalModel:
-    keys = node.mapping(f"model `{name}`", ("path", "store", "backend", "window", "threads", "providers", "power"))
+    keys = node.mapping(f"model `{name}`", ("path", "store", "backend", "window", "threads", "providers", "power", "isolation"))
     if "path" not in keys and "store" not in keys:
         node.fail(f"model `{name}` has no `path`", hint="name its file: `path: models/qwen.gguf`, or a model of the store: `store: qwen`")
     if "path" in keys and "store" in keys:
@@ -185,15 +204,18 @@ def _model(name: str, node: Node, folder: Path) -> LocalModel:
             node.key(key).fail(f"`{key}` is for nets; a language model runs where llama.cpp was built for", hint="remove it")
     if "providers" in keys and "power" in keys:
         node.key("power").fail("`providers` and `power` are two ways to say where a net runs", hint="keep one")
+    if "isolation" in keys and backend == "onnx":
+        keys["isolation"].fail("a net runs in the process of the application", hint="remove `isolation`; it is for language models")
     return LocalModel(
         id=name,
         path=path,
         store=keys["store"].text("`store`") if "store" in keys else "",
         backend=backend,
-        window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
-        threads=keys["threads"].whole("`threads`", 1024) if "threads" in keys else None,
+        window=keys["window"].whole("`window`", 100_000_000, least=1) if "window" in keys else None,
+        threads=keys["threads"].whole("`threads`", 1024, least=1) if "threads" in keys else None,
         providers=tuple(entry.text("a provider") for entry in keys["providers"].items("`providers`", 16)) if "providers" in keys else (),
         power=keys["power"].word("`power`", POWER) if "power" in keys else None,
+        isolation=keys["isolation"].word("`isolation`", ISOLATIONS) if "isolation" in keys else "none",
     )
 
 
@@ -241,8 +263,10 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
         recipient=name,
         model=keys["model"].text("`model`"),
         key=_key_source(keys["key"], folder) if "key" in keys else None,
-        window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
-        max_output_tokens=keys["max_output_tokens"].whole("`max_output_tokens`", 100_000_000) if "max_output_tokens" in keys else None,
+        window=keys["window"].whole("`window`", 100_000_000, least=1) if "window" in keys else None,
+        max_output_tokens=(
+            keys["max_output_tokens"].whole("`max_output_tokens`", 100_000_000, least=1) if "max_output_tokens" in keys else None
+        ),
         modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or frozenset({"text"}),
         price=price,
     )
@@ -250,10 +274,20 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
 
 def _discovering(node: Node, bindings: list[Binding], places: dict[str, str]) -> list[Binding]:
     """Mark the recipients that are asked for their models, and bind those that nothing else binds."""
+    from hybridrt.policy.tree import clip
+
     keys = node.mapping("`near_edge`", ("discover",))
     if "discover" not in keys:
         node.fail("`near_edge` has no `discover`", hint="list recipients of the policy: `discover: [llama-server]`")
-    named = {entry.text("a recipient"): entry for entry in keys["discover"].items("`discover`", MAX_MODELS)}
+    entries = keys["discover"].items("`discover`", MAX_MODELS)
+    if not entries:
+        keys["discover"].fail("`discover` names nobody", hint="list recipients of the policy, or remove `near_edge`")
+    named: dict[str, Node] = {}
+    for entry in entries:
+        name = entry.text("a recipient")
+        if name in named:
+            entry.fail(f"`{clip(name)}` is already named on line {named[name].line}", hint="keep one of the two")
+        named[name] = entry
     for name, entry in named.items():
         places.setdefault(name, f"{entry.file}:{entry.line}")
     bound = {binding.recipient for binding in bindings}
@@ -282,6 +316,24 @@ def _sense(node: Node, folder: Path) -> Sensing:
     )
 
 
-def _engine(node: Node) -> int:
-    keys = node.mapping("`engine`", ("queue",))
-    return max(1, keys["queue"].whole("`queue`", 100_000)) if "queue" in keys else DEFAULT_QUEUE
+_ENGINE = ("queue", "slots", "keep_alive_s", "memory_mb", "prefix_mb")
+
+
+def _queue(node: Node) -> int:
+    keys = node.mapping("`engine`", _ENGINE)
+    return keys["queue"].whole("`queue`", 100_000, least=1) if "queue" in keys else DEFAULT_QUEUE
+
+
+def _engine(node: Node) -> EngineLimits:
+    keys = node.mapping("`engine`", _ENGINE)
+
+    def number(name: str, most: int, *, least: int = 0, unit: int = 1) -> int | None:
+        return keys[name].whole(f"`{name}`", most, least=least) * unit if name in keys else None
+
+    return EngineLimits(
+        slots=number("slots", 64, least=1),
+        keep_alive_s=number("keep_alive_s", 10_000_000),
+        memory_bytes=number("memory_mb", 100_000_000, least=1, unit=1_000_000),
+        # None at all: each prompt is read anew.
+        prefix_bytes=number("prefix_mb", 100_000_000, unit=1_000_000),
+    )

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
+    from hybridrt.local.shelf import Shelf
     from hybridrt.policy import Deciding
     from hybridrt.policy.recipient import Recipient
     from hybridrt.request import Request
@@ -50,13 +51,14 @@ _NET_LIBRARIES = ("onnxruntime", "numpy", "PIL")
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """One target: usable, or the reason why not."""
+    """One target: usable, or the reason why not. `isolation` says where a model of this device runs: `process`, or `none`."""
 
     id: str
     place: Place
     model: str
     usable: bool
     reason: str = ""
+    isolation: str = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -368,6 +370,7 @@ class _Bench:
         self.missing: dict[str, HybridrtError] = {}
         self.loans: list[Loan] = []
         self.strangers: list[TargetStatus] = []
+        self._shelf: Shelf | None = None
         # How fast a model on this device may be, before it has answered.
         self.guesses: dict[str, Rate] = {}
 
@@ -383,13 +386,17 @@ class _Bench:
                 self._place_model(model, device)
 
     def _place_model(self, model: LocalModel, device: Recipient) -> None:
-        is_noise = not self._app.models and model.backend == "llama" and model.id not in self._given
+        from hybridrt.local.factory import placeholder
+
+        is_noise = model.path == placeholder() and model.id not in self._given
         facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
             backend = self._given.get(model.id) or self._local_backend(model)
         except HybridrtError as error:
             self._add(target, None, error)
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
+            self._add(target, None, MissingError(f"the backend `{model.backend}` cannot be made: {type(error).__name__}"))
         else:
             # Looked up, not `isinstance`: what wraps a backend passes these on.
             tasks: frozenset[str] = getattr(backend, "tasks", frozenset())
@@ -404,22 +411,55 @@ class _Bench:
 
         if model.store:
             return self._stored_backend(model)
-        if not model.path.is_file():
+        if not _is_file(model.path):
             hint = f"put the file there, or change `path` of model `{model.id}`"
             raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
         self.guesses[model.id] = guess(model.path.stat().st_size)
         make = load_plugin("backends", model.backend)
-        if model.backend == "llama" and not _is_installed("llama_cpp"):
+        is_gguf = model.backend in ("llama", "actions")
+        if is_gguf and not _is_installed("llama_cpp"):
             raise MissingExtraError("a local language model", extra="local")
-        if model.backend == "llama":
+        if is_gguf:
             from hybridrt.local.gguf import check_beginning
 
             check_beginning(model.path)
-        settings: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads}
-        if model.backend == "onnx":
-            settings |= {"providers": model.providers, "power": model.power}
-        backend: Backend = make(model.path, **settings)
+        options: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads, **self._limits(model)}
+        if model.isolation == "process":
+            return self._hosted_backend(model, options)
+        backend: Backend = make(model.path, **options, **self._shared(model))
         return backend
+
+    def _hosted_backend(self, model: LocalModel, options: dict[str, Any]) -> Backend:
+        """The same in a process of its own. Nets have another surface, which nobody carries there yet."""
+        from hybridrt.local.host import HostedBackend
+
+        if model.backend == "onnx":
+            raise MissingError(f"`{model.id}` is a net, and nets run in the process of the application", hint="remove `isolation`")
+        memory = {"memory_bytes": self._app.engine.memory_bytes} if model.backend == "llama" else {}
+        return HostedBackend(model.backend, model.path, options | memory)
+
+    def _limits(self, model: LocalModel) -> dict[str, Any]:
+        """What the application says about models of its kind."""
+        if model.backend == "onnx":
+            return {"providers": model.providers, "power": model.power}
+        if model.backend != "llama":
+            return {}
+        limits = self._app.engine
+        given: dict[str, Any] = {"slots": limits.slots}
+        if limits.keep_alive_s is not None:
+            given["keep_alive_s"] = limits.keep_alive_s or None
+        if limits.prefix_bytes is not None:
+            given["prefix_bytes"] = limits.prefix_bytes
+        return given
+
+    def _shared(self, model: LocalModel) -> dict[str, object]:
+        """What the models of llama.cpp in this process share: their memory."""
+        if model.backend != "llama":
+            return {}
+        from hybridrt.local.shelf import Shelf
+
+        self._shelf = self._shelf or Shelf(self._app.engine.memory_bytes)
+        return {"shelf": self._shelf}
 
     def _stored_backend(self, model: LocalModel) -> Backend:
         """The version of the store that serves, held there while this router is open."""
@@ -482,7 +522,7 @@ class _Bench:
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
         from hybridrt.egress.cloud import CloudBackend
-        from hybridrt.egress.near_edge import NearEdgeBackend, is_ollama
+        from hybridrt.egress.near_edge import NearEdgeBackend
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
 
@@ -490,15 +530,16 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
-        if binding.discover or (target.place is Place.NEAR_EDGE and is_ollama(target)):
-            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
+        if target.place is Place.NEAR_EDGE:
+            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport, discover=binding.discover)
         return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
 
     def status_of(self, target: Target) -> TargetStatus:
         """Say whether a target can be used."""
         error = self.missing.get(target.id)
         note = NOISE if target.facts.get(PLACEHOLDER) else ""
-        return TargetStatus(target.id, target.place, target.model, error is None, note if error is None else _told(error))
+        isolation = next((model.isolation for model in self._app.models if model.id == target.id), "none")
+        return TargetStatus(target.id, target.place, target.model, error is None, note if error is None else _told(error), isolation)
 
     def _add(self, target: Target, backend: Backend | None, error: HybridrtError | None) -> None:
         self.targets.append(target)
@@ -520,6 +561,14 @@ async def _closed(closing: Coroutine[Any, Any, None]) -> None:
         log.warning("something could not be closed: %s", type(error).__name__)
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A name that no file system takes, or a folder that nobody may look into.
+        return False
+
+
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
@@ -536,6 +585,6 @@ def _again(error: HybridrtError) -> HybridrtError:
 
 
 def _factory_models() -> tuple[LocalModel, ...]:
-    from hybridrt.local.factory import digits, placeholder
+    from hybridrt.local.factory import actions, digits
 
-    return LocalModel("factory", placeholder()), LocalModel("digits", digits(), backend="onnx")
+    return LocalModel("factory", actions(), backend="actions"), LocalModel("digits", digits(), backend="onnx")

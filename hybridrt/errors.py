@@ -15,8 +15,10 @@
       + DeadlineError              the time of the request is spent: .budget_s, .spent_s, .target
       + TargetError                one attempt on one target failed: .target, .sent
         + UnavailableError         not reachable, or 5xx: .status
+          + CrashError             the process of a local model ended: .signal, .exit_code
         + LateError                this target took longer than it was given: .budget_s
         + Busy                     try later: .retry_after_s
+          + NoRoomError            no memory for one more local model: .needed_bytes, .free_bytes, .budget_bytes
           + RateLimitedError       the provider said 429
         + CredentialsError         missing or refused key (401, 403); never tried elsewhere
         + UnsupportedError         this target cannot do what the request asks: .feature
@@ -226,6 +228,17 @@ class UnavailableError(TargetError):
         self.retry_after_s = retry_after_s
 
 
+class CrashError(UnavailableError):
+    """The process of a local model ended while it answered: by `signal`, or with `exit_code`, or by us because it misbehaved."""
+
+    code = "crashed"
+
+    def __init__(self, message: str, *, signal: int | None = None, exit_code: int | None = None, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, hint=hint)
+        self.signal = signal
+        self.exit_code = exit_code
+
+
 class LateError(TargetError):
     """This target took longer than it was given."""
 
@@ -244,6 +257,18 @@ class Busy(TargetError):
     def __init__(self, message: str, *, retry_after_s: float | None = None, target: str = "", hint: str = "") -> None:
         super().__init__(message, target=target, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class NoRoomError(Busy):
+    """There is no memory for one more local model while the others are in use."""
+
+    code = "no_room"
+
+    def __init__(self, message: str, *, needed_bytes: int, free_bytes: int, budget_bytes: int, target: str = "", hint: str = "") -> None:
+        super().__init__(message, target=target, hint=hint)
+        self.needed_bytes = needed_bytes
+        self.free_bytes = free_bytes
+        self.budget_bytes = budget_bytes
 
 
 class RateLimitedError(Busy):

@@ -12,7 +12,7 @@ from hybridrt.target import Place
 if TYPE_CHECKING:
     from hybridrt.answer import Answer
 
-__all__ = ["Done", "Event", "Finish", "Reasoning", "Route", "Seam", "Text", "ToolCall", "Usage"]
+__all__ = ["Done", "Event", "Evidence", "Finish", "Reasoning", "Route", "Seam", "Text", "ToolCall", "Usage"]
 
 # Why an answer ended, one word each: the model was done; the token limit was reached; it wants tools called; the local
 # model says that a stronger one is needed.
@@ -36,6 +36,26 @@ class Usage:
     reasoning_tokens: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the scores of a local model said while it answered: features for a confidence, and no confidence by themselves.
+
+    Natural logarithms, of the model's own probabilities before any form or temperature. `margin` is how much likelier the first
+    choice was than the second; `refused` how much probability lay on tokens that the form asked for does not allow.
+    """
+
+    logprobs: tuple[float, ...]
+    mean_logprob: float
+    min_logprob: float
+    low_logprob: float  # a tenth of the tokens were less likely
+    mean_margin: float
+    min_margin: float
+    first_entropy: float
+    mean_entropy: float
+    mean_refused: float = 0.0
+    max_refused: float = 0.0
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Finish(Sealed):
     """The end of one attempt's answer; a backend yields it exactly once, last."""
@@ -45,6 +65,9 @@ class Finish(Sealed):
     certified_error: float | None = None
     labels: tuple[tuple[str, float], ...] = ()
     parsed: Any = None
+    evidence: Evidence | None = None
+    # The requests a certificate speaks for; empty where it speaks for the application's own.
+    certified_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from types import MappingProxyType
 
 from hybridrt.errors import InvalidRequestError
@@ -43,13 +44,17 @@ def make_plan(
             unable.append(Refusal(target.id, reason))
         else:
             able.append(target)
-    bound = {target.recipient for target in targets}
-    unable.extend(Refusal(name, "not bound in the application file") for name in ruling.may_reach if name not in bound)
+    unable.extend(_not_bound(ruling.may_reach, frozenset([target.recipient for target in targets])))
     plan = _ordered(ruling, able, request, signals)
     # Noise is no help where a real target failed: a placeholder answers first or not at all.
     late = [target for target in plan[1:] if target.facts.get(PLACEHOLDER)]
     unable.extend(Refusal(target.id, "placeholder weights are no answer where others failed") for target in late)
     return tuple(target for target in plan if target not in late), tuple(unable)
+
+
+@lru_cache(maxsize=64)  # one per set of rules that fired; a policy leads to few
+def _not_bound(may_reach: tuple[str, ...], bound: frozenset[str]) -> tuple[Refusal, ...]:
+    return tuple(Refusal(name, "not bound in the application file") for name in may_reach if name not in bound)
 
 
 def why_not(target: Target, ruling: Ruling, request: Request, signals: Signals, world: World) -> str:
@@ -87,6 +92,8 @@ def _not_its_task(target: Target, request: Request, signals: Signals) -> str:
 
 
 def _ordered(ruling: Ruling, targets: list[Target], request: Request, signals: Signals) -> list[Target]:
+    if len(targets) < 2:
+        return targets
     order = {place: rank for rank, place in enumerate(ruling.routing.order)}
     latency = signals.latency
     if ruling.routing.fastest:
@@ -143,18 +150,17 @@ def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], s
     """
     declared, privacy = request.declared, signals.privacy
     may_settle = settles if not privacy.failed else frozenset()
-    present, unknown, settled = set(declared.labels or ()), set(), []
-    for label in sorted(covered):
-        presence = privacy.labels.get(label, Presence.UNKNOWN)
-        if presence is Presence.PRESENT:
-            present.add(label)
-        elif presence is Presence.UNKNOWN and label not in present:
-            if declared.labels is not None and not may_settle.isdisjoint((label, "labels")):
-                settled.append(label)
-            else:
-                unknown.add(label)
+    found, said = privacy.labels, declared.labels or frozenset()
+    absent = Presence.ABSENT
+    doubtful = [label for label in covered if found.get(label) is not absent]
+    present = said.union([label for label in doubtful if found.get(label) is Presence.PRESENT])
+    unknown = frozenset(doubtful) - present
+    settled: list[str] = []
+    if declared.labels is not None and unknown:
+        settled = sorted(unknown if "labels" in may_settle else unknown & may_settle)
+        unknown -= frozenset(settled)
     sensitivity = _stricter(declared.sensitivity, privacy.sensitivity, settles="sensitivity" in may_settle)
-    sensitivity = _at_least(sensitivity, declared.labels or ())
+    sensitivity = _at_least(sensitivity, said)
     if privacy.sensitivity == UNKNOWN and sensitivity not in (UNKNOWN, FIELDS["sensitivity"].values[-1]):
         # To declare the top level raises; it settles nothing in anybody's favour.
         settled.append("sensitivity")
@@ -174,8 +180,8 @@ def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], s
         online=yes_no(device.online),
         metered=yes_no(device.metered),
         battery=battery_band(device.battery_percent, on_battery=device.on_battery),
-        present=frozenset(present),
-        unknown=frozenset(unknown),
+        present=present,
+        unknown=unknown,
     )
     return facts, tuple(settled)
 
@@ -190,8 +196,10 @@ def _stricter(declared: str | None, found: str, *, settles: bool) -> str:
     return max(declared, found, key=levels.index)
 
 
-def _at_least(sensitivity: str, labels: Iterable[str]) -> str:
+def _at_least(sensitivity: str, labels: frozenset[str]) -> str:
     """Raise a level to what the labels ask. Unknown stays unknown under every level but the top one."""
+    if not labels:
+        return sensitivity
     levels = FIELDS["sensitivity"].values
     least = max((LEAST_SENSITIVITY.get(label, levels[0]) for label in labels), key=levels.index, default=levels[0])
     if sensitivity == UNKNOWN:

@@ -173,6 +173,8 @@ def make_request(prompt: object, options: RequestOptions) -> Request:
 
 
 def _read(prompt: object, options: RequestOptions) -> Request:
+    if not options:
+        return Request(_messages(prompt, None))
     unknown = sorted(set(options) - RequestOptions.__annotations__.keys())
     if unknown:
         near = difflib.get_close_matches(unknown[0], RequestOptions.__annotations__, 1)
@@ -388,11 +390,23 @@ def _tool(tool: object) -> Tool:
 def _output(output: Any) -> Output | None:
     if output is None or isinstance(output, Output):
         return output
+    if isinstance(output, Mapping) and output.get("type") in ("json_schema", "json_object"):
+        return _response_format(output)
     if isinstance(output, Mapping):
         return Output(str(output.get("title", "answer")), output)
     if hasattr(output, "model_json_schema") and hasattr(output, "model_validate"):
         return Output(output.__name__, output.model_json_schema(), output)
     raise _wrong("`output` is neither a pydantic model nor a JSON Schema", "output")
+
+
+def _response_format(form: Mapping[str, Any]) -> Output:
+    """Read a form as the OpenAI wires spell it, neither of whose types is one of JSON Schema."""
+    if form["type"] == "json_object":
+        return Output("answer", {"type": "object"})
+    body = form.get("json_schema", form)
+    if not isinstance(body, Mapping) or not isinstance(body.get("schema"), Mapping):
+        raise _wrong("`output` is a response format without a JSON Schema", "output", "put it under `json_schema`, `schema`")
+    return Output(str(body.get("name", "answer")), body["schema"])
 
 
 def _word(options: RequestOptions, name: str) -> str | None:

@@ -167,7 +167,7 @@ class Router:
     async def probe(self) -> Status:
         """Try what was not tried yet, and return the status with what came of it.
 
-        Nets are loaded, and the servers listed under `near_edge` are asked which models they serve. That question is decided
+        Nets are loaded, and the servers nearby that are bound are asked which models they serve. That question is decided
         and permitted as a request of public words; where the policy lets none out, none is asked.
         """
         from hybridrt.probe import ask_nearby, asks_nearby, load_nets

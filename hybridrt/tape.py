@@ -70,7 +70,7 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
     """Turn a finished tape into an answer."""
     finish = tape.finish
     assert finish is not None  # noqa: S101 - the walk has checked it
-    certified_error, allowed_error = finish.certified_error, decision.routing.unless_certified
+    allowed_error = decision.routing.unless_certified
     return Answer(
         text=tape.text,
         target=target.id,
@@ -86,9 +86,18 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
         usage=tape.usage,
         cost_usd=_cost_usd(tape.usage, target),
         confidence=finish.confidence,
-        certified=certified_error is not None and certified_error <= (1.0 if allowed_error is None else allowed_error),
+        certified=_is_certified(finish, allowed_error),
+        certified_for=finish.certified_for,
         disclosures=(*sorted(decision.obligations.get("disclose", ())), *((NOISE,) if target.facts.get(PLACEHOLDER) else ())),
     )
+
+
+def _is_certified(finish: Finish, allowed_error: float | None) -> bool:
+    """Does a certificate cover this answer, and does it satisfy the policy where that asks for one?"""
+    if finish.certified_error is None or allowed_error is None:
+        return finish.certified_error is not None
+    # A certificate for a population that the policy does not name promises nothing about the requests the policy speaks of.
+    return finish.certified_error <= allowed_error and not finish.certified_for
 
 
 def retold(answer: Answer, attempts: Sequence[Attempt], cost_usd: float | None) -> Answer:

@@ -157,7 +157,8 @@ class Walk:
             outcome, detail = "bug", type(error).__name__
             raise
         finally:
-            ended = Attempt(target.id, target.place, outcome, (self.deadline.spent_s() - began_s) * 1000, 0, detail, first_ms)
+            confidence = tape.finish.confidence if tape.finish else None
+            ended = Attempt(target.id, target.place, outcome, (self.deadline.spent_s() - began_s) * 1000, 0, detail, first_ms, confidence)
             self._record(target, recorded, ended)
 
     def _record(self, target: Target, number: int | None, attempt: Attempt) -> None:

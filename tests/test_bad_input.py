@@ -9,17 +9,19 @@ from pathlib import Path
 
 import pytest
 
-from hybridrt.application import Application, Binding, LocalModel, read_application
+from hybridrt.application import Application, Binding, EngineLimits, LocalModel, read_application
 from hybridrt.errors import (
     ApplicationFileError,
     ClosedError,
     ContextOverflowError,
     HybridrtError,
     InvalidRequestError,
+    MissingError,
     MissingKeyError,
     MissingModelError,
     NoAnswerError,
 )
+from hybridrt.local.factory import placeholder
 from hybridrt.request import Image, Message, Request, Text, ToolCall, make_request
 from hybridrt.router import Router
 from hybridrt.testing import MemoryLedger, ScriptedBackend
@@ -151,8 +153,8 @@ async def test_a_nul_reaches_the_model_as_it_is(open_router):
 
 async def test_the_shipped_model_answers_text_with_nul_and_control_characters(tmp_path):
     async with Router.open(Application(ledger=tmp_path / "l.jsonl")) as router:
-        answer = await router.infer("a\x00b\u202e\x1bc \ufeff", max_output_tokens=4, only="device")
-    assert answer.place == "device"
+        answer = await router.infer("set a\x00timer \u202efor\x1bten minutes\ufeff", only="device")
+    assert answer.tool_calls[0].arguments == {"duration_s": 600}
 
 
 async def test_a_picture_for_a_text_model_is_refused_with_the_reason(tmp_path):
@@ -305,6 +307,24 @@ WRONG_FILES = {
     "a tab": ("hybridrt: 1\n\tpolicy: x\n", 2, 1),
     "an anchor": ("hybridrt: 1\nmodels: &a {}\n", 2, None),
     "a duplicate": ("hybridrt: 1\nhybridrt: 1\n", 2, 1),
+    "a window of nothing": ("hybridrt: 1\nmodels:\n  chat: {path: a.gguf, window: 0}\n", 3, 32),
+    "no thread": ("hybridrt: 1\nmodels:\n  chat: {path: a.gguf, threads: 0}\n", 3, 33),
+    "no thread in a process of its own": ("hybridrt: 1\nmodels:\n  chat: {isolation: process, path: a.gguf, threads: 0}\n", 3, 53),
+    "more threads than there are": ("hybridrt: 1\nmodels:\n  chat: {path: a.gguf, threads: 1025}\n", 3, 33),
+    "a recipient that reads nothing": ("hybridrt: 1\nrecipients:\n  openai: {model: m, window: 0}\n", 3, 30),
+    "a recipient that says nothing": ("hybridrt: 1\nrecipients:\n  openai: {model: m, max_output_tokens: 0}\n", 3, 41),
+    "a price below nothing": (
+        "hybridrt: 1\nrecipients:\n  openai: {model: m, input_usd_per_mtok: -1, output_usd_per_mtok: 1}\n",
+        3,
+        42,
+    ),
+    "nowhere to wait": ("hybridrt: 1\nengine: {queue: 0}\n", 2, 17),
+    "no answer at once": ("hybridrt: 1\nengine: {slots: 0}\n", 2, 17),
+    "no memory": ("hybridrt: 1\nengine: {memory_mb: 0}\n", 2, 21),
+    "half a second": ("hybridrt: 1\nengine: {keep_alive_s: 0.5}\n", 2, 24),
+    "less than no memory for prompts": ("hybridrt: 1\nengine: {prefix_mb: -1}\n", 2, 21),
+    "nobody to discover": ("hybridrt: 1\nnear_edge: {discover: []}\n", 2, 23),
+    "somebody to discover twice": ("hybridrt: 1\nnear_edge: {discover: [box, lan, box]}\n", 2, 34),
 }
 
 
@@ -319,6 +339,24 @@ def test_a_wrong_application_file_is_an_error_with_its_place_and_a_remedy(tmp_pa
     assert column is None or caught.value.column == column
     assert caught.value.hint or "must be" in caught.value.what
     assert "verysecret" not in str(caught.value) + caught.value.hint
+
+
+UNUSABLE_MODELS = {
+    "a name that no file system takes": LocalModel("chat", Path("b" * 5000)),
+    "a window of nothing": LocalModel("chat", placeholder(), window=0),
+    "no thread": LocalModel("chat", placeholder(), threads=0),
+    "a backend that is not installed": LocalModel("chat", placeholder(), backend="nope"),
+}
+
+
+@pytest.mark.parametrize("what", UNUSABLE_MODELS)
+async def test_a_model_that_cannot_be_made_leaves_the_router_open_and_the_status_says_why(what):
+    async with Router.open(Application(models=(UNUSABLE_MODELS[what],)), ledger=MemoryLedger()) as router:
+        (chat,) = router.status().targets
+        with pytest.raises(MissingError):
+            await router.infer("hi")
+    assert not chat.usable
+    assert chat.reason
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"\xef\xbb\xbfhybridrt: 1\n", b"\x80\x81", b"a: " * 100_000])
@@ -337,7 +375,7 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path):
 def test_a_whole_application_file_is_read(tmp_path):
     path = tmp_path / "hybridrt.yaml"
     path.write_text(
-        "hybridrt: 1\npolicy: [private-first, ./mine.yaml]\nledger: logs/l.jsonl\nengine: {queue: 4}\n"
+        "hybridrt: 1\npolicy: [private-first, ./mine.yaml]\nledger: logs/l.jsonl\nengine: {queue: 4, slots: 2, keep_alive_s: 60, memory_mb: 4000, prefix_mb: 100}\n"
         "models:\n  chat: {path: m/chat.gguf, window: 4096, threads: 2}\n"
         "recipients:\n  openai:\n    model: some-model\n    key: env:OPENAI_API_KEY\n    window: 128000\n"
         "    max_output_tokens: 4096\n    modalities: [text, image]\n    input_usd_per_mtok: 0.25\n    output_usd_per_mtok: 2\n"
@@ -348,6 +386,7 @@ def test_a_whole_application_file_is_read(tmp_path):
     assert application.bindings[0].key == "env:OPENAI_API_KEY"
     assert application.bindings[0].price.output_usd_per_mtok == 2
     assert (application.ledger, application.queue) == (tmp_path / "logs/l.jsonl", 4)
+    assert application.engine == EngineLimits(slots=2, keep_alive_s=60, memory_bytes=4_000_000_000, prefix_bytes=100_000_000)
 
 
 # --- the command line ---

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from hybridrt.application import Application, Binding
+from hybridrt.application import Application, Binding, LocalModel
 from hybridrt.errors import (
     BrokenStream,
     BugError,
@@ -26,6 +26,7 @@ from hybridrt.errors import (
     UnavailableError,
 )
 from hybridrt.event import Done, Finish, Reasoning, Route, Text, Usage
+from hybridrt.local.factory import placeholder
 from hybridrt.request import ToolCall
 from hybridrt.router import Router
 from hybridrt.target import Price
@@ -472,7 +473,8 @@ async def test_a_placeholder_answers_first_or_not_at_all_and_says_what_it_is(tmp
     up += "rules:\n  - {id: all, effect: permit, when: always, to: {kind: cloud}}\n"
     for order, plan in (("[cloud, device]", ["alpha"]), ("[device, cloud]", ["factory", "alpha"])):
         (tmp_path / "up.yaml").write_text(up + f"routing: [{{id: r, order: {order}}}]\n")
-        application = Application(policies=(tmp_path / "up.yaml",), bindings=(Binding("alpha", "m"),))
+        noise = LocalModel("factory", placeholder())
+        application = Application(models=(noise,), policies=(tmp_path / "up.yaml",), bindings=(Binding("alpha", "m"),))
         async with Router.open(application, backends={"alpha": ScriptedBackend("x")}, ledger=MemoryLedger()) as router:
             decision = await router.decide(ASK)
             assert [target.id for target in decision.plan] == plan

@@ -69,8 +69,16 @@ def given(**options: Any) -> dict[str, Any]:
 
 @click.command()
 @request_options
-def ask(*, text: str | None, app: str | None, policies: tuple[str, ...], as_json: bool, **options: Any) -> None:
+@click.option("--jsonl", "as_jsonl", is_flag=True, help='Answer rows of {"id", "text"} that are piped in, one action a line.')
+def ask(*, text: str | None, app: str | None, policies: tuple[str, ...], as_json: bool, as_jsonl: bool, **options: Any) -> None:
     """Answer TEXT, or what is piped in, and say where it was answered."""
+    if as_jsonl:
+        from hybridrt.cli.rows import ask_rows
+
+        if text is not None or as_json or options.get("image"):
+            raise click.UsageError("`--jsonl` reads its rows from what is piped in, and goes without TEXT, `--json` and `--image`")
+        asyncio.run(ask_rows(sys.stdin.buffer, app, policies, given(**options)))
+        return
     prompt = read_text(text)
     if prompt is None and not options.get("image"):
         raise click.UsageError("say something: hybridrt ask 'what is 15% of 240?'")
@@ -107,6 +115,11 @@ def _end(answer: Answer) -> None:
         click.echo(f"[{sure} sure]", err=True)
     cut = "; cut at the limit" if answer.finish == "length" else ""
     click.echo(f"[{answer.receipt.bytes_out} bytes left the device{cut}]", err=True)
+    for call in answer.tool_calls:
+        click.echo(f"[{call.name} {printable(json.dumps(dict(call.arguments), ensure_ascii=False))}]", err=True)
+    if answer.confidence is not None:
+        known = f"certified for {answer.certified_for or 'your requests'}" if answer.certified else "not certified"
+        click.echo(f"[confidence {answer.confidence:.2f}, {known}]", err=True)
     for disclosure in answer.disclosures:
         click.echo(f"[{disclosure}]", err=True)
 
@@ -123,6 +136,7 @@ def answer_row(answer: Answer) -> dict[str, Any]:
         "labels": [{"label": label, "confidence": chance} for label, chance in answer.labels],
         "confidence": answer.confidence,
         "certified": answer.certified,
+        "certified_for": answer.certified_for,
         "cost_usd": answer.cost_usd,
         "usage": {"input_tokens": answer.usage.input_tokens, "output_tokens": answer.usage.output_tokens},
         "attempts": [

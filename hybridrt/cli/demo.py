@@ -14,6 +14,8 @@ import click
 
 from hybridrt.answer import Answer
 from hybridrt.application import Application, Binding
+from hybridrt.decision import Decision
+from hybridrt.errors import NoAnswerError, TargetError
 from hybridrt.router import Router
 
 # The cloud of the demonstration: a server on loopback that says so. The host is the real one of the shipped policy; the
@@ -62,23 +64,24 @@ async def _run() -> list[Step]:
         application = Application(bindings=(Binding(STAND_IN, "stand-in"),), ledger=folder / "ledger.jsonl")
         router = await stack.enter_async_context(Router.open(application, detour=authority.detour({"api.openai.com": provider})))
         return [
-            await _step(router, "an everyday request", "Set a timer for ten minutes", max_output_tokens=24),
+            await _step(router, "an everyday request", "Set a timer for ten minutes"),
             await _step(router, "a hard question", HARD),
-            await _step(router, "the same, about a patient", PATIENT, max_output_tokens=24),
+            await _step(router, "the same, about a patient", PATIENT),
             await _step(router, "a document too long for the device", "Summarise this log. " + REPORT * 150, only="PREFER_ON_DEVICE"),
-            await _step(
-                router, "a pasted key", "Why does this fail? api_key = 'sk-proj-a8Kd92mZq0LxV7bT3nYw5RcE1uHj6Gf4'", max_output_tokens=24
-            ),
+            await _step(router, "a pasted key", "Why does this fail? api_key = 'sk-proj-a8Kd92mZq0LxV7bT3nYw5RcE1uHj6Gf4'"),
         ]
 
 
 async def _step(router: Router, name: str, prompt: str, **options: Any) -> Step:
-    answer = await router.infer(prompt, **options)
+    try:
+        answer = await router.infer(prompt, **options)
+    except (NoAnswerError, TargetError) as error:
+        return _unanswered(name, error)
     return Step(
         name=name,
         place=str(answer.place),
         target=answer.target,
-        rule=_rule(answer),
+        rule=_rule(answer.decision),
         ms=round(sum(attempt.ms for attempt in answer.attempts), 1),
         bytes_out=answer.receipt.bytes_out,
         why=_why(answer),
@@ -86,10 +89,33 @@ async def _step(router: Router, name: str, prompt: str, **options: Any) -> Step:
     )
 
 
-def _rule(answer: Answer) -> str:
+def _unanswered(name: str, error: NoAnswerError | TargetError) -> Step:
+    """The device could not, and nobody else may: no answer is better than one that had to leave."""
+    decision = error.decision
+    if decision is None:
+        raise error
+    attempts = error.attempts if isinstance(error, NoAnswerError) else ()
+    return Step(
+        name=name,
+        place="device",
+        target=decision.plan[0].id,
+        rule=_rule(decision),
+        ms=round(sum(attempt.ms for attempt in attempts), 1),
+        bytes_out=0,
+        why=f"{_kept(decision)}; the device cannot answer it, and so nobody does",
+        attempts=[f"{attempt.target}: {attempt.outcome}" for attempt in attempts],
+    )
+
+
+def _rule(decision: Decision) -> str:
     """The rule behind the place: what kept the request here, else what chose the order."""
-    kept = [rule for refusal in answer.decision.refusals if refusal.recipient == STAND_IN for rule in refusal.rules]
-    return ", ".join(kept) or answer.decision.routing.rule
+    kept = [rule for refusal in decision.refusals if refusal.recipient == STAND_IN for rule in refusal.rules]
+    return ", ".join(kept) or decision.routing.rule
+
+
+def _kept(decision: Decision) -> str:
+    found = ", ".join(sorted(decision.facts.present)) or "something unknown"
+    return f"{decision.facts.sensitivity}, it has {found}: it may not leave"
 
 
 def _why(answer: Answer) -> str:
@@ -98,8 +124,9 @@ def _why(answer: Answer) -> str:
     if before:
         return f"the device said {before[0].outcome.replace('_', ' ')}; the next step of the plan answered"
     if answer.place.is_device and facts.sensitivity not in ("public", "internal"):
-        found = ", ".join(sorted(facts.present)) or "something unknown"
-        return f"{facts.sensitivity}, it has {found}: it may not leave"
+        return _kept(answer.decision)
+    if answer.tool_calls:
+        return f"the device read it: {answer.tool_calls[0].name} {dict(answer.tool_calls[0].arguments)}"
     return f"{facts.sensitivity} and {facts.complexity}, so {answer.decision.routing.order[0]} first"
 
 
@@ -120,6 +147,6 @@ def _show(steps: list[Step]) -> None:
     console.print(table)
     console.print(
         "* a loopback stand-in: a server on this machine that plays the provider. Nothing left this machine.\n"
-        "The model on the device has placeholder weights: it proves the way, not the words. Name one of your own in hybridrt.yaml.\n"
+        "The factory model on the device reads short requests into actions and passes on the rest. Name a larger one in hybridrt.yaml.\n"
         "Next: `hybridrt decide 'my patient has diabetes'`, `hybridrt doctor`, `hybridrt policy check private-first`."
     )

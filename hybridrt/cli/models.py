@@ -310,17 +310,18 @@ def bench(*, name: str, runs: int, threads: int | None, app: str | None, folder:
         print(json.dumps(told))
         return
     rates = report.rates
-    print(f"{name} {digest[:12]}, {show_size(size)}; medians of {runs} prompts of {rates.get('prompt_tokens', 0):.0f} tokens")
-    show_table(
-        ("", ""),
-        [
-            ("load", f"{report.load_s:.2f} s"),
+    if "run_s" in rates:
+        asked, rows = "runs of one empty input", [("one run", f"{rates['run_s'] * 1000:.3g} ms")]
+    else:
+        asked = f"prompts of {rates.get('prompt_tokens', 0):.0f} tokens"
+        rows = [
             ("prompt", show_rate(rates.get("prefill_tokens_s"))),
             ("answer", show_rate(rates.get("decode_tokens_s"))),
             ("first token", f"{rates.get('first_token_s', 0) * 1000:.0f} ms"),
-            ("memory", f"{show_size(report.rss_bytes)} (the whole process)"),
-        ],
-    )
+        ]
+    print(f"{name} {digest[:12]}, {show_size(size)}; medians of {runs} {asked}")
+    memory = ("memory", f"{show_size(report.rss_bytes)} (the whole process)")
+    show_table(("", ""), [("load", f"{report.load_s:.2f} s"), *rows, memory])
 
 
 # ---- pulling

@@ -1,7 +1,7 @@
-"""The loop that makes local answers: one thread per model, one sequence, a bounded queue in front.
+"""One thread per loaded model, a bounded queue in front of it, and the way of events from the thread to the event loops.
 
 The thread owns the model from opening to freeing it; nothing else ever touches the context. Callers hand in a `Job` and
-read events from a `Ticket`. Nothing here knows llama.cpp: the `Model` protocol is what a native library must offer.
+read events from a `Ticket`. What the thread computes, and in which order, is `Batch`.
 """
 
 from __future__ import annotations
@@ -9,23 +9,23 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
-import ctypes
+import logging
+import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
-from hybridrt.errors import Busy, ContextOverflowError, TargetError, UnavailableError, UnsupportedError
-from hybridrt.event import Event, Finish, Text, Usage
-from hybridrt.local.detokenize import StopText, Utf8
-from hybridrt.local.form import read_answer
-from hybridrt.request import Message, Output, Tool
-from hybridrt.sealed import Sealed
-from hybridrt.signals import TokenCount
+from hybridrt.errors import Busy, TargetError, UnavailableError
+from hybridrt.event import Event, Finish, Text
+from hybridrt.local.batch import Batch
+from hybridrt.local.model import Flag, Job, Model
+from hybridrt.local.shelf import Shelf
+
+log = logging.getLogger("hybridrt")
 
 # Before anything was measured: the order of magnitude of a short answer.
 _FIRST_GUESS_S = 1.0
@@ -33,111 +33,9 @@ _FIRST_GUESS_S = 1.0
 _MEMORY = 0.3
 # Leaving the interpreter waits at most this long for the native call in progress; a decode step takes milliseconds.
 _LEAVE_S = 1.5
-
-
-class Flag:
-    """A byte that native code reads while it computes: once raised, a prefill stops in its middle."""
-
-    def __init__(self) -> None:
-        self._bytes = ctypes.create_string_buffer(64)
-
-    def lift(self) -> None:
-        """Ask the computation to stop; from any thread, any number of times."""
-        self._bytes[0] = b"\x01"
-
-    @property
-    def is_up(self) -> bool:
-        """Was it asked to stop?"""
-        return self._bytes[0] != b"\x00"
-
-    @property
-    def address(self) -> int:
-        """Where the byte lies; valid as long as this object lives."""
-        return ctypes.addressof(self._bytes)
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Job(Sealed):
-    """One answer to make."""
-
-    messages: tuple[Message, ...]
-    tools: tuple[Tool, ...] = ()
-    output: Output | None = None
-    grammar: str | None = None
-    max_output_tokens: int | None = None
-    temperature: float = 0.0
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    is_streamed: bool = True
-
-
-class Sampler(Protocol):
-    """Chooses the next token from the state of the model."""
-
-    def pick(self) -> int | None:
-        """Return the next token, or none where the constraint is fulfilled and nothing may follow."""
-        ...
-
-
-class Model(Protocol):
-    """What the loop asks of a native library. Every method but `count` is called from the one thread of the engine."""
-
-    @property
-    def name(self) -> str:
-        """What the model calls itself."""
-        ...
-
-    @property
-    def is_placeholder(self) -> bool:
-        """Are its weights random?"""
-        ...
-
-    @property
-    def window(self) -> int:
-        """Most tokens of prompt and answer together."""
-        ...
-
-    @property
-    def chunk(self) -> int:
-        """Most tokens in one `extend`."""
-        ...
-
-    @property
-    def escalate_token(self) -> int | None:
-        """The token by which the model says that a stronger one is needed."""
-        ...
-
-    def encode(self, messages: Sequence[Message], tools: Sequence[Tool], room: int) -> list[int]:
-        """Return the tokens of a conversation; may raise `ContextOverflowError` early when it cannot fit into `room`."""
-        ...
-
-    def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> TokenCount:
-        """Return the number of tokens of a conversation, and how it was obtained. From any thread."""
-        ...
-
-    def sampling(self, job: Job) -> AbstractContextManager[Sampler]:
-        """Lend a sampler for one answer."""
-        ...
-
-    def begin(self, flag: Flag) -> None:
-        """Forget the last sequence and obey this flag from now on."""
-        ...
-
-    def extend(self, tokens: Sequence[int]) -> bool:
-        """Compute these tokens after those before; false when the flag stopped it."""
-        ...
-
-    def piece(self, token: int) -> bytes:
-        """Return the bytes a token stands for; control tokens stand for none."""
-        ...
-
-    def is_end(self, token: int) -> bool:
-        """Does this token end an answer?"""
-        ...
-
-    def close(self) -> None:
-        """Free everything."""
-        ...
+# Readers are woken at most so often, half as long as a screen shows one picture: each wake-up costs the loop some 150 microseconds
+# on the way through the router, which a small model would spend on every other token.
+_WAKE_S = 0.008
 
 
 class Ticket:
@@ -146,28 +44,27 @@ class Ticket:
     def __init__(self, job: Job, loop: asyncio.AbstractEventLoop) -> None:
         self.job = job
         self.flag = Flag()
-        self._loop = loop
+        self.loop = loop
         self._items: deque[Event | TargetError] = deque()
         self._ready = asyncio.Event()
-        self._is_waking = False
+        self._is_behind = False
 
     def put(self, item: Event | TargetError) -> None:
-        """Hand an event, or the error that ends the answer, to the loop. From any thread; many events cost one wake-up."""
+        """Add an event, or the error that ends the answer. Whoever adds sees to it that `wake` is called."""
         self._items.append(item)
-        if self._is_waking:
-            return
-        self._is_waking = True
-        try:
-            self._loop.call_soon_threadsafe(self._wake)
-        except RuntimeError:  # the loop is closed and nobody will read
-            self.flag.lift()
+        self._is_behind = True
 
-    def _wake(self) -> None:
-        self._is_waking = False
+    def is_behind(self) -> bool:
+        """Was something added since the last time this was asked? Asked by the thread alone."""
+        was_behind, self._is_behind = self._is_behind, False
+        return was_behind
+
+    def wake(self) -> None:
+        """Let the reader read. On its loop."""
         self._ready.set()
 
     async def next(self) -> Event:
-        """Return the next event.
+        """Return the next event; texts that came together are one.
 
         Raises:
             TargetError: the answer failed.
@@ -176,27 +73,124 @@ class Ticket:
             self._ready.clear()
             await self._ready.wait()
         item = self._items.popleft()
+        if isinstance(item, Text) and self._items and isinstance(self._items[0], Text):
+            texts = [item.text]
+            while self._items and isinstance(self._items[0], Text):
+                texts.append(self._items.popleft().text)  # type: ignore[union-attr]
+            return Text("".join(texts))
         if isinstance(item, TargetError):
             raise item
         return item
 
 
-class Engine:
-    """One thread, one model, one answer at a time, and a queue of at most `queue_limit` behind it."""
+def _wake(tickets: Iterable[Ticket]) -> None:
+    """Wake the readers; one call for all that wait on the same loop."""
+    for loop in {ticket.loop for ticket in tickets}:
+        mine = [ticket for ticket in tickets if ticket.loop is loop]
+        try:
+            loop.call_soon_threadsafe(_wake_all, mine)
+        except RuntimeError:  # the loop is closed and nobody will read
+            for ticket in mine:
+                ticket.flag.lift()
 
-    def __init__(self, open_model: Callable[[], Model], *, queue_limit: int, name: str) -> None:
+
+def _wake_all(tickets: Iterable[Ticket]) -> None:
+    for ticket in tickets:
+        ticket.wake()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an engine may hold, and for how long."""
+
+    queue: int
+    keep_alive_s: float | None
+    prefix_bytes: int
+    keeps_answers: bool = False
+
+
+class Source(Protocol):
+    """Where a model comes from."""
+
+    def size_bytes(self) -> int:
+        """About how much memory the loaded model will hold."""
+        ...
+
+    def open(self) -> Model:
+        """Load it."""
+        ...
+
+
+class Engine:
+    """One thread, one model, as many answers at once as it has slots, and a bounded queue behind them.
+
+    Whoever makes it has entered it.
+    """
+
+    def __init__(self, source: Source, limits: Limits, shelf: Shelf, *, name: str) -> None:
         self.opened: Future[Model] = Future()
-        self._open_model = open_model
-        self._queue_limit = queue_limit
+        self._source, self._shelf = source, shelf
+        self._limits = limits
         self._waiting: deque[Ticket] = deque()
-        self._running: Ticket | None = None
+        self._running: list[Ticket] = []
+        self._slots = 1
+        self._users = 1
         self._is_closing = False
+        self._is_changed = False  # read by the thread at every turn, without the lock
+        self._is_urgent = False
+        self._wake_at = 0.0
+        self._halt: Flag | None = None
         self._typical_s = _FIRST_GUESS_S
         self._changed = threading.Condition()
+        self._pid = os.getpid()
+        self.used_at = time.monotonic()
         # A daemon: an application that forgets to close must still be able to leave. `_leave` ends it before the interpreter does.
         self._thread = threading.Thread(target=self._run, name=f"hybridrt {name}", daemon=True)
         atexit.register(self._leave)
         self._thread.start()
+
+    # ---- from any thread
+
+    @property
+    def is_here(self) -> bool:
+        """Does its thread run in this process? A forked child has a copy of everything but the thread."""
+        return self._pid == os.getpid()
+
+    @property
+    def is_over(self) -> bool:
+        """Is it on its way out, or out?"""
+        return self._is_closing
+
+    @property
+    def is_settled(self) -> bool:
+        """Is nothing computed any more that nobody wants? Soon after a cancellation, unless native code hangs."""
+        return not any(ticket.flag.is_up for ticket in self._running)
+
+    def enter(self) -> bool:
+        """Begin to use the engine, so that it stays; false when it is on its way out. Each `enter` has its `leave`."""
+        if not self.is_here:
+            return False
+        with self._changed:
+            if self._is_closing:
+                return False
+            self._users += 1
+            return True
+
+    def leave(self) -> None:
+        """Stop using it."""
+        with self._changed:
+            self._users -= 1
+            self.used_at = time.monotonic()
+            self._changed.notify_all()
+
+    def retire(self) -> bool:
+        """Let the model go if nobody uses it; false where somebody does."""
+        with self._changed:
+            if self._users or self._is_closing:
+                return self._is_closing
+            self._is_closing = True
+            self._changed.notify_all()
+            return True
 
     def submit(self, job: Job) -> Ticket:
         """Queue a job for the running event loop.
@@ -209,10 +203,13 @@ class Engine:
         with self._changed:
             if self._is_closing:
                 raise UnavailableError("the local model is closed")
-            ahead = len(self._waiting) + (self._running is not None and not self._running.flag.is_up)
-            if ahead > self._queue_limit:
-                raise Busy("the local model has its hands full", retry_after_s=round(ahead * self._typical_s, 3))
+            ahead = len(self._waiting) + sum(not running.flag.is_up for running in self._running)
+            if ahead >= self._slots + self._limits.queue:
+                # The answers of all slots end one after the other, evenly on average.
+                wait_s = (ahead - self._slots + 1) * self._typical_s / self._slots
+                raise Busy("the local model has its hands full", retry_after_s=round(wait_s, 3))
             self._waiting.append(ticket)
+            self._is_changed = True
             self._changed.notify_all()
         return ticket
 
@@ -224,18 +221,24 @@ class Engine:
 
     def stop(self) -> None:
         """End every answer and let the thread go; returns at once, may be called again."""
+        if not self.is_here:  # the lock may be held by a thread that does not exist here
+            return
         with self._changed:
-            self._is_closing = True
-            tickets = [*self._waiting, *([self._running] if self._running else [])]
+            self._is_closing = self._is_changed = True
+            tickets = [*self._waiting, *self._running]
             self._waiting.clear()
+            if self._halt is not None:
+                self._halt.lift()
             self._changed.notify_all()
         for ticket in tickets:
             ticket.flag.lift()
             ticket.put(UnavailableError("the local model was closed while it answered"))
+        _wake(tickets)
 
     def join(self, timeout_s: float | None = None) -> None:
         """Wait until the thread has freed the model."""
-        self._thread.join(timeout_s)
+        if self.is_here:
+            self._thread.join(timeout_s)
 
     def _leave(self) -> None:
         self.stop()
@@ -251,98 +254,74 @@ class Engine:
 
     def _work(self) -> None:
         try:
-            model = self._open_model()
+            self._shelf.take(self, self._source.size_bytes())
+            model = self._source.open()
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the opening
+            self._shelf.give_back(self)
+            with self._changed:
+                self._is_closing = True
             self.opened.set_exception(error)
             return
+        self._shelf.note(self, model.held_bytes + self._limits.prefix_bytes)
+        batch = Batch(model, prefix_bytes=self._limits.prefix_bytes, keeps_answers=self._limits.keeps_answers)
+        with self._changed:
+            self._slots, self._halt = model.slots, batch.halt
         self.opened.set_result(model)
         try:
-            while (ticket := self._take()) is not None:
-                self._serve(model, ticket)
+            while not (self._is_changed or batch.is_idle) or self._take(batch):
+                batch.turn()
+                if self._is_urgent or batch.is_filling or batch.is_idle or time.monotonic() >= self._wake_at:
+                    self._wake_readers(batch)
+            batch.close()
+        except Exception as error:  # noqa: BLE001 - a bug; its words may quote content, and a traceback on stderr would show them
+            log.error("the engine of a local model ended by a bug: %s", type(error).__name__)  # noqa: TRY400
         finally:
+            self.stop()  # nobody may wait for ever
             model.close()
+            self._shelf.give_back(self)
 
-    def _take(self) -> Ticket | None:
+    def _take(self, batch: Batch) -> bool:
+        """Give the waiting their slots; wait where there is nothing to do. False when it is over."""
         with self._changed:
-            self._running = None
-            while not self._waiting and not self._is_closing:
-                self._changed.wait()
+            self._is_changed = False
+            while batch.is_idle and not self._waiting and not self._is_closing:
+                if not self._changed.wait(self._patience_s()) and not self._users:
+                    self._is_closing = True  # nobody came for long enough: the memory goes back to the machine
             if self._is_closing:
-                return None
-            self._running = self._waiting.popleft()
-            return self._running
+                return False
+            admitted: list[Ticket] = []
+            while self._waiting and len(admitted) < batch.free:
+                admitted.append(self._waiting.popleft())
+            self._is_changed = bool(self._waiting)  # whoever still waits is looked at again when a slot gets free
+            self._running.extend(admitted)
+        for ticket in admitted:
+            batch.admit(ticket.job, ticket.flag, self._emit_to(ticket))
+        return True
 
-    def _serve(self, model: Model, ticket: Ticket) -> None:
+    def _patience_s(self) -> float | None:
+        keep_alive_s = self._limits.keep_alive_s
+        return None if keep_alive_s is None else max(0.01, keep_alive_s - (time.monotonic() - self.used_at))
+
+    def _emit_to(self, ticket: Ticket) -> Callable[[Event | TargetError], None]:
         began_at = time.monotonic()
-        try:
-            for event in _answer(model, ticket):
-                ticket.put(event)
-        except TargetError as error:
-            ticket.put(error)
-        except Exception as error:  # noqa: BLE001 - one answer fails, the next must still find the thread; no text of it, it may quote content
-            ticket.put(UnavailableError(f"the local model failed inside: {type(error).__name__}"))
-        self._typical_s += _MEMORY * (time.monotonic() - began_at - self._typical_s)
+        is_first = True
 
+        def emit(item: Event | TargetError) -> None:
+            nonlocal is_first
+            ticket.put(item)
+            if is_first:
+                is_first, self._is_urgent = False, True
+            if isinstance(item, Finish | TargetError):
+                self._is_urgent = True
+                self._typical_s += _MEMORY * (time.monotonic() - began_at - self._typical_s)
 
-def room_for(prompt_tokens: int, max_output_tokens: int | None, window: int) -> int:
-    """Return how many tokens the answer may have.
+        return emit
 
-    Raises:
-        ContextOverflowError: with both numbers; an asked length is never cut.
-    """
-    needed = prompt_tokens + (max_output_tokens or 1)
-    if needed > window:
-        raise ContextOverflowError(f"{needed} tokens are needed and the window holds {window}", needed=needed, window=window)
-    return max_output_tokens or window - prompt_tokens
-
-
-def _answer(model: Model, ticket: Ticket) -> Iterator[Event]:
-    """Make one answer. Ends without a `Finish` only when the flag is up, and then nobody is reading."""
-    job, flag = ticket.job, ticket.flag
-    tokens = model.encode(job.messages, job.tools, model.window - (job.max_output_tokens or 1))
-    if not tokens:  # nothing to continue: a native sampler would find no scores and end the process
-        raise UnsupportedError("the chat template of the model has no words for this conversation", feature="conversation")
-    limit = room_for(len(tokens), job.max_output_tokens, model.window)
-    with model.sampling(job) as sampler:
-        model.begin(flag)
-        for at in range(0, len(tokens), model.chunk):
-            if flag.is_up or not model.extend(tokens[at : at + model.chunk]):
-                return
-        said: list[str] = []
-        reason, count = "length", 0
-        for text, count, reason in _decode(model, sampler, flag, job.stop, limit):  # noqa: B007 - the last values are the end
-            if text:
-                said.append(text)
-                if job.is_streamed:
-                    yield Text(text)
-        if flag.is_up:
-            return
-    whole = "".join(said)
-    if not job.is_streamed and whole:
-        yield Text(whole)
-    yield Usage(input_tokens=len(tokens), output_tokens=count)
-    yield Finish(reason, parsed=read_answer(whole, job.output) if job.output and reason == "stop" else None)
-
-
-def _decode(model: Model, sampler: Sampler, flag: Flag, stops: Sequence[str], limit: int) -> Iterator[tuple[str, int, str]]:
-    """Yield the text of each step, the tokens so far and how the answer would end here."""
-    utf8, stop, count = Utf8(), StopText(stops), 0
-    reason = "length"
-    while not flag.is_up:
-        token = sampler.pick()
-        if token is None or model.is_end(token):
-            reason = "stop"
-            break
-        count += 1
-        if token == model.escalate_token:
-            reason = "escalate"
-            break
-        text = stop.feed(utf8.feed(model.piece(token)))
-        if stop.was_met:
-            yield text, count, "stop"
-            return
-        yield text, count, reason
-        if count == limit or not model.extend((token,)):
-            break
-    rest = stop.feed(utf8.end())
-    yield (rest if stop.was_met else rest + stop.end()), count, "stop" if stop.was_met else reason
+    def _wake_readers(self, batch: Batch) -> None:
+        """Tell the readers what there is: what begins or ends an answer and what stands before a chunk of a prompt at once."""
+        self._is_urgent, self._wake_at = False, time.monotonic() + _WAKE_S
+        if due := [ticket for ticket in self._running if ticket.is_behind()]:
+            _wake(due)
+        if len(self._running) > batch.taken:
+            with self._changed:
+                self._running = [ticket for ticket in self._running if batch.has(ticket.flag)]

@@ -1,59 +1,238 @@
-"""Local language models through llama.cpp. The only file that imports `llama_cpp`, and it speaks to its C functions alone.
-
-The library asserts and aborts the process where a bound is passed, so every bound is checked here before the call.
-"""
+"""Local language models through llama.cpp. The only file that imports `llama_cpp`, and it speaks to its C functions alone."""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, partial
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hybridrt.errors import ContextOverflowError, MissingExtraError, ModelFileError, UnavailableError, UnsupportedError
+from hybridrt.errors import MissingExtraError, ModelFileError
 from hybridrt.local.backend import LocalBackend
-from hybridrt.local.engine import Flag, Job
+from hybridrt.local.context import Context
+from hybridrt.local.engine import Limits
 from hybridrt.local.gguf import GgufFacts, read_facts
-from hybridrt.local.sampler import CSampler
-from hybridrt.local.template import ChatTemplate, Special, slices, to_tokens
-from hybridrt.request import Message, Text, Tool
+from hybridrt.local.model import Flag, Job
+from hybridrt.local.sampler import CSampler, Desk
+from hybridrt.local.shelf import Shelf
+from hybridrt.local.vocabulary import Vocabulary
+from hybridrt.request import Message, Tool
 from hybridrt.signals import TokenCount
 
 # The keys and values of the whole window are allocated at the start; 8,192 tokens of a 1B model are some 250 MB.
 _DEFAULT_WINDOW = 8192
-# Prompt tokens per native call. On a GPU the abort flag is not read, so this is also how much is computed after a cancellation.
-_CHUNK = 256
+# Prompt tokens per native call on a CPU. From 64 rows on the attention of llama.cpp computes in tiles, a third faster than with 32;
+# more rows bring little and make the pause longer that a prompt means for the answers beside it.
+_CHUNK = 64
+# A GPU wants more rows, and computes them in the time of a few.
+_GPU_CHUNK = 256
+# Four answers at once take twice the time of one, two take twice as well, and eight four times: four is where batching pays.
+_SLOTS = 4
+# Windows for several answers may take this share of the memory that is free; otherwise there are fewer of them.
+_SLOTS_SHARE = 0.25
 # Requests that wait: at a second each, the last of eight still answers within the patience of a person.
 _QUEUE_LIMIT = 8
+# A conversation pauses for minutes and an application forgets its model for hours; loading again takes about a second.
+_KEEP_ALIVE_S = 300.0
+# States of 7,000 tokens of a 134 M model, or 8,000 of a 1B one: a handful of system prompts and conversations.
+_PREFIX_BYTES = 256_000_000
 # Below this size the weights stay in the cache of one core, and a second thread costs more in waiting than it computes.
 _TINY_BYTES = 20_000_000
-# Up to here a conversation is always counted exactly, in some milliseconds. Beyond, a bound may already decide that it is too
-# long: llama.cpp takes half a minute for a megabyte of characters that are not in a SentencePiece vocabulary.
-_COUNTED_CHARACTERS = 32_000
-_SLICE_CHARACTERS = 8_000
+# Scratch memory and tables beside weights and window; the largest part is a row of scores for each token of a batch.
+_SCRATCH_BYTES = 50_000_000
 
 
 class LlamaBackend(LocalBackend):
     """A GGUF model on this device.
 
-    `window` is the most tokens of prompt and answer together; none takes the model's own, at most 8,192.
-    `threads`: none takes one for a tiny model and all physical cores but one otherwise.
+    Args:
+        path: the model file.
+        window: the most tokens of prompt and answer together, of one answer; none takes the model's own, at most 8,192.
+        slots: how many answers are made at once; none takes four, or fewer where their windows would not fit the memory.
+        queue_limit: how many more may wait.
+        threads: none finds out while it computes, and takes one for a tiny model.
+        keep_alive_s: unused for so long, it gives its memory back until the next use; none keeps it.
+        prefix_bytes: memory for the states of prompts, so that prompts that begin alike are computed once; 0 for none.
+        keeps_answers: the state of an answer also serves the next turn, which then begins sooner. It was computed token by token
+            and not in chunks, so that near-ties of the next turn may fall otherwise than in a fresh run.
+        shelf: the memory it shares with other models.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, window: int | None = None, queue_limit: int = _QUEUE_LIMIT, threads: int | None = None
+        self,
+        path: str | os.PathLike[str],
+        *,
+        window: int | None = None,
+        slots: int | None = None,
+        queue_limit: int = _QUEUE_LIMIT,
+        threads: int | None = None,
+        keep_alive_s: float | None = _KEEP_ALIVE_S,
+        prefix_bytes: int = _PREFIX_BYTES,
+        keeps_answers: bool = False,
+        shelf: Shelf | None = None,
     ) -> None:
-        if window is not None and window < 1:
-            raise ValueError("`window` must be at least 1")
-        if threads is not None and threads < 1:
-            raise ValueError("`threads` must be at least 1")
-        super().__init__(Path(path), partial(_Model.open, Path(path), window=window, threads=threads), queue_limit=queue_limit)
+        for name, value, least in (("window", window, 1), ("slots", slots, 1), ("threads", threads, 1), ("queue_limit", queue_limit, 0)):
+            if value is not None and value < least:
+                raise ValueError(f"`{name}` must be at least {least}")
+        if prefix_bytes < 0 or (keep_alive_s is not None and keep_alive_s <= 0):
+            raise ValueError("`prefix_bytes` must not be negative and `keep_alive_s` must be positive")
+        source = LlamaSource(Path(path), window, slots, threads)
+        super().__init__(Path(path), source, Limits(queue_limit, keep_alive_s, prefix_bytes, keeps_answers), shelf=shelf)
+
+
+@dataclass(frozen=True, slots=True)
+class LlamaSource:
+    """A model file, and how it is to be loaded."""
+
+    path: Path
+    window: int | None = None
+    slots: int | None = None
+    threads: int | None = None
+
+    def size_bytes(self) -> int:
+        """About how much memory the loaded model will hold: the weights, and before the file was read nothing is known of the windows."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def open(self) -> LlamaModel:
+        """Check the file, then load it and compute a first token, which brings the weights into memory.
+
+        Raises:
+            MissingModelError, MissingExtraError, ModelFileError: see `LlamaBackend.start`.
+        """
+        facts = read_facts(self.path)
+        _check(self.path, facts, self.window)
+        native = _native()
+        c = native.c
+        model = c.llama_model_load_from_file(os.fsencode(self.path), c.llama_model_default_params())
+        if not model:
+            raise ModelFileError(
+                f"llama.cpp cannot load `{self.path.name}` (architecture `{facts.architecture}`)",
+                hint="update llama-cpp-python, or download the file again",
+            )
+        context = None
+        try:
+            if c.llama_model_has_encoder(model) or not c.llama_model_has_decoder(model) or c.llama_model_is_diffusion(model):
+                raise ModelFileError(
+                    f"`{self.path.name}` does not write text from left to right (architecture `{facts.architecture}`)",
+                    hint="give a chat model",
+                )
+            window = self.window or min(facts.window, _DEFAULT_WINDOW)
+            per_slot = _window_bytes(c, model, window)
+            counts = (self.threads,) if self.threads else thread_counts(facts.size)
+            context = Context(
+                c,
+                model,
+                name=facts.name,
+                window=window,
+                slots=self.slots or _slots(per_slot),
+                chunk=min(window, _GPU_CHUNK if c.llama_supports_gpu_offload() else _CHUNK),
+                threads=counts[0],
+                is_lifted=native.is_lifted,
+            )
+            vocabulary = Vocabulary(c, model, facts, context.window)
+            held = facts.size + per_slot * context.slots + _SCRATCH_BYTES
+            opened = LlamaModel(c, model, facts, context, vocabulary, counts=counts, held_bytes=held)
+            opened.warm_up()
+            return opened
+        except BaseException:
+            if context is not None:
+                context.close()
+            c.llama_model_free(model)
+            raise
+
+
+class LlamaModel:
+    """A loaded model: its vocabulary, its context and what makes samplers. See `hybridrt.local.model.Model`."""
+
+    def __init__(
+        self,
+        c: Any,
+        handle: Any,
+        facts: GgufFacts,
+        context: Context,
+        vocabulary: Vocabulary,
+        *,
+        counts: tuple[int, ...],
+        held_bytes: int,
+    ) -> None:
+        self.name, self.is_placeholder, self.escalate_token = facts.name, facts.is_placeholder, facts.escalate_token
+        self.window, self.slots, self.chunk = context.window, context.slots, context.chunk
+        self.thread_counts, self.held_bytes = counts, held_bytes
+        self._c, self._handle, self._context, self._vocabulary = c, handle, context, vocabulary
+        self._desk = Desk(vocabulary.size)
+        # What only hands on is not written out again.
+        self.prefill, self.step, self.clear = context.prefill, context.step, context.clear
+        self.save, self.load, self.drop, self.use_threads = context.save, context.load, context.drop, context.use_threads
+        self.piece, self.is_end, self.calling = vocabulary.piece, vocabulary.is_end, vocabulary.calling
+
+    def encode(self, messages: Sequence[Message], tools: Sequence[Tool], room: int) -> list[int]:
+        """Return the tokens of a conversation; text far beyond `room` is refused before it is tokenized as a whole."""
+        return self._vocabulary.encode(messages, tools, room)
+
+    def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> TokenCount:
+        """Return the number of tokens of a conversation."""
+        return self._vocabulary.count(messages, tools)
+
+    def sampler(self, job: Job) -> CSampler:
+        """Make the sampler of one answer."""
+        grammar = None if job.grammar is None else self._vocabulary.grammar(job.grammar)
+        marks = self.calling.marks if job.tools and self.calling else ()
+        silent = self._vocabulary.silent.difference(marks)
+        return CSampler(self._c, self._context, self._desk, job, grammar=grammar, is_end=self.is_end, silent=silent)
+
+    def warm_up(self) -> None:
+        """Compute one token and forget it: the weights come into memory now, and not under the first answer."""
+        self.prefill(0, 0, (0,), Flag(), is_last=True)
+        self.clear(0)
+
+    def close(self) -> None:
+        """Free everything; the engine's thread calls it, last."""
+        self._vocabulary.close()
+        self._context.close()
+        self._c.llama_model_free(self._handle)
+
+
+def _check(path: Path, facts: GgufFacts, window: int | None) -> None:
+    if facts.chat_template is None:
+        raise ModelFileError(
+            f"`{path.name}` has no chat template, and guessing one would mis-prompt it",
+            hint="take an instruction-tuned conversion with `tokenizer.chat_template` in it",
+        )
+    if window is not None and window > facts.window:
+        raise ModelFileError(
+            f"`{path.name}` was made for {facts.window} tokens and {window} were asked for",
+            hint=f"give a window of at most {facts.window}",
+        )
+
+
+def _window_bytes(c: Any, model: Any, window: int) -> int:
+    """About how much the keys and values of one window take: two numbers of 16 bits for each layer and width."""
+    width = c.llama_model_n_embd(model) // max(1, c.llama_model_n_head(model)) * c.llama_model_n_head_kv(model)
+    bytes_: int = 4 * c.llama_model_n_layer(model) * width * window
+    return bytes_
+
+
+def _slots(window_bytes: int) -> int:
+    """Return how many answers at once: as many as pay, while their windows fit well into the memory that is free."""
+    import psutil
+
+    room = psutil.virtual_memory().available * _SLOTS_SHARE
+    return next((slots for slots in (_SLOTS, 2) if slots * window_bytes <= room), 1)
+
+
+def thread_counts(weights_bytes: int) -> tuple[int, ...]:
+    """Return the numbers of threads worth trying, the safest first."""
+    import psutil
+
+    if weights_bytes < _TINY_BYTES:
+        return (1,)
+    cores = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    return tuple(sorted({1, min(2, cores), max(1, cores // 2), cores}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,250 +268,3 @@ def _load_library() -> _Native:
     # interpreter could hit inside C++. `strlen` of the flag's bytes is the same question: zero while the flag is down.
     libc = ctypes.CDLL("msvcrt") if sys.platform == "win32" else ctypes.CDLL(None)
     return _Native(llama_cpp, ctypes.cast(libc.strlen, llama_cpp.ggml_abort_callback), say_nothing)
-
-
-class _Model:
-    """A loaded model with one context of one sequence. Used by the engine's thread, except `count`, which any thread may call."""
-
-    def __init__(self, native: _Native, facts: GgufFacts, model: Any, context: Any, window: int) -> None:
-        c = native.c
-        self.name, self.is_placeholder = facts.name, facts.is_placeholder
-        self._longest_token_bytes = facts.longest_token_bytes
-        self.window = min(window, c.llama_n_ctx(context))  # the library rounds the latter up
-        self.chunk: int = min(_CHUNK, c.llama_n_batch(context))
-        self.escalate_token = facts.escalate_token
-        self._native, self.c, self._model, self.context = native, c, model, context
-        self._vocab = c.llama_model_get_vocab(model)
-        self.vocab_size: int = c.llama_vocab_n_tokens(self._vocab)
-        self._bos: int = c.llama_vocab_bos(self._vocab) if c.llama_vocab_get_add_bos(self._vocab) else -1
-        self._template = _template(c, model, facts.chat_template or "")
-        self._batch = (c.llama_token * self.chunk)()
-        self._buffer = ctypes.create_string_buffer(64)
-        self._length = 0
-        self._flag: Flag | None = None  # held: C reads its address
-        self._ends = frozenset(token for token in range(self.vocab_size) if c.llama_vocab_is_eog(self._vocab, token))
-        self._pieces: dict[int, bytes] = {}
-        # The tokenizer is safe for threads; freeing it under one is not.
-        self._readers = _Readers()
-
-    @classmethod
-    def open(cls, path: Path, *, window: int | None, threads: int | None) -> _Model:
-        """Check the file, then load it.
-
-        Raises:
-            MissingModelError, MissingExtraError, ModelFileError: see `LlamaBackend.start`.
-        """
-        facts = read_facts(path)
-        if facts.chat_template is None:
-            raise ModelFileError(
-                f"`{path.name}` has no chat template, and guessing one would mis-prompt it",
-                hint="take an instruction-tuned conversion with `tokenizer.chat_template` in it",
-            )
-        if window is not None and window > facts.window:
-            raise ModelFileError(
-                f"`{path.name}` was made for {facts.window} tokens and {window} were asked for",
-                hint=f"give a window of at most {facts.window}",
-            )
-        native = _native()
-        c = native.c
-        params = c.llama_model_default_params()
-        model = c.llama_model_load_from_file(os.fsencode(path), params)
-        if not model:
-            raise ModelFileError(
-                f"llama.cpp cannot load `{path.name}` (architecture `{facts.architecture}`)",
-                hint="update llama-cpp-python, or download the file again",
-            )
-        context = None
-        try:
-            if c.llama_model_has_encoder(model) or not c.llama_model_has_decoder(model) or c.llama_model_is_diffusion(model):
-                raise ModelFileError(
-                    f"`{path.name}` does not write text from left to right (architecture `{facts.architecture}`)", hint="give a chat model"
-                )
-            window = window or min(facts.window, _DEFAULT_WINDOW)
-            context = cls._open_context(c, model, facts, window, threads or _threads(facts.size))
-            return cls(native, facts, model, context, window)
-        except BaseException:
-            if context:
-                c.llama_free(context)
-            c.llama_model_free(model)
-            raise
-
-    @staticmethod
-    def _open_context(c: Any, model: Any, facts: GgufFacts, window: int, threads: int) -> Any:
-        params = c.llama_context_default_params()
-        params.n_ctx = window
-        params.n_batch = params.n_ubatch = min(_CHUNK, window)
-        params.n_seq_max = 1
-        params.n_threads = params.n_threads_batch = threads
-        context = c.llama_init_from_model(model, params)
-        if not context:
-            raise ModelFileError(f"there is no memory for a window of {window} tokens of `{facts.name}`", hint="give a smaller `window`")
-        return context
-
-    # ---- text to tokens
-
-    def encode(self, messages: Sequence[Message], tools: Sequence[Tool], room: int) -> list[int]:
-        """Return the tokens of a conversation; text far beyond `room` is refused before it is tokenized as a whole."""
-        characters = sum(len(message.text) for message in messages)
-        # No token covers more bytes than the longest one, and a character has at least one byte.
-        self._check_room(characters, -(-characters // self._longest_token_bytes), room)
-        pieces = self._template.render(messages, tools)
-        if characters > _COUNTED_CHARACTERS:
-            counted = 0
-            for run in slices(pieces, _SLICE_CHARACTERS):
-                counted += len(self._tokenize(run))
-                # A cut costs a token or two at its edge, never half of a slice.
-                self._check_room(characters, counted // 2, room)
-        tokens = to_tokens(pieces, self._tokenize)
-        if self._bos >= 0 and tokens[:1] != [self._bos]:
-            tokens.insert(0, self._bos)
-        return tokens
-
-    def _check_room(self, characters: int, least: int, room: int) -> None:
-        if characters > _COUNTED_CHARACTERS and least > room:
-            needed = least + self.window - room
-            raise ContextOverflowError(
-                f"at least {needed} tokens are needed and the window holds {self.window}", needed=needed, window=self.window
-            )
-
-    def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> TokenCount:
-        """Return the number of tokens of a conversation: exact where it may fit, an upper bound where it is far too long."""
-        try:
-            return TokenCount(len(self.encode(messages, tools, self.window)), "exact")
-        except ContextOverflowError:
-            # What the template adds stands beside the beginnings of the texts too; of the texts themselves a byte is at most a
-            # token, or two where an imitated special token is cut and the tokenizer puts a blank before each part.
-            begun = [replace(message, parts=(Text(message.text[:100]),)) for message in messages]
-            size = sum(len(message.text.encode()) for message in messages)
-            return TokenCount(len(self.encode(begun, tools, sys.maxsize)) + 2 * size, "upper_bound")
-
-    def _tokenize(self, text: str) -> list[int]:
-        data = text.encode()
-        # Byte fallback makes at most one token of a byte, and a blank put in front up to three.
-        room = len(data) + 4
-        tokens = (self.c.llama_token * room)()
-        with self._readers.reading():
-            count = self.c.llama_tokenize(self._vocab, data, len(data), tokens, room, False, False)
-        if count < 0:
-            raise UnsupportedError("the tokenizer of the model cannot say this text", feature="text")
-        ids: list[int] = tokens[:count]
-        return ids
-
-    # ---- tokens to text. Kept in Python: a native call gives up the GIL, and takes it back only when the application lets go of it
-
-    def piece(self, token: int) -> bytes:
-        """Return the bytes a token stands for; control tokens stand for none."""
-        if (kept := self._pieces.get(token)) is not None:
-            return kept
-        length = self.c.llama_token_to_piece(self._vocab, token, None, 0, 0, False)
-        buffer = ctypes.create_string_buffer(-length or 1)
-        length = self.c.llama_token_to_piece(self._vocab, token, buffer, -length, 0, False)
-        piece = self._pieces[token] = buffer.raw[:length]
-        return piece
-
-    def is_end(self, token: int) -> bool:
-        """Does this token end an answer?"""
-        return token in self._ends
-
-    # ---- computing
-
-    def begin(self, flag: Flag) -> None:
-        """Forget the last sequence and obey this flag from now on."""
-        self._flag = flag
-        self._length = 0
-        self.c.llama_set_abort_callback(self.context, self._native.is_lifted, flag.address)
-        self.c.llama_memory_clear(self.c.llama_get_memory(self.context), False)
-
-    def extend(self, tokens: Sequence[int]) -> bool:
-        """Compute these tokens after those before; false when the flag stopped it."""
-        count = len(tokens)
-        if not 0 < count <= self.chunk or self._length + count > self.window or not all(0 <= token < self.vocab_size for token in tokens):
-            raise ValueError(f"a batch of {count} tokens at {self._length} does not fit")  # the native call would abort the process
-        self._batch[:count] = tokens
-        result = self.c.llama_decode(self.context, self.c.llama_batch_get_one(self._batch, count))
-        if result == 2:
-            return False
-        if result != 0:
-            raise UnavailableError(f"llama.cpp could not compute: code {result}")
-        self._length += count
-        return True
-
-    def _grammar(self, job: Job) -> Any:
-        if job.grammar is None:
-            return None
-        grammar = self.c.llama_sampler_init_grammar(self._vocab, job.grammar.encode(), b"root")
-        if not grammar:
-            raise UnsupportedError("llama.cpp refused the grammar of the form asked for", feature="output")
-        return grammar
-
-    @contextlib.contextmanager
-    def sampling(self, job: Job) -> Iterator[CSampler]:
-        """Lend a sampler for one answer."""
-        sampler = CSampler(self.c, self, self._grammar(job), job)
-        try:
-            yield sampler
-        finally:
-            sampler.close()
-
-    def close(self) -> None:
-        """Free everything; the engine's thread calls it, last."""
-        self._readers.leave()
-        self.c.llama_free(self.context)
-        self.c.llama_model_free(self._model)
-
-
-class _Readers:
-    """Counts who reads the vocabulary at the moment, so that it is freed after the last one and none comes later."""
-
-    def __init__(self) -> None:
-        self._count, self._is_open, self._changed = 0, True, threading.Condition()
-
-    @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """Keep the vocabulary alive for a moment."""
-        with self._changed:
-            if not self._is_open:
-                raise UnavailableError("the local model is closed")
-            self._count += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._count -= 1
-                self._changed.notify_all()
-
-    def leave(self) -> None:
-        """Let nobody in any more and wait for the last one to go."""
-        with self._changed:
-            self._is_open = False
-            while self._count:
-                self._changed.wait()
-
-
-def _template(c: Any, model: Any, source: str) -> ChatTemplate:
-    vocab = c.llama_model_get_vocab(model)
-    specials = list(_specials(c, vocab, source))
-    texts = {special.id: special.text for special in specials}
-    return ChatTemplate(source, specials, bos=texts.get(c.llama_vocab_bos(vocab), ""), eos=texts.get(c.llama_vocab_eos(vocab), ""))
-
-
-def _specials(c: Any, vocab: Any, source: str) -> Iterator[Special]:
-    """Yield what the tokenizer treats as more than text: control and unknown tokens, and marks of the protocol that the template writes."""
-    always = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
-    for token in range(c.llama_vocab_n_tokens(vocab)):
-        kind = c.llama_vocab_get_attr(vocab, token)
-        if not kind & (always | c.LLAMA_TOKEN_ATTR_USER_DEFINED):
-            continue
-        text = c.llama_vocab_get_text(vocab, token).decode(errors="replace")
-        # Vocabularies also list plain words, digits and runs of blanks as "user defined"; those are text.
-        if kind & always or (len(text) > 2 and text in source and not text.isspace() and not text.isalnum()):
-            yield Special(token, text, bool(kind & c.LLAMA_TOKEN_ATTR_LSTRIP), bool(kind & c.LLAMA_TOKEN_ATTR_RSTRIP))
-
-
-def _threads(size: int) -> int:
-    """Return how many threads to compute with: spinning at barriers costs more than it gives on a small or shared machine."""
-    import psutil
-
-    if size < _TINY_BYTES:
-        return 1
-    return max(1, (psutil.cpu_count(logical=False) or 2) - 1)

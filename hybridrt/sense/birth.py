@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage, nearby
+from hybridrt.sense.passage import Passage, matches_at, nearby, places_of
 from hybridrt.sense.wordlist import wordset
 
 _BIRTH_WORDS = wordset(
@@ -15,7 +15,8 @@ _BIRTH_WORDS = wordset(
     "geboortedatum nascimento nasceu b"
 )
 _AGE_WORDS = wordset("old aged age ages yo y yr yrs year years im i'm turned turns turning")
-_AGE_MARKS = ("old", "age", "turn", "yo", "y/o", "y.o", "i'm ", "im ")
+# An age begins with its number or with one of these.
+_AGE_MARKS = ("age", "turn", "i'm", "im")
 _MONTHS = (
     "jan(?:uary|uar|vier)?|feb(?:ruary|ruar)?|février|mar(?:ch|s|zo|ço)?|märz|apr(?:il)?|avril|abril|aprile|may|mai|mayo|maggio|june?|juni|juin"
     "|junio|giugno|july?|juli|juillet|julio|luglio|aug(?:ust)?|août|agosto|sept?(?:ember|embre)?|septiembre|settembre|oct(?:ober|obre)?|okt(?:ober)?"
@@ -45,7 +46,8 @@ class Birth:
                 if year is None or int(year[0]) >= _EARLIEST:
                     yield Hit(*match.span("date"), "date_of_birth", 0.9, "birth-named")
         if not _AGE_WORDS.isdisjoint(words) or "yo" in passage.folded:
-            for match in nearby(passage, _age(), _AGE_MARKS, (16, 30)):
+            begins = sorted({*passage.runs, *(at for mark in _AGE_MARKS for at in places_of(passage.folded, mark))})
+            for match in matches_at(_age(), passage.folded, begins):
                 group = match.lastgroup or "old"
                 number = re.search(r"\d+", match[group])
                 if number and int(number[0]) <= 120:

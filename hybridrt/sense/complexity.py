@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from itertools import pairwise, repeat
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hybridrt.sense.language import WORDLESS
@@ -32,8 +32,8 @@ MOST_SPREADS = 2.0
 _LONGEST_WORDLESS = 120
 # Longer than any word, path or identifier that people read. Where such strings are half of a text, it was not written.
 _UNBROKEN = 60
-# Control characters, but for the tab and the line breaks. More than one in fifty characters stands in no text.
-_CONTROLS = "".join(map(chr, (*range(9), 11, 12, *range(14, 32), 127))) + "\ufffd"
+# Control characters, but for the tab and the line breaks. With what stands for undecodable bytes, no text has more than one in fifty.
+_CONTROLS = bytes((*range(9), 11, 12, *range(14, 32), 127))
 # Above a pasted text stands at most a greeting and what is asked; the rest is the text. An ask is some lines long at most.
 _ASK_AMONG = 2
 _LONGEST_ASK = 300
@@ -154,32 +154,31 @@ def general(passage: Passage, weights: Weights) -> tuple[float, tuple[float, ...
 def known_grams(passage: Passage, weights: Weights) -> list[Gram]:
     """Return the different words and pairs of neighbouring words that have a weight."""
     grams = weights.grams
-    return [word for word in passage.vocabulary if word in grams] + [pair for pair in set(pairwise(passage.words)) if pair in grams]
+    return [*[word for word in passage.vocabulary if word in grams], *(weights.pairs & set(pairwise(passage.words)))]
 
 
 def lexical(hits: list[Gram], grams: Mapping[Gram, float]) -> float:
     """Return what words and pairs say together. The root of their number keeps many of them from counting more than a few do."""
-    return sum(map(grams.get, hits, repeat(0.0))) / math.sqrt(len(hits) or 1)
+    return sum(map(grams.__getitem__, hits)) / math.sqrt(len(hits) or 1)
 
 
 def _parts(values: tuple[float, ...], weights: Weights) -> list[float]:
     """Return what each number of the surface adds: its part in the plain order, and the trees that are told of it."""
-    parts = [
-        part * max(-MOST_SPREADS, min(MOST_SPREADS, (value - mean) / spread)) if part else 0.0
-        for value, (mean, spread, part) in zip(values, weights.ladder, strict=True)
-    ]
-    trees = weights.trees
-    feature, bound, below, above = trees.feature, trees.bound, trees.below, trees.above
-    for node in trees.roots:
-        while (asked := feature[node]) >= 0:
-            node = below[node] if values[asked] <= bound[node] else above[node]  # noqa: PLW2901 - one walks down
-        parts[trees.about[node]] += trees.value[node]
+    parts = [0.0] * len(values)
+    for place, mean, spread, part in weights.ladder:
+        parts[place] = part * max(-MOST_SPREADS, min(MOST_SPREADS, (values[place] - mean) / spread))
+    for asked, bound, below, above in weights.nodes:
+        while asked >= 0:
+            asked, bound, below, above = below if values[asked] <= bound else above  # noqa: PLW2901 - one walks down
+        # In a leaf: what it tells of, and its value.
+        parts[bound] += below
     return parts
 
 
 def _reasons(parts: Mapping[str, float], scale: float) -> tuple[str, ...]:
-    moved = sorted(parts, key=lambda name: -abs(parts[name]))[:_MOST_REASONS]
-    return tuple(f"{name} {parts[name] * scale:+.2f}" for name in moved if abs(parts[name] * scale) >= _REASON_SHARE)
+    moved = [(name, part * scale) for name, part in parts.items() if abs(part * scale) >= _REASON_SHARE]
+    moved.sort(key=lambda one: -abs(one[1]))
+    return tuple([f"{name} {part:+.2f}" for name, part in moved[:_MOST_REASONS]])
 
 
 def _is_legible(passage: Passage, language: str) -> bool:
@@ -189,4 +188,6 @@ def _is_legible(passage: Passage, language: str) -> bool:
         return False
     if passage.long and sum(len(token) for token in passage.long if len(token) >= _UNBROKEN) * 2 > len(text):
         return False
-    return text.isprintable() or sum(map(text.count, _CONTROLS)) * 50 <= len(text)
+    controls = len(text) - len(passage.raw.translate(None, _CONTROLS))
+    undecoded = 0 if text.isascii() or text.isprintable() else text.count("\ufffd")
+    return (controls + undecoded) * 50 <= len(text)

@@ -52,6 +52,8 @@ _SITE_WORDS = wordset(
     "gitlab reddit twitch mastodon threads bluesky bsky skype linkedin facebook fb wechat line kik steam psn xbox epic spotify slack venmo "
     "cashapp paypal"
 )
+# Nobody but a mail service is at these.
+_MAIL = wordset("gmail googlemail gmx yahoo hotmail outlook icloud proton protonmail aol")
 # A context word counts when it stands this many characters before the number: about eight words.
 _CONTEXT = 48
 
@@ -87,7 +89,7 @@ class Contact:
             or _bracketed(passage)
             or (" at " in passage.folded and "mail" in passage.folded)
             or ("dot" in passage.folded and ("at" in passage.vocabulary or "@" in passage.text))
-        ):
+        ) and _has_sign(passage):
             for match in nearby(passage, _spoken_email(), _SPOKEN, (200, 260)):
                 yield Hit(*match.span(), "email", 0.8, "email-spelled-out")
         if passage.numbers:
@@ -99,6 +101,12 @@ class Contact:
 
 def _bracketed(passage: Passage) -> bool:
     return "[.]" in passage.text or "(.)" in passage.text
+
+
+def _has_sign(passage: Passage) -> bool:
+    """Is there a mark or a word that stands in every address that is spelled out?"""
+    words = passage.vocabulary
+    return "dot" in words or not words.isdisjoint(_MAIL) or _bracketed_sign().search(passage.folded) is not None
 
 
 def _emails(text: str) -> Iterator[Hit]:
@@ -195,11 +203,15 @@ def _domain() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
+def _bracketed_sign() -> re.Pattern[str]:
+    return re.compile(r"[\[({<]\s?(?:at|dot|\.)\s?[\])}>]")
+
+
+@lru_cache(maxsize=1)
 def _spoken_email() -> re.Pattern[str]:
     at = r"(?:\s?[\[({<]\s?at\s?[\])}>]\s?|\sat\s)"
     dot = r"(?:\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\sdot\s|\.)"
-    # Nobody but a mail service is at these.
-    mail = r"(?:gmail|googlemail|gmx|yahoo|hotmail|outlook|icloud|proton|protonmail|aol)"
+    mail = "(?:" + "|".join(sorted(_MAIL)) + ")"
     spoken_dot = r"(?:\s?[\[({<]\s?(?:dot|\.)\s?[\])}>]\s?|\sdot\s)"
     local = r"(?<![\w.])[a-z0-9][\w.+-]{0,63}(?:\sdot\s[\w+-]{1,63}){0,2}"
     domain = rf"(?!the\b|an?\b|this\b|that\b|my\b|your\b)[a-z0-9-]{{2,63}}(?:{dot}[a-z0-9-]{{2,63}}){{0,2}}"

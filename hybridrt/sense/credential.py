@@ -11,9 +11,9 @@ from itertools import pairwise
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.engine import Engine, installed_engine
-from hybridrt.sense.passage import Passage, nearby
+from hybridrt.sense.passage import Passage, begun, matches_at, nearby, places_of
 from hybridrt.sense.vendor import VendorKeys
-from hybridrt.sense.wordlist import wordset
+from hybridrt.sense.wordlist import common_words, wordset
 
 # At least one of these stands near a secret that is called one. Each look-up costs a fraction of a microsecond.
 _NAMES = (
@@ -42,7 +42,6 @@ _NAMES = (
     "sudo",
     "redis",
     "sqlplus",
-    "wifi:",
     "backup",
     *("kennwort", "contrase", "clave", "senha", "parola", "wachtwoord", "haslo", "hasło", "lösenord", "adgangskode"),
 )
@@ -76,6 +75,8 @@ _LONG_KEY = 16
 _BESIDE = 100
 # In a value as long as this one digit is enough: keys of 40 random characters with a single one are issued.
 _LONG_SECRET = 20
+# "sharedaccess_" stands before "key"; and what follows a name, as in `token_of_the_test_account"] =`, is shorter than this.
+_NAME_HEAD, _NAME_REACH = 14, 120
 # What stands where a secret would, and is none.
 _PLACEHOLDER = re.compile(
     r"<|\{|\$[{(]|\$[a-z_]{4,}(?:$|\W)|%\(|%[a-z_]{3,}%|\[[a-z_ -]+\]|x{3,}|\*{3,}|\.{3}"
@@ -139,8 +140,21 @@ class Credential:
         if "-----begin" in folded:
             for match in _private_key().finditer(text):
                 yield Hit(*match.span(), "private_key", 1.0, "pem")
-        if any(name in folded for name in _NAMES):
+        if _has_name(passage):
             yield from _named_secrets(passage)
+
+
+def _has_name(passage: Passage) -> bool:
+    """Does one of the names stand in the text? They are letters, so that each stands within one of its words."""
+    if "wifi:" in passage.folded or not passage.vocabulary.isdisjoint(_naming_words()):
+        return True
+    rare = " ".join(passage.rare)
+    return any(name in rare for name in _NAMES)
+
+
+@lru_cache(maxsize=1)
+def _naming_words() -> frozenset[str]:
+    return frozenset(word for word in common_words() if any(name in word for name in _NAMES))
 
 
 def _named_secrets(passage: Passage) -> Iterator[Hit]:
@@ -152,7 +166,7 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             if secret and _connection_place().search(match[0]) and not _PLACEHOLDER.match(secret[1]):
                 yield Hit(*match.span(), "connection_string", 1.0, "key-value-string")
     if ("=" in text or ":" in text) and any(name in folded for name in _ASSIGNED):
-        for match in nearby(passage, _assignment(), _ASSIGNED, (14, 340)):
+        for match in matches_at(_assignment(), folded, _assignment_begins(folded)):
             start, end = _value_span(match)
             is_other = _other_name().search(folded, max(0, match.start() - 20), match.start())
             if not is_other and _is_assigned_secret(match["name"], match["quote"] or "", text[start:end]):
@@ -181,21 +195,21 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             if _is_odd(text[start:end]) and folded[start:end] not in _NO_PASSWORDS and "passw" not in folded[start:end]:
                 yield Hit(start, end, "password", 0.7, f"password-{match.lastgroup}")
     if not words.isdisjoint(("unlock", "unlocks", "unlocked", "sudo", "auth", "redis", "sqlplus", "wifi")):
-        for match in _opening().finditer(folded):
+        for match in begun(folded, _opening(), ("unlock", "echo", "redis-cli", "sqlplus", "wifi:", "auth")):
             start, end = match.span(match.lastgroup or 0)
             if _is_odd(text[start:end]):
                 yield Hit(start, end, "password", 0.8, "opens-with")
     if passage.digits >= 4 and not words.isdisjoint(("recovery", "backup")):
-        for match in _recovery().finditer(folded):
+        for match in begun(folded, _recovery(), ("recovery", "backup")):
             for code in _recovery_code().finditer(folded, match.end(), match.end() + 120):
                 yield Hit(*code.span(), "password", 0.8, "recovery-code")
     if " -p" in text:
-        for match in _short_flag().finditer(folded):
+        for match in begun(folded, _short_flag(), ("mysql", "mariadb", "sshpass")):
             group = match.lastindex or 1
             if not _PLACEHOLDER.match(match[group]):
                 yield Hit(*match.span(group), "password", 0.9, "command-line")
     if not words.isdisjoint(("login", "creds", "credentials", "logins", "credential", "account")):
-        for match in _pair().finditer(folded):
+        for match in begun(folded, _pair(), ("login", "creds", "credential", "account")):
             if _is_odd(text[slice(*_value_span(match))]):
                 yield Hit(*_value_span(match), "password", 0.8, "login-in-prose")
     if passage.digits >= 4 and not words.isdisjoint(("pin", "pin's", "otp", "passcode", "code", "2fa")):
@@ -218,6 +232,13 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
     if not words.isdisjoint(("phrase", "mnemonic", "seed")):
         for match in nearby(passage, _seed_phrase(), ("seed", "recovery", "mnemonic", "secret"), (2, 400)):
             yield Hit(*match.span(1), "password", 0.9, "seed-phrase")
+
+
+def _assignment_begins(folded: str) -> list[int]:
+    """Return where the name of a value may begin that an equals sign or a colon follows."""
+    called = [at for name in _ASSIGNED for at in places_of(folded, name)]
+    called = [at for at in called if "=" in folded[at : at + _NAME_REACH] or ":" in folded[at : at + _NAME_REACH]]
+    return sorted({begin for at in called for begin in range(max(0, at - _NAME_HEAD), at + 1)})
 
 
 def _is_near_password(folded: str, start: int, end: int) -> bool:

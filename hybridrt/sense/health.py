@@ -152,7 +152,7 @@ class Health:
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Return the health statements of a passage; each hit is a sentence."""
         heads = _heads()
-        named = heads.keys() & passage.vocabulary
+        named = _head_words() & passage.vocabulary
         if not named:
             return
         folded = passage.folded
@@ -176,9 +176,14 @@ class _Reader:
         # The blank in front makes the first word of the text one that follows a mark too.
         self._cues = [(match.start(1) - 1, match.end() - 1) for match in _cue().finditer(" " + passage.folded)]
         self._cue_starts = [start for start, _ in self._cues]
-        has_note_words = not _NOTE_WORDS.isdisjoint(passage.vocabulary)
-        self._notes = [match.start() for match in _note().finditer(passage.folded)] if has_note_words else []
         self._passage = passage
+
+    @cached_property
+    def _notes(self) -> list[int]:
+        # Asked for only where nothing else makes a term somebody's.
+        if _NOTE_WORDS.isdisjoint(self._passage.vocabulary):
+            return []
+        return [match.start() for match in _note().finditer(self._folded)]
 
     @cached_property
     def _frame(self) -> Frame:
@@ -289,6 +294,11 @@ def _heads() -> dict[str, tuple[tuple[str, str], ...]]:
 
 
 @lru_cache(maxsize=1)
+def _head_words() -> frozenset[str]:
+    return frozenset(_heads())
+
+
+@lru_cache(maxsize=1)
 def _patterns() -> dict[str, tuple[tuple[str, re.Pattern[str]], ...]]:
     """Return, per kind of term, what must stand before it; each pattern ends where the term begins."""
     undergoes = re.compile(rf"{_WHO}{_AUX}{{0,6}}?(?:\s|(?='))(?:{_GETS}|needs?|needed|start(?:s|ed|ing)?|having){_GAP}\Z")
@@ -346,7 +356,7 @@ def _other_noun() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _stop() -> re.Pattern[str]:
-    return re.compile(r"[.!?](?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?=[\s\"')]|$)|[\n;]")
+    return re.compile(r"[.!?\n;](?:(?<=[\n;])|(?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?=[\s\"')]|$))")
 
 
 @lru_cache(maxsize=1)

@@ -7,10 +7,9 @@ answer is `unknown`.
 from __future__ import annotations
 
 from functools import lru_cache
-from pathlib import Path
 
 from hybridrt.sense.passage import Passage
-from hybridrt.sense.wordlist import rows_of, wordset
+from hybridrt.sense.wordlist import common_words, rows_of
 from hybridrt.signals import UNKNOWN
 
 # No words at all: numbers, marks, pictures of faces. There is nothing that could be said in another language.
@@ -30,6 +29,9 @@ _SCRIPTS = (
     ("\u0900", "\u097f", "hi"),
     ("\u0e00", "\u0e7f", "th"),
 )
+# The letters of Europe's languages with Latin scripts end here.
+_LAST_LATIN = "\u024f"
+_NO_LETTERS = bytes(c for c in range(256) if not (c < 128 and chr(c).isalpha()))
 # Greek letters are the letters of formulas too; a few letters of any script are a name, a quotation or a symbol.
 _FEW_LETTERS = 8
 # Of the different words of an English text at least this share stands in the list of 5,000 common ones. Names and
@@ -44,21 +46,25 @@ _CODE_MARKS = frozenset("{}()[];=<>_\\|")
 
 def language_of(passage: Passage) -> str:
     """Return `en`, the code of another language, `unknown`, or `WORDLESS`."""
-    letters = passage.vocabulary
+    rare = passage.rare
     if passage.digits:
-        letters = frozenset(word for word in letters if not word.isdigit())
-    if not letters:
+        rare = frozenset([word for word in rare if not word.isdigit()])
+    common = len(passage.vocabulary) - len(passage.rare)
+    words = common + len(rare)
+    if not words:
         return WORDLESS
-    if not passage.text.isascii() and (script := _script(passage.text)):
+    if not passage.text.isascii() and (script := _script(passage)):
         return script
-    english, markers = common_words(), _markers()
-    known = len(letters & english) + sum(word.partition("'")[0] in english for word in letters - english if "'" in word)
-    foreign = letters & markers.keys()
-    if foreign and (code := _foreign(foreign, known, len(letters))):
+    known = common
+    if "'" in passage.folded:
+        english = common_words()
+        known += sum([word.partition("'")[0] in english for word in rare if "'" in word])
+    foreign = rare & _marker_words()
+    if foreign and (code := _foreign(foreign, known, words)):
         return code
-    if known >= len(letters) * _ENGLISH_SHARE or len(letters) == 1 or (known and len(letters) <= _FEW_WORDS):
+    if known >= words * _ENGLISH_SHARE or words == 1 or (known and words <= _FEW_WORDS):
         return "en"
-    return "en" if known and known >= len(letters) * _ENGLISH_SHARE_IN_CODE and _is_code(passage.text) else UNKNOWN
+    return "en" if known and known >= words * _ENGLISH_SHARE_IN_CODE and _is_code(passage.text) else UNKNOWN
 
 
 def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
@@ -76,17 +82,19 @@ def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
     return UNKNOWN if most >= 3 and most * 5 > words else ""
 
 
-def _script(text: str) -> str:
+def _script(passage: Passage) -> str:
     """Return the language of a script other than Latin; unknown for a mixture; nothing for stray letters."""
+    text = passage.text
+    chars = set(text)
+    others = [char for char in chars if char > _LAST_LATIN and char.isalpha()]
+    if not others:
+        return ""
     counts: dict[str, int] = {}
-    latin = strange = 0
-    for char in set(text):
-        if not char.isalpha():
-            continue
+    latin = len(passage.raw.translate(None, _NO_LETTERS))
+    latin += sum([text.count(char) for char in chars if "\x7f" < char <= _LAST_LATIN and char.isalpha()])
+    strange = 0
+    for char in others:
         times = text.count(char)
-        if char <= "\u024f":
-            latin += times
-            continue
         strange += times
         code = next((code for first, last, code in _SCRIPTS if first <= char <= last), None)
         if code:
@@ -115,12 +123,6 @@ def _is_code(text: str) -> bool:
 
 
 @lru_cache(maxsize=1)
-def common_words() -> frozenset[str]:
-    """Return the common words of English, in small letters."""
-    return wordset(Path(__file__).with_name("english.txt").read_text("ascii"))
-
-
-@lru_cache(maxsize=1)
 def _markers() -> dict[str, tuple[str, ...]]:
     """Return, per word that is not English, the languages it marks."""
     english = common_words()
@@ -130,3 +132,8 @@ def _markers() -> dict[str, tuple[str, ...]]:
             if word not in english and code not in markers.get(word, ()):
                 markers[word] = (*markers.get(word, ()), code)
     return markers
+
+
+@lru_cache(maxsize=1)
+def _marker_words() -> frozenset[str]:
+    return frozenset(_markers())

@@ -9,13 +9,17 @@ from functools import lru_cache
 
 from hybridrt.sealed import Sealed
 from hybridrt.sense.normal import Offsets, normalise
+from hybridrt.sense.wordlist import common_words
 
 # Fewer digits than this cannot be an identifier that any detector here knows without a word beside it.
 _FEWEST_DIGITS = 6
 # No key, token or URL with a password in it is shorter than this.
 LONG_TOKEN = 16
 _NOT_DIGITS = bytes(c for c in range(256) if not 48 <= c <= 57)
-_WORD_TABLE = {c: " " for c in range(128) if not (chr(c).isalnum() or chr(c) == "'")}
+# The letters of words, in lower case, and blanks for everything between them.
+_WORDS = bytes(ord(chr(c).lower()) if c < 128 and (chr(c).isalnum() or chr(c) == "'") else 32 for c in range(256))
+_UNBROKEN = bytes(32 if chr(c).isspace() and c < 128 else 120 for c in range(256))
+_LONG = b"x" * LONG_TOKEN
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -23,9 +27,9 @@ class Passage(Sealed):
     """Normal text, the same in lower case at the same offsets, and what a first look tells.
 
     `raw` is the text in bytes, one for each character, with a question mark for what is not ASCII;
-    `words` in order and `vocabulary` as a set, in lower case; how many `digits` there are; `numbers`, the spans from the
-    first to the last digit of what may be a number of six digits or more; `long`, the stretches without a blank that are
-    long enough for a key.
+    `words` in order and `vocabulary` as a set, in lower case; `rare`, those that are no common words of English; how many
+    `digits` there are, and `runs`, where each row of them begins; `numbers`, the spans from the first to the last digit of
+    what may be a number of six digits or more; `long`, the stretches without a blank that are long enough for a key.
     """
 
     text: str
@@ -33,7 +37,9 @@ class Passage(Sealed):
     raw: bytes
     words: tuple[str, ...]
     vocabulary: frozenset[str]
+    rare: frozenset[str]
     digits: int
+    runs: tuple[int, ...]
     numbers: tuple[tuple[int, int], ...]
     long: tuple[str, ...]
     offsets: Offsets | None = None
@@ -63,14 +69,8 @@ def nearby(
     What follows is read up to a blank, so that nothing is cut.
     """
     folded, (before, behind) = passage.folded, reach
-    places: list[int] = []
-    for word in words:
-        at = folded.find(word)
-        while at >= 0:
-            places.append(at)
-            at = folded.find(word, at + len(word))
     stretches: list[list[int]] = []
-    for at in sorted(places):
+    for at in sorted([at for word in words for at in places_of(folded, word)]):
         if stretches and at - before <= stretches[-1][1]:
             stretches[-1][1] = at + behind
         else:
@@ -83,6 +83,30 @@ def nearby(
         done = end
 
 
+def places_of(folded: str, word: str) -> list[int]:
+    """Return where a word stands, or what begins or ends like it."""
+    places: list[int] = []
+    at = folded.find(word)
+    while at >= 0:
+        places.append(at)
+        at = folded.find(word, at + len(word))
+    return places
+
+
+def matches_at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> Iterator[re.Match[str]]:
+    """Yield the matches that begin at one of these places, which are in order: all that there are where no other place begins one."""
+    done = 0
+    for at in places:
+        if at >= done and (match := pattern.match(text, at)):
+            done = match.end()
+            yield match
+
+
+def begun(text: str, pattern: re.Pattern[str], words: Iterable[str]) -> Iterator[re.Match[str]]:
+    """Yield the matches of a pattern that begin with one of these words."""
+    return matches_at(pattern, text, sorted([at for word in words for at in places_of(text, word)]))
+
+
 def prepare(given: str) -> Passage:
     """Normalise a text and look at it once."""
     text, offsets = normalise(given)
@@ -91,15 +115,23 @@ def prepare(given: str) -> Passage:
         folded = "".join(low if len(low := char.lower()) == 1 else char for char in text)
     raw = text.encode("ascii", "replace")
     digits = len(raw.translate(None, _NOT_DIGITS))
-    words = tuple(folded.translate(_WORD_TABLE).split()) if text.isascii() else tuple(_word().findall(folded))
-    numbers = tuple(m.span() for m in _number().finditer(text)) if digits >= _FEWEST_DIGITS else ()
-    long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN])
-    return Passage(text, folded, raw, words, frozenset(words), digits, numbers, long, offsets)
+    words = raw.translate(_WORDS).decode("ascii").split() if text.isascii() else _word().findall(folded)
+    vocabulary = frozenset(words)
+    runs = tuple([m.start() for m in _run().finditer(text)]) if digits else ()
+    numbers = tuple([m.span() for m in matches_at(_number(), text, runs)]) if digits >= _FEWEST_DIGITS else ()
+    # Most texts hold none, which is quickly seen.
+    long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN]) if _LONG in raw.translate(_UNBROKEN) else ()
+    return Passage(text, folded, raw, tuple(words), vocabulary, vocabulary - common_words(), digits, runs, numbers, long, offsets)
 
 
 @lru_cache(maxsize=1)
 def _word() -> re.Pattern[str]:
     return re.compile(r"[^\W_]+(?:'[^\W_]+)*")
+
+
+@lru_cache(maxsize=1)
+def _run() -> re.Pattern[str]:
+    return re.compile(r"\d+")
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.home import is_home
-from hybridrt.sense.passage import Passage, nearby
+from hybridrt.sense.passage import Passage, matches_at, nearby
 from hybridrt.sense.wordlist import wordset
 
 # Kinds of streets in full and as they are shortened; the short ones count only in capitals.
@@ -45,9 +45,14 @@ _STREET_WORDS = wordset(
     "piazza corso largo "
     "vicolo rua travessa praça ul ulica aleja box"
 )
-_STREET_ENDS = wordset(
-    "straße strasse str. weg platz allee gasse damm ufer straat laan plein gracht kade singel gatan vägen gata veien vej gade gaten katu"
+_STREET_ENDS = tuple(
+    wordset(
+        "straße strasse str. weg platz allee gasse damm ufer straat laan plein gracht kade singel gatan vägen gata veien vej gade gaten "
+        "katu"
+    )
 )
+# The name of such a street is shorter than this.
+_STREET_NAME = 66
 # What comes behind a street is read as far as this: unit, town, state, postcode, country.
 _REST = 90
 
@@ -74,11 +79,12 @@ class Place:
                 if match.start() == 0 or not (text[match.start() - 1].isalnum() or text[match.start() - 1] == "."):
                     done.append((match.start(), _end(text, match.end())))
                     yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street-abroad")
-        if any(end in passage.folded for end in _STREET_ENDS):
-            for match in _street_last().finditer(passage.folded):
-                name = _name().search(text, max(0, match.start() - 60), match.start() + len(match["kind"]))
-                if name and name.end() == match.start() + len(match["kind"]):
-                    done.append((name.start(), _end(text, match.end())))
+        for at in passage.runs:
+            # Most numbers stand behind something else.
+            if passage.folded.endswith(_STREET_ENDS, 0, max(0, at - 1)) and (house := _house_behind().match(passage.folded, at - 1)):
+                name = _name().search(text, max(0, at - _STREET_NAME), at - 1)
+                if name and name.end() == at - 1:
+                    done.append((name.start(), _end(text, house.end())))
                     yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street-abroad")
         if passage.digits >= 2:
             for start, end, rule in _postcodes(passage):
@@ -97,7 +103,7 @@ def _kind(passage: Passage, start: int, end: int) -> str:
 def _streets(passage: Passage) -> Iterator[tuple[int, int]]:
     """Yield where a house number and the name of a street stand, with what says which flat."""
     text = passage.text
-    for match in _house().finditer(text):
+    for match in matches_at(_house(), text, passage.runs):
         words = [word.span() for word in _word().finditer(text, match.start("words"), match.end("words"))]
         for count, (first, last) in enumerate(words):
             kind = text[first:last].rstrip(".,;:")
@@ -139,7 +145,7 @@ def _postcodes(passage: Passage) -> Iterator[tuple[int, int, str]]:
         outward = _outward(country).search(text, max(0, match.start() - 6), match.start())
         if outward:
             yield outward.start(), match.end(), f"postcode-{country}"
-    for match in _state_zip().finditer(text):
+    for match in matches_at(_state_zip(), text, passage.runs):
         if text[match.start() - 3 : match.start() - 1] in _STATES:
             yield *match.span(), "postcode-us"
     if said := _ZIP_WORDS & passage.vocabulary:
@@ -198,10 +204,9 @@ def _street_first() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
-def _street_last() -> re.Pattern[str]:
+def _house_behind() -> re.Pattern[str]:
     # Hauptstraße 5, Berliner Str. 12b, Keizersgracht 174; Unter den Linden is beyond it.
-    kinds = "|".join(re.escape(end) for end in sorted(_STREET_ENDS))
-    return re.compile(rf"(?P<kind>{kinds})\s\d{{1,4}}\s?(?:[a-z](?!\w))?(?![\w.:]*\d)")
+    return re.compile(r"\s\d{1,4}\s?(?:[a-z](?!\w))?(?![\w.:]*\d)")
 
 
 @lru_cache(maxsize=1)

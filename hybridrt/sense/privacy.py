@@ -10,7 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -32,8 +32,11 @@ from hybridrt.signals import UNKNOWN, Finding, Presence, Privacy
 # what a context rule reads. A finding that touches the end of a slice is looked at again with more room: nothing there
 # is to find (a private key, at the most) is longer than that.
 SLICE = 3_000
-# Half of what the event loop may wait; and shorter slices would cost more for what they reach beyond their ends.
-SLOW_SLICE_S = 0.0025
+# The event loop is let go on between two detectors once it has waited this long.
+TURN_S = 0.001
+# A slice in which one detector takes longer is too long: half of what the event loop may wait. Shorter ones than the
+# shortest would cost more for what they reach beyond their ends.
+SLOW_STEP_S = 0.0025
 SHORTEST_SLICE = 500
 REACH_BACK = 400
 REACH_ON = 600
@@ -92,45 +95,63 @@ class Scan:
     meanings: Mapping[str, Meaning]
     deadline: Deadline | None = None
     slice_chars: int = SLICE
+    # What a scan says that finds nothing, where it was made before for the same detectors and meanings.
+    nothing: Privacy | None = None
     findings: list[Finding] = field(default_factory=list)
     failed: dict[str, None] = field(default_factory=dict)
     languages: set[str] = field(default_factory=set)
     has_injection: bool = False
-    read_chars: int = 0
     combine: Callable[[Sequence[Finding]], list[Finding]] = combined
     _longest_slice: int = 0
+    _longest_step_s: float = 0.0
+    _turn_began: float = 0.0
+    _step_began: float = 0.0
 
     async def run(self, texts: Sequence[SensedText], ready: Mapping[int, Reading]) -> None:
         """Read every text, in slices where it is long, and let the event loop go on in between. `ready` spares a second reading."""
+        self._longest_slice = self.slice_chars
+        self._turn_began = self._step_began = time.perf_counter()
         for index, text in enumerate(texts):
             begin = 0
             while begin < (len(text.text) or 1):
+                if begin:
+                    await self._pause()
                 if not await self._may_go_on():
                     return
-                began, size = time.perf_counter(), self.slice_chars
-                self.read_chars += self._slice(index, text, begin, ready.get(index))
-                self._adapt(time.perf_counter() - began)
+                size = self.slice_chars
+                await self._slice(index, text, begin, ready.get(index))
+                self._adapt()
                 begin += size
         if len(texts) > 1:
             await self._across(texts)
 
-    def _adapt(self, took_s: float) -> None:
-        """Make the next slice shorter where the last one took long, and longer again where it did not."""
-        self._longest_slice = max(self._longest_slice, self.slice_chars)
-        if took_s > SLOW_SLICE_S:
+    def _adapt(self) -> None:
+        """Make the next slice shorter where a detector took long for the last one, and longer again where none did."""
+        if self._longest_step_s > SLOW_STEP_S:
             self.slice_chars = max(min(SHORTEST_SLICE, self._longest_slice), self.slice_chars // 2)
-        elif took_s < SLOW_SLICE_S / 4:
+        elif self._longest_step_s < SLOW_STEP_S / 4:
             self.slice_chars = min(self._longest_slice, self.slice_chars * 2)
+        self._longest_step_s = 0.0
 
     async def _may_go_on(self) -> bool:
         """Let the event loop go on when it is its turn; then say whether there is time left, and blame all where there is none."""
-        if self.read_chars >= self.slice_chars:
-            await asyncio.sleep(0)
-            self.read_chars = 0
+        if self._is_due():
+            await self._pause()
         if self._is_late():
             self.failed.update(dict.fromkeys(detector.name for detector in self.detectors))
             return False
         return True
+
+    def _is_due(self) -> bool:
+        """Note that a step is done; is it the turn of the event loop?"""
+        now = time.perf_counter()
+        self._longest_step_s = max(self._longest_step_s, now - self._step_began)
+        self._step_began = now
+        return now - self._turn_began > TURN_S
+
+    async def _pause(self) -> None:
+        await asyncio.sleep(0)
+        self._turn_began = self._step_began = time.perf_counter()
 
     async def _across(self, texts: Sequence[SensedText]) -> None:
         """Read what stands on both sides of a border: templates and recipients put the parts of a message, and messages, together."""
@@ -139,88 +160,84 @@ class Scan:
             for begin in range(0, len(stretch.text), self.slice_chars):
                 if not await self._may_go_on():
                     return
-                self.read_chars += self._slice_across(stretch, begin, whole)
+                await self._slice_across(stretch, begin, whole)
 
-    def _slice_across(self, stretch: Stretch, begin: int, whole: Whole) -> int:
+    async def _slice_across(self, stretch: Stretch, begin: int, whole: Whole) -> None:
         first, end = max(0, begin - REACH_BACK), begin + self.slice_chars
-        piece = stretch.text[first : end + REACH_FURTHER]
-        passage = prepare(piece)
+        passage = prepare(stretch.text[first : end + REACH_FURTHER])
         for detector in self.detectors:
-            for finding in self._tried(0, detector, passage, first):
+            for finding in self._found(0, detector, passage, first):
                 if begin <= finding.start < end and stretch.is_about_a_border(finding.start, finding.end):
                     parts = tuple(stretch.split(finding))
                     if not whole.has(parts):
                         self.findings += parts
-        return len(piece)
+            if self._is_due():
+                await self._pause()
 
-    def _slice(self, index: int, sensed: SensedText, begin: int, ready: Reading | None) -> int:
-        """Scan what begins between `begin` and the end of the slice; return how many characters were read for it."""
+    async def _slice(self, index: int, sensed: SensedText, begin: int, ready: Reading | None) -> None:
+        """Scan what begins between `begin` and the end of the slice."""
         text = sensed.text
         first, end = max(0, begin - REACH_BACK), begin + self.slice_chars
         if ready is not None and begin == 0 and len(text) <= end:
-            self._piece(index, ready, 0, 0, end)
-            return len(text)
+            await self._piece(index, ready, 0, 0, end)
+            return
         piece = text[first : end + REACH_ON]
         before = len(self.findings)
-        self._piece(index, _read(sensed, piece, first), first, begin, end)
+        await self._piece(index, _read(sensed, piece, first), first, begin, end)
         border = first + len(piece)
         if border < len(text) and any(finding.end == border for finding in self.findings[before:]):
             del self.findings[before:]
-            self._piece(index, _read(sensed, text[first : end + REACH_FURTHER], first), first, begin, end)
-            return len(piece) + self.slice_chars + REACH_FURTHER
-        return len(piece)
+            await self._piece(index, _read(sensed, text[first : end + REACH_FURTHER], first), first, begin, end)
 
-    def _piece(self, index: int, reading: Reading, first: int, begin: int, end: int) -> None:
+    async def _piece(self, index: int, reading: Reading, first: int, begin: int, end: int) -> None:
         """Scan a piece that begins at `first` in its text, and keep what begins between `begin` and `end` there."""
         self.languages.add(reading.language)
         self.has_injection = self.has_injection or has_known_form(reading.passage)
         before = len(self.findings)
         for detector in self.detectors:
-            for finding in self._tried(index, detector, reading.passage, first):
-                if begin <= finding.start < end:
-                    self.findings.append(finding)
-        for finding in self._decoded(index, reading.passage, first, self.findings[before:]):
-            if begin <= finding.start < end:
-                self.findings.append(finding)
-
-    def _decoded(self, index: int, passage: Passage, first: int, known: Sequence[Finding]) -> Iterator[Finding]:
-        """Yield what is written in another notation; a finding stands where that is written, and is new where none stands."""
-        for view, place in views(passage):
+            if found := self._found(index, detector, reading.passage, first):
+                self.findings += [finding for finding in found if begin <= finding.start < end]
+            if self._is_due():
+                await self._pause()
+        known = self.findings[before:]
+        for view, place in views(reading.passage):
             for detector in self.detectors:
-                for found in self._tried(index, detector, view, 0):
-                    start, stop = passage.original(*place(found.start, found.end))
-                    finding = replace(found, start=start + first, end=stop + first)
-                    is_known = any(one.label == found.label and one.start < finding.end and finding.start < one.end for one in known)
-                    # A sentence about somebody reads the same without its escapes.
-                    if found.label not in STATEMENTS and not is_known:
-                        yield finding
+                for one in self._found(index, detector, view, 0):
+                    # It stands where the other notation is written.
+                    start, stop = reading.passage.original(*place(one.start, one.end))
+                    finding = replace(one, start=start + first, end=stop + first)
+                    if begin <= finding.start < end and _is_new(finding, known):
+                        self.findings.append(finding)
+                if self._is_due():
+                    await self._pause()
 
-    def _tried(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
-        """Yield what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""
+    def _found(self, index: int, detector: Detector, passage: Passage, first: int) -> list[Finding]:
+        """Return what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""
+        found: list[Finding] = []
         if detector.name in self.failed:
-            return
+            return found
         try:
-            yield from self._found(index, detector, passage, first)
+            for hit in detector.scan(passage):
+                start, end, label, score, rule, validator = checked(hit, detector, self.meanings, len(passage.text))
+                begin, stop = passage.original(start, end)
+                found.append(Finding(index, begin + first, stop + first, label, score, rule, validator))
         except Exception:  # noqa: BLE001 - a detector is anybody's code; whatever it raises, its labels are unknown
             self.failed[detector.name] = None
         if self._is_late():
             self.failed[detector.name] = None
-
-    def _found(self, index: int, detector: Detector, passage: Passage, first: int) -> Iterator[Finding]:
-        size = len(passage.text)
-        for hit in detector.scan(passage):
-            start, end, label, score, rule, validator = checked(hit, detector, self.meanings, size)
-            begin, stop = passage.original(start, end)
-            yield Finding(index, begin + first, stop + first, label, score, rule, validator)
+        return found
 
     def _is_late(self) -> bool:
         return self.deadline is not None and self.deadline.passed()
 
     def verdict(self, *, has_images: bool) -> Verdict:
         """Say what the scan showed; for pictures there is no detector, so with one of them nothing is absent for sure."""
-        covered = frozenset().union(*[detector.covers for detector in self.detectors])
-        if not (self.findings or self.failed or has_images) and self.detectors and self.languages <= COVERED:
-            return Verdict(_nothing_found(covered | given(covered, self.meanings)), _shared(self.languages), self.has_injection)
+        if not self.detectors:
+            return Verdict(Privacy(), _shared(self.languages), self.has_injection)
+        if not (self.findings or self.failed or has_images) and self.languages <= COVERED:
+            nothing = self.nothing or nothing_found(self.detectors, self.meanings)
+            return Verdict(nothing, _shared(self.languages), self.has_injection)
+        covered = _covered(self.detectors)
         labels: dict[str, Presence] = {}
         for detector in self.detectors:
             is_sure = not has_images and detector.name not in self.failed and (self.languages <= COVERED or not detector.language_bound)
@@ -229,19 +246,16 @@ class Scan:
                     labels[label] = Presence.UNKNOWN
                 else:
                     labels[label] = Presence.ABSENT
-        is_known = bool(self.detectors) and Presence.UNKNOWN not in labels.values()
+        is_known = Presence.UNKNOWN not in labels.values()
         self._combine(labels, covered)
-        level = 0
-        for finding in self.findings:
-            meaning = self.meanings[finding.label]
-            if meaning.is_reason:
-                level = max(level, LEVELS.index(meaning.level))
+        reasons = self._reasons()
+        level = max((LEVELS.index(meaning.level) for meaning in reasons), default=0)
         # With one label unknown the request may be anything, unless the worst is certain already.
         is_worst = level == len(LEVELS) - 1 and not self.failed
         privacy = Privacy(
             LEVELS[level] if (is_known and not self.failed) or is_worst else UNKNOWN,
             MappingProxyType(labels),
-            tuple(sorted(self.findings, key=_place)),
+            tuple(sorted(self.findings, key=attrgetter("text", "start", "end", "label"))),
             tuple(self.failed),
         )
         return Verdict(privacy, _shared(self.languages), self.has_injection)
@@ -263,19 +277,29 @@ class Scan:
         labels.update((label, Presence.UNKNOWN) for label in uncertain(labels, self.meanings) if labels.get(label) is not Presence.PRESENT)
 
     def _mark_present(self, labels: dict[str, Presence]) -> None:
-        for finding in self.findings:
-            meaning = self.meanings[finding.label]
-            if meaning.is_reason:
-                labels[meaning.data] = Presence.PRESENT
+        labels.update((meaning.data, Presence.PRESENT) for meaning in self._reasons())
+
+    def _reasons(self) -> list[Meaning]:
+        """Return what those findings mean that are a reason by themselves."""
+        found = [self.meanings[label] for label in {finding.label for finding in self.findings}]
+        return [meaning for meaning in found if meaning.is_reason]
 
 
-def _place(finding: Finding) -> tuple[int, int, int, str]:
-    return finding.text, finding.start, finding.end, finding.label
+def _is_new(finding: Finding, known: Sequence[Finding]) -> bool:
+    """Does another notation say what does not stand there already? A sentence about somebody reads the same without its escapes."""
+    if finding.label in STATEMENTS:
+        return False
+    return not any(one.label == finding.label and one.start < finding.end and finding.start < one.end for one in known)
 
 
-@lru_cache(maxsize=8)  # one per set of detectors; nearly every request ends here
-def _nothing_found(covered: frozenset[str]) -> Privacy:
-    return Privacy(LEVELS[0], MappingProxyType(dict.fromkeys(sorted(covered), Presence.ABSENT)))
+def nothing_found(detectors: Sequence[Detector], meanings: Mapping[str, Meaning]) -> Privacy:
+    """Return what a scan with these detectors says where it finds nothing."""
+    covered = _covered(detectors)
+    return Privacy(LEVELS[0], MappingProxyType(dict.fromkeys(sorted(covered | given(covered, meanings)), Presence.ABSENT)))
+
+
+def _covered(detectors: Sequence[Detector]) -> frozenset[str]:
+    return frozenset[str]().union(*[detector.covers for detector in detectors])
 
 
 def _shared(languages: set[str]) -> str:

@@ -26,7 +26,7 @@ from hybridrt.sense.online import Online
 from hybridrt.sense.payment import Payment
 from hybridrt.sense.people import People
 from hybridrt.sense.place import Place
-from hybridrt.sense.privacy import SLICE, Scan, read, views
+from hybridrt.sense.privacy import SLICE, Scan, nothing_found, read, views
 from hybridrt.sense.record import Record
 from hybridrt.sense.task import task_of
 from hybridrt.sense.texts import SensedText, texts
@@ -88,6 +88,8 @@ class Senses:
         self._device = device or DeviceProbe()
         self._calibration = calibration
         self._slice_chars = slice_chars
+        # Nearly every request ends here.
+        self._nothing = nothing_found(self.detectors, meanings)
 
     def covered_labels(self) -> frozenset[str]:
         """Return the data labels that these detectors answer for."""
@@ -113,7 +115,7 @@ class Senses:
         asked = None if ask is None else read(excerpt(sensed[ask].text))
         if asked is not None and len(asked.passage.text) > self._slice_chars:
             await asyncio.sleep(0)
-        scan = Scan(self.detectors, self.meanings, deadline, self._slice_chars)
+        scan = Scan(self.detectors, self.meanings, deadline, self._slice_chars, self._nothing)
         await scan.run(sensed, {} if ask is None or asked is None else {ask: asked})
         verdict = scan.verdict(has_images=modality != "text")
         return Signals(

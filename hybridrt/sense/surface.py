@@ -11,7 +11,6 @@ import re
 from functools import lru_cache
 from itertools import repeat
 
-from hybridrt.sense.language import common_words
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import rows_of
 
@@ -74,9 +73,8 @@ def surface(passage: Passage) -> tuple[float, ...]:
         kinds >> shift & _MOST for shift in _SHIFTS
     ]
     asked = asks_for(passage.folded)
-    letters = text.encode("utf-8", "replace")
+    letters = passage.raw
     questions = text.count("?")
-    is_code = any(mark in text for mark in _CODE)
     question = text
     options = 0
     if "\nB" in text and (at := text.find("\nA")) >= 0:
@@ -85,18 +83,18 @@ def surface(passage: Passage) -> tuple[float, ...]:
     return (
         math.log1p(len(words)),
         math.log1p(text.count("\n")),
-        sum(map(len, words)) / count,
+        len("".join(words)) / count,
         len([word for word in words if len(word) >= _LONG_WORD]) / count,
-        (distinct - len(vocabulary & common_words())) / distinct,
+        len(passage.rare) / distinct if vocabulary else 1.0,
         math.log1p(questions),
-        math.log1p(text.count(". ") + text.count("? ")),
+        math.log1p(text.count(". ") + (text.count("? ") if questions else 0)),
         passage.digits / size,
         math.log1p(sum(map(str.isdigit, words)) if passage.digits else 0),
         len(letters.translate(None, _NO_CAPITALS)) / size,
         len(letters.translate(None, _NO_MATHS)) / size,
         float("\\" in text and "$" in text),
         len(letters.translate(None, _NO_CODE)) / size,
-        float(is_code),
+        float(any(mark in text for mark in _CODE)),
         float(options),
         float(bool(asked & _PROOF)),
         float(bool(asked & _WORK)),
@@ -104,7 +102,7 @@ def surface(passage: Passage) -> tuple[float, ...]:
         float(bool(asked & _REASON)),
         float(bool(asked & _FACT)),
         float(words[:1] == ("which",) or "which of" in passage.folded),
-        float("how many" in passage.folded or "how much" in passage.folded),
+        float("how m" in passage.folded and ("how many" in passage.folded or "how much" in passage.folded)),
         float(len(words) <= 12 and questions <= 1 and "\n" not in text),
         science / root,
         systems / root,
@@ -179,7 +177,8 @@ def _table(names: tuple[str, ...], bits: int) -> dict[str, int]:
 
 @lru_cache(maxsize=1)
 def _ends() -> re.Pattern[str]:
-    return re.compile(r"[.!?;:]\s+|\n+")
+    # It begins with one set of characters, so that nothing else is looked at closely.
+    return re.compile(r"[.!?;:\n](?:(?<=\n)\n*|(?<!\n)\s+)")
 
 
 @lru_cache(maxsize=1)

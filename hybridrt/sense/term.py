@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from typing import NamedTuple
 
-from hybridrt.sense.language import common_words
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import rows_of, wordset
 
@@ -22,6 +22,11 @@ _MEDICAL = tuple(
 )
 
 
+# What nearly all other words do not end in.
+_LEAST_END = 3
+_MEDICAL_ENDS = frozenset(end[-_LEAST_END:] for end in _MEDICAL)
+
+
 _NOT_MEDICAL = wordset(
     "diagnosis diploma aroma oklahoma tacoma sonoma osmosis hypnosis academia bohemia sympathy empathy apathy telepathy antipathy "
     "nostalgia symbiosis "
@@ -35,6 +40,10 @@ _NOT_MEDICAL = wordset(
 _SHORTEST = 7
 
 
+# Half a short word: a slip leaves its beginning or its end as it was.
+_EDGE = 3
+
+
 # A word is taken for a misspelt one only from this length on, where hardly any other word is one slip away.
 _LONG = 8
 
@@ -42,39 +51,60 @@ _LONG = 8
 _PEOPLE = wordset("i im i'm i've ive my our he she his her him mom mum dad we me patient pt client hes shes he's she's")
 
 
-def _misspelt(word: str) -> tuple[tuple[str, str, str], ...]:
+class Term(NamedTuple):
+    """A term as it stands in a text, its subject and kind, and the words that it is made of."""
+
+    text: str
+    topic: str
+    kind: str
+    words: frozenset[str]
+
+
+def _misspelt(word: str) -> list[Term]:
     """Return the terms that a word is one slip away from, each as the word stands."""
-    index = _shortened()
-    terms = {term for short in (word, *_one_short(word)) for term in index.get(short, ())}
-    return tuple((word, topic, kind) for _, topic, kind in terms)
+    index, begins, ends = _shortened()
+    # The letter that is gone stands behind the first letters or before the last ones. This alone tells of most words that there is no term.
+    shorts = _one_short(word, range(_EDGE, len(word))) if word[:_EDGE] in begins else []
+    if word[-_EDGE:] in ends:
+        shorts += _one_short(word, range(_EDGE))
+    if not shorts:
+        return []
+    terms = {term for short in (word, *shorts) for term in index.get(short, ())}
+    return [Term(word, term.topic, term.kind, frozenset()) for term in terms]
 
 
-def _one_short(word: str) -> list[str]:
-    return [word[:place] + word[place + 1 :] for place in range(len(word))]
+def _one_short(word: str, places: Iterable[int]) -> list[str]:
+    return [word[:place] + word[place + 1 :] for place in places]
 
 
 @lru_cache(maxsize=1)
-def _shortened() -> dict[str, tuple[tuple[str, str, str], ...]]:
-    """Return the terms of one word by what is left of them with one letter gone."""
-    index: dict[str, list[tuple[str, str, str]]] = {}
+def _shortened() -> tuple[dict[str, tuple[Term, ...]], frozenset[str], frozenset[str]]:
+    """Return the terms of one word by what is left of them with one letter gone, and how these begin and end."""
+    index: dict[str, list[Term]] = {}
     for terms in heads().values():
         for term in terms:
-            if term[1] == "health" and len(term[0]) >= _LONG and term[0].isalpha():
-                for short in (term[0], *_one_short(term[0])):
+            if term.topic == "health" and len(term.text) >= _LONG and term.text.isalpha():
+                for short in (term.text, *_one_short(term.text, range(len(term.text)))):
                     index.setdefault(short, []).append(term)
-    return {short: tuple(terms) for short, terms in index.items()}
+    found = {short: tuple(terms) for short, terms in index.items()}
+    return found, frozenset(short[:_EDGE] for short in found), frozenset(short[-_EDGE:] for short in found)
 
 
 def places_of(passage: Passage) -> list[tuple[int, int, str, str]]:
     """Return where terms stand in a passage: from, to, subject and kind, in order."""
     index, folded, vocabulary = heads(), passage.folded, passage.vocabulary
-    terms = [term for word in index.keys() & vocabulary for term in index[word]]
-    rare = vocabulary - common_words() - _NOT_MEDICAL
+    # "My boss's" has the word "boss" in it.
+    words = vocabulary.union(*[word.split("'") for word in vocabulary if "'" in word]) if "'" in folded else vocabulary
+    terms = [term for word in _head_words() & vocabulary for term in index[word] if term.words <= words]
+    rare = passage.rare - _NOT_MEDICAL
     # Neither list can hold every illness and drug, nor every way to misspell one.
-    terms += [(word, "health", "have") for word in rare if word.endswith(_MEDICAL) and len(word) > _SHORTEST]
+    ends = [word for word in rare if len(word) > _SHORTEST and word[-_LEAST_END:] in _MEDICAL_ENDS]
+    terms += [Term(word, "health", "have", frozenset()) for word in ends if word.endswith(_MEDICAL)]
     if not _PEOPLE.isdisjoint(vocabulary):
-        terms += [term for word in rare if len(word) >= _SHORTEST and word not in index for term in _misspelt(word)]
-    return sorted({(*span, *term[1:]) for term in terms for span in occurrences(folded, term[0])})
+        for word in rare:
+            if len(word) >= _SHORTEST and word not in index:
+                terms += _misspelt(word)
+    return sorted({(*span, term.topic, term.kind) for term in terms for span in occurrences(folded, term.text)})
 
 
 def occurrences(folded: str, term: str) -> Iterator[tuple[int, int]]:
@@ -211,14 +241,25 @@ _AUXILIARY = wordset(
 
 
 @lru_cache(maxsize=1)
-def heads() -> dict[str, tuple[tuple[str, str, str], ...]]:
+def heads() -> dict[str, tuple[Term, ...]]:
     """Return, by the longest word of each term, the terms that hold it: few texts hold any, and most of this is never read."""
-    heads: dict[str, dict[tuple[str, str, str], None]] = {}
+    heads: dict[str, dict[Term, None]] = {}
     for key, line in rows_of("topics.txt"):
         topic, kind = key.split()
         for listed in line.split(", "):
             for term in _forms(listed, kind):
                 # The rarest word leads to the term: a long one that no other sentence has.
                 head = min(re.findall(r"[a-z0-9']+", term), key=lambda word: (word in _COMMON, -len(word)))
-                heads.setdefault(head, {})[term, topic, kind] = None
+                heads.setdefault(head, {})[Term(term, topic, kind, frozenset(_word().findall(term)))] = None
     return {word: tuple(terms) for word, terms in heads.items()}
+
+
+@lru_cache(maxsize=1)
+def _head_words() -> frozenset[str]:
+    return frozenset(heads())
+
+
+@lru_cache(maxsize=1)
+def _word() -> re.Pattern[str]:
+    # A term stands where no letter or digit is beside it, so each of these is a word of the text too.
+    return re.compile(r"[^\W_]+")

@@ -13,6 +13,7 @@ from array import array
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 # A word, or two words that stand side by side.
 Gram = str | tuple[str, str]
@@ -39,20 +40,36 @@ class Trees:
     about: tuple[int, ...]
 
 
+# A node as it is walked: the feature that is asked, its bound, where to go below and above. A leaf is -1, the feature it tells
+# of, and its value.
+Node = tuple[int, Any, Any, Any]
+
+
+def _node(trees: Trees, at: int) -> Node:
+    if trees.feature[at] < 0:
+        return -1, trees.about[at], trees.value[at], None
+    return trees.feature[at], trees.bound[at], _node(trees, trees.below[at]), _node(trees, trees.above[at])
+
+
 @dataclass(frozen=True, slots=True)
 class Weights:
     """What training left.
 
     `order` names every word and pair of words that has a weight, in the order of the file: a calibration refers to them by their
-    place. `ladder` holds per number of the surface its mean and spread over the training rows and its part in the general order.
+    place. `ladder` holds, for each number of the surface with a part in the general order: its place, its mean and spread over the training
+    rows, and that part.
     """
 
     names: tuple[str, ...]
     order: tuple[Gram, ...]
     grams: dict[Gram, float]
+    # The pairs among them, which are looked for all at once.
+    pairs: frozenset[tuple[str, str]]
     bias: float
     trees: Trees
-    ladder: tuple[tuple[float, float, float], ...]
+    # The same trees, to be walked.
+    nodes: tuple[Node, ...]
+    ladder: tuple[tuple[int, float, float, float], ...]
     # The score is a logistic curve of the sum: `middle` stands for 0.5.
     middle: float
     scale: float
@@ -87,15 +104,20 @@ def read_weights(data: bytes) -> Weights:
         if not _LITTLE:
             values.byteswap()
         arrays[name], rest = tuple(values), rest[size:]
-    pairs = zip(map(words.__getitem__, arrays["first"]), map(words.__getitem__, arrays["second"]), strict=True)
+    pairs = tuple(zip(map(words.__getitem__, arrays["first"]), map(words.__getitem__, arrays["second"]), strict=True))
     order: tuple[Gram, ...] = (*words, *pairs)
+    trees = Trees(*(arrays[name] for name in ("roots", "feature", "bound", "below", "above", "value", "about")))
     return Weights(
         names=tuple(head["names"]),
         order=order,
         grams=dict(zip(order, arrays["gram"], strict=True)),
+        pairs=frozenset(pairs),
         bias=head["bias"],
-        trees=Trees(*(arrays[name] for name in ("roots", "feature", "bound", "below", "above", "value", "about"))),
-        ladder=tuple(zip(arrays["mean"], arrays["spread"], arrays["part"], strict=True)),
+        trees=trees,
+        nodes=tuple(_node(trees, root) for root in trees.roots),
+        ladder=tuple(
+            (place, *row) for place, row in enumerate(zip(arrays["mean"], arrays["spread"], arrays["part"], strict=True)) if row[-1]
+        ),
         middle=head["middle"],
         scale=head["scale"],
         digest=hashlib.sha256(data).hexdigest()[:16],

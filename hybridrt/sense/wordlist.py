@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 
@@ -17,3 +18,9 @@ def rows_of(name: str) -> Iterator[tuple[str, str]]:
         if line and not line.startswith("#"):
             key, _, rest = line.partition(": ")
             yield key, rest
+
+
+@lru_cache(maxsize=1)
+def common_words() -> frozenset[str]:
+    """Return the common words of English, in small letters."""
+    return wordset(Path(__file__).with_name("english.txt").read_text("ascii"))

@@ -11,7 +11,7 @@ from contextlib import aclosing
 from typing import Any
 
 from hybridrt.backend import Backend, Call
-from hybridrt.errors import ModelFileError
+from hybridrt.errors import CrashError, ModelFileError
 from hybridrt.event import Event
 from hybridrt.store.loan import Loan
 from hybridrt.store.store import Store
@@ -47,8 +47,9 @@ class ProvingBackend:
                         self._is_proven = True
                         await asyncio.to_thread(self._store.change, name, lambda slots: slots.prove(digest))
                     yield event
-        except ModelFileError:
-            # It will not load the next time either: the count stays, and the next start takes the version before it.
+        except (ModelFileError, CrashError):
+            # It will not load the next time either, or ended the process it was given: the count stays, and the next start
+            # takes the version before it.
             self._is_proven = True
             raise
 

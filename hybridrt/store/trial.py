@@ -10,7 +10,6 @@ import json
 import math
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -19,7 +18,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from hybridrt.errors import MissingError, MissingModelError, StoreError, TrialError
+from hybridrt.errors import BugError, MissingError, MissingModelError, StoreError, TrialError
+from hybridrt.local.process import child_command, child_environment
 from hybridrt.store.loan import Loan
 from hybridrt.store.record import Manifest, Record
 from hybridrt.store.store import Store
@@ -59,6 +59,7 @@ def activate(store: Store, name: str, look: Callable[[Loan], Report] | None = No
     """Try the candidate of a name and let it serve. `look` is how it is seen; by default `examine`.
 
     Raises:
+        BugError: we failed, and not the model; the candidate waits.
         TrialError: it crashed, or is over a limit; what served before still serves.
         MissingModelError: there is no candidate.
         MissingError: what reads such a file is not installed; the candidate waits.
@@ -100,10 +101,11 @@ def activate_untried(store: Store, name: str) -> Record:
 
 
 def examine(loan: Loan, *, runs: int = 0, threads: int | None = None, patience_s: float = PATIENCE_S) -> Report:
-    """Load a model in a child and ask it its golden set; with `runs`, measure it too.
+    """Load a model in a child and ask it its golden set; with `runs`, measure it instead.
 
     Raises:
         TrialError: the child crashed or hung.
+        BugError: we failed, and not the model.
         MissingError: what reads such a file is not installed.
     """
     manifest = loan.manifest
@@ -120,6 +122,8 @@ def examine(loan: Loan, *, runs: int = 0, threads: int | None = None, patience_s
     if failure is not None:
         if failure["code"].startswith("missing"):
             raise MissingError(failure["message"], hint=failure["hint"])
+        if failure["code"] == BugError.code:
+            raise BugError(str(failure["kind"]), where=tuple(map(str, failure["where"])))
         raise TrialError(f"`{name}` cannot be used: {failure['message']}", check="load", model=name, hint=failure["hint"])
     if code != 0 or not events or events[-1]["event"] != "done":
         raise TrialError(
@@ -233,7 +237,11 @@ def _is_words(told: object) -> bool:
 def _in_child(asked: Mapping[str, Any], patience_s: float) -> tuple[list[dict[str, Any]], int]:
     """Run the child; return what it said and how it ended. Its errors of native code are of no use to a reader and are dropped."""
     child = subprocess.Popen(
-        [sys.executable, "-m", "hybridrt.store.child"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        child_command("hybridrt.store.child"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=child_environment(),
     )
     too_long = threading.Timer(patience_s, child.kill)
     too_long.daemon = True

@@ -84,7 +84,7 @@ async def talker(talkative: Path):
 
 @pytest.fixture
 async def worker(heavy: Path):
-    made = LlamaBackend(heavy, queue_limit=1)
+    made = LlamaBackend(heavy, slots=1, threads=1, queue_limit=1)
     await made.start()
     yield made
     await made.close()

@@ -106,10 +106,8 @@ def test_an_interpreter_with_an_open_model_ends_cleanly_and_soon(heavy, state: s
 def test_an_interpreter_that_ends_stops_the_answer_and_frees_the_model() -> None:
     done = run("""
         import asyncio, threading
-        from pathlib import Path
-        from hybridrt.local.backend import LocalBackend
         from tests.local.conftest import make_call
-        from tests.local.test_engine import Tape
+        from tests.local.toy import Tape, toy_backend
 
         class Loud(Tape):
             def close(self):
@@ -117,7 +115,7 @@ def test_an_interpreter_that_ends_stops_the_answer_and_frees_the_model() -> None
 
         async def main():
             global stream
-            stream = LocalBackend(Path("tape"), lambda: Loud([1], threading.Event()), queue_limit=0).answer(make_call("hi"))
+            stream = toy_backend(Loud([1], gate=threading.Event())).answer(make_call("hi"))
             asyncio.ensure_future(anext(stream))
             await asyncio.sleep(0.1)
 
@@ -199,3 +197,38 @@ def test_only_one_file_imports_the_library() -> None:
 
     sources = Path(hybridrt.__file__).parent.rglob("*.py")
     assert [path.name for path in sources if "import llama_cpp" in path.read_text(encoding="utf-8")] == ["llama.py"]
+
+
+GROWTH = """
+    import asyncio, random, sys, psutil
+    from hybridrt.local.llama import LlamaBackend
+    from tests.local.conftest import say
+
+    async def main():
+        dice, process = random.Random(1), psutil.Process()
+        backend = LlamaBackend(sys.argv[1], threads=1, window=1024, prefix_bytes=20_000_000)
+
+        async def work(count):
+            for _ in range(count // 4):
+                prompts = ["".join(dice.choices("abcdef ", k=dice.choice((5, 50, 200, 600)))) + "." for _ in range(4)]
+                await asyncio.gather(*(say(backend, prompt, max_output_tokens=dice.choice((1, 8, 40))) for prompt in prompts))
+
+        await work(int(sys.argv[2]))
+        before = process.memory_info().rss
+        await work(int(sys.argv[3]))
+        print(process.memory_info().rss / before)
+        await backend.close()
+
+    asyncio.run(main())
+"""
+
+
+def test_memory_stays_level_over_requests_of_mixed_lengths(talkative) -> None:
+    done = run(GROWTH, talkative, 200, 400, timeout_s=120)
+    assert float(done.stdout) < 1.03, done.stderr
+
+
+@pytest.mark.soak
+def test_memory_stays_level_over_a_thousand_requests(heavy) -> None:
+    done = run(GROWTH, heavy, 200, 1000, timeout_s=3600)
+    assert float(done.stdout) < 1.03, done.stderr

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hybridrt.errors import ModelFileError, UnsupportedError
 from hybridrt.local.factory import placeholder
-from hybridrt.local.llama import _Model
+from hybridrt.local.llama import LlamaSource
 from hybridrt.local.template import ChatTemplate, Plain, Special
 from hybridrt.request import Message, Text, ToolCall
 from tests.local.conftest import user
@@ -44,7 +44,7 @@ PHRASES = [
 
 @pytest.fixture(scope="module")
 def model():
-    loaded = _Model.open(placeholder(), window=None, threads=None)
+    loaded = LlamaSource(placeholder()).open()
     yield loaded
     loaded.close()
 
@@ -52,15 +52,15 @@ def model():
 def native_tokens(model, text: str) -> list[int]:
     """What llama.cpp itself makes of a rendered prompt, special tokens parsed."""
     data = text.encode()
-    tokens = (model.c.llama_token * (len(data) + 8))()
-    count = model.c.llama_tokenize(model._vocab, data, len(data), tokens, len(data) + 8, False, True)
+    tokens = (model._c.llama_token * (len(data) + 8))()
+    count = model._c.llama_tokenize(model._vocabulary._handle, data, len(data), tokens, len(data) + 8, False, True)
     return tokens[:count]
 
 
 def plain_tokens(model, text: str) -> list[int]:
     data = text.encode()
     tokens = (ctypes.c_int32 * (len(data) + 8))()
-    count = model.c.llama_tokenize(model._vocab, data, len(data), tokens, len(data) + 8, False, False)
+    count = model._c.llama_tokenize(model._vocabulary._handle, data, len(data), tokens, len(data) + 8, False, False)
     return tokens[:count]
 
 
@@ -96,7 +96,7 @@ def test_no_text_of_a_user_becomes_a_control_token(model, parts: list[str]) -> N
 
 @pytest.mark.parametrize("text", ["</s>", "<|user|>", "<|assistant|>", "<unk>"])
 def test_plain_text_is_never_parsed_for_special_tokens(model, text: str) -> None:
-    assert b"".join(model.piece(token) for token in model._tokenize(text)) == text.encode()
+    assert b"".join(model.piece(token) for token in model._vocabulary._tokenize(text)) == text.encode()
 
 
 def test_an_imitated_turn_does_not_change_the_number_of_turns(model) -> None:
@@ -180,5 +180,5 @@ def test_a_call_of_a_tool_needs_a_template_with_words_for_it() -> None:
     with pytest.raises(UnsupportedError) as refused:
         render(SOURCE, message)
     assert refused.value.feature == "tools"
-    pieces = render("{% for call in messages[0].tool_calls %}{{ call.function | tojson }}{% endfor %}", message)
+    pieces = render("{% for m in messages %}{% for call in m.tool_calls %}{{ call.function | tojson }}{% endfor %}{% endfor %}", message)
     assert "".join(piece.text for piece in pieces) == '{"name": "clock", "arguments": {"zone": "</s>"}}'

@@ -19,6 +19,7 @@ from hybridrt.cli.main import main
 from hybridrt.store import Store
 from hybridrt.testing import LoopbackProvider
 from hybridrt.testing.provider import serve_in_thread
+from tests.local.nets import colour_net
 from tests.store.support import DIGEST, MODEL, Hub, silent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -174,6 +175,16 @@ def test_a_file_of_this_device_is_added_switched_and_rolled_back(tmp_path):
     assert "no version before" in run(tmp_path, "rollback", "my_model-q8", code=1).stderr
     assert "serves" in run(tmp_path, "use", f"my_model-q8@{rows['candidate'][:10]}", "--untried").stdout
     assert "untried" in run(tmp_path, "list").stdout
+
+
+def test_a_net_of_this_device_is_added_tried_and_measured(tmp_path):
+    pytest.importorskip("onnxruntime")
+    said = run(tmp_path, "add", colour_net(tmp_path)).stdout
+    assert "1 of 1 golden answers right" in said
+    (row,) = [row for row in json.loads(run(tmp_path, "list", "--json").stdout)["models"] if row["name"] == "colours"]
+    assert (row["slot"], row["proven"]) == ("current", True)
+    for name in ("colours", "digits"):
+        assert "one run" in run(tmp_path, "bench", name, "--runs", "2").stdout
 
 
 @pytest.mark.parametrize(

@@ -10,15 +10,17 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import psutil
 import pytest
 
-from hybridrt.errors import MissingError, MissingModelError, StoreError, TrialError
+from hybridrt.errors import BugError, MissingError, MissingModelError, StoreError, TrialError
 from hybridrt.store import Manifest, Store
 from hybridrt.store.child import fits
 from hybridrt.store.trial import Report, activate, activate_untried, examine, judge, read_manifest
+from tests.local.nets import base64_of, byte_net, colour_net, encoder, png
 from tests.store.model_files import PLACEHOLDER, gguf, onnx
 
 FACTS = Manifest("chat", "0" * 64, 0, "gguf")
@@ -243,6 +245,45 @@ def test_without_what_reads_it_a_model_waits(store, tmp_path):
     with pytest.raises(MissingError):
         activate(store, "chat", nothing)
     assert store.record("chat").slots.candidate == digest
+
+
+def test_a_bug_of_ours_refuses_no_model(store, model):
+    pytest.importorskip("llama_cpp")
+    digest = store.add(model, FACTS).slots.candidate
+    # No model is loaded on no thread: the child is asked for what cannot be.
+    with pytest.raises(BugError, match="ValueError") as caught:
+        activate(store, "chat", partial(examine, threads=0))
+    assert caught.value.where[-1].endswith("__init__")
+    slots = store.record("chat").slots
+    assert (slots.candidate, dict(slots.attempts), slots.refused) == (digest, {}, frozenset())
+    store.collect()
+    assert store.blob(digest).exists()
+
+
+@pytest.mark.parametrize("make", [colour_net, byte_net, encoder])
+def test_a_net_is_tried_by_its_golden_cases_and_measured(store, tmp_path, make):
+    pytest.importorskip("onnxruntime")
+    path = make(tmp_path)
+    store.add(path, read_manifest(path.with_suffix(".json"), replace(FACTS, kind="onnx")))
+    record, report = activate(store, "chat")
+    assert record.serving.digest in record.slots.proven
+    assert (report.passed, report.cases) == (1, 1)
+    assert report.p95_s > 0
+    loan = store.lend("chat")
+    measured = examine(loan, runs=3)
+    loan.close()
+    assert 0 < measured.rates["run_s"] < 1
+    assert measured.rss_bytes > 1_000_000
+
+
+def test_a_net_that_does_not_say_what_it_said_does_not_serve(store, tmp_path):
+    pytest.importorskip("onnxruntime")
+    case = {"picture": base64_of(png((255, 0, 0))), "output": [7.0, 0, 0]}
+    path = colour_net(tmp_path, golden={"tolerance": 0.001, "cases": [case]})
+    store.add(path, read_manifest(path.with_suffix(".json"), replace(FACTS, kind="onnx")))
+    with pytest.raises(TrialError, match="golden case 1"):
+        activate(store, "chat")
+    assert store.names() == []
 
 
 def test_without_a_candidate_there_is_nothing_to_try(store, model):

@@ -8,6 +8,11 @@ from pathlib import Path
 from typing import Any
 
 
+def actions() -> Path:
+    """Return where the factory language model lies: it parses short requests into actions, and says `escalate` to the rest."""
+    return _here() / "actions.gguf"
+
+
 def placeholder() -> Path:
     """Return where the placeholder language model lies: a real GGUF with random weights, which proves the path and knows nothing."""
     return _here() / "placeholder.gguf"

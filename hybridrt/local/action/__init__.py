@@ -1,0 +1,1 @@
+"""Requests that become one action: what the factory language model serves. See `docs/actions.md`."""
