@@ -16,7 +16,7 @@ from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.errors import LateError, MissingError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish
-from hybridrt.local.engine import Engine, Limits, Source
+from hybridrt.local.engine import Engine, Limits, Source, Ticket
 from hybridrt.local.grammar import to_grammar
 from hybridrt.local.model import Job, Model
 from hybridrt.local.shelf import Shelf
@@ -98,6 +98,7 @@ class LocalBackend:
         """
         late = LateError("the local model took longer than it was given", budget_s=deadline.budget_s or 0.0)
         engine: Engine | None = None
+        ticket: Ticket | None = None
         try:
             job = make_job()
             if deadline.passed():
@@ -133,7 +134,7 @@ class LocalBackend:
             raise
         finally:
             if engine is not None:
-                engine.leave()
+                engine.leave(ticket)
 
     async def count(self, messages: Sequence[Message], tools: Sequence[Tool] = (), output: Output | None = None) -> TokenCount:
         """Return the number of prompt tokens, counted by the model's own tokenizer off the event loop.
@@ -227,6 +228,7 @@ def _job(call: Call) -> Job:
         seed=call.seed,
         stop=call.stop,
         is_streamed=call.stream,
+        scope=call.scope,
     )
 
 

@@ -35,7 +35,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Sealed):
-    """One answer to make; `tokens` where the conversation was encoded already."""
+    """One answer to make; `tokens` where the conversation was encoded already, `scope` as in `Call`."""
 
     messages: tuple[Message, ...]
     tokens: Sequence[int] | None = None
@@ -47,6 +47,7 @@ class Job(Sealed):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     is_streamed: bool = True
+    scope: str | None = ""
 
 
 class Choice(NamedTuple):

@@ -40,13 +40,14 @@ class Answering:
         "ends",
         "reused",
         "sampler",
+        "scope",
         "token",
         "tokens",
     )
 
     def __init__(self, job: Job, model: Model, tokens: Sequence[int], ends: list[int]) -> None:
         self._job, self._model = job, model
-        self.tokens, self.ends = tokens, ends
+        self.tokens, self.ends, self.scope = tokens, ends, job.scope
         self._limit = room_for(len(tokens), job.max_output_tokens, model.window)
         self.sampler: Sampler = model.sampler(job)
         self._utf8, self._stop = Utf8(), StopText(job.stop)
