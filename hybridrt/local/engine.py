@@ -135,6 +135,7 @@ class Engine:
         self._running: list[Ticket] = []
         self._slots = 1
         self._users = 1
+        self._lent: set[Ticket] = set()  # of the uses, those that end with an answer
         self._is_closing = False
         self._is_changed = False  # read by the thread at every turn, without the lock
         self._is_urgent = False
@@ -176,9 +177,13 @@ class Engine:
             self._users += 1
             return True
 
-    def leave(self) -> None:
-        """Stop using it."""
+    def leave(self, ticket: Ticket | None = None) -> None:
+        """Stop using it; with the ticket where one was handed out for this use."""
         with self._changed:
+            if ticket is not None:
+                if ticket not in self._lent:  # its loop was closed under it, and the use is over already
+                    return
+                self._lent.remove(ticket)
             self._users -= 1
             self.used_at = time.monotonic()
             self._changed.notify_all()
@@ -186,14 +191,23 @@ class Engine:
     def retire(self) -> bool:
         """Let the model go if nobody uses it; false where somebody does."""
         with self._changed:
-            if self._users or self._is_closing:
+            if self._is_used() or self._is_closing:
                 return self._is_closing
             self._is_closing = True
             self._changed.notify_all()
             return True
 
+    def _is_used(self) -> bool:
+        """Does anybody use it? Under the lock. A closed loop runs no `finally`, so that whoever was lost with it never leaves by himself."""
+        lost = {ticket for ticket in self._lent if ticket.loop.is_closed()}
+        for ticket in lost:
+            ticket.flag.lift()
+        self._lent -= lost
+        self._users -= len(lost)
+        return self._users > 0
+
     def submit(self, job: Job) -> Ticket:
-        """Queue a job for the running event loop.
+        """Queue a job for the running event loop. The use that the caller began ends with `leave(ticket)`.
 
         Raises:
             Busy: the queue is full; nothing was begun.
@@ -209,6 +223,7 @@ class Engine:
                 wait_s = (ahead - self._slots + 1) * self._typical_s / self._slots
                 raise Busy("the local model has its hands full", retry_after_s=round(wait_s, 3))
             self._waiting.append(ticket)
+            self._lent.add(ticket)
             self._is_changed = True
             self._changed.notify_all()
         return ticket
@@ -285,7 +300,7 @@ class Engine:
         with self._changed:
             self._is_changed = False
             while batch.is_idle and not self._waiting and not self._is_closing:
-                if not self._changed.wait(self._patience_s()) and not self._users:
+                if not self._changed.wait(self._patience_s()) and not self._is_used():
                     self._is_closing = True  # nobody came for long enough: the memory goes back to the machine
             if self._is_closing:
                 return False

@@ -432,3 +432,42 @@ async def test_a_count_and_a_close_at_once_end_in_a_number_or_a_typed_error() ->
         for count in counts:
             with contextlib.suppress(UnavailableError):
                 assert (await count).value == 20_004
+
+
+@pytest.mark.parametrize("is_said", [False, True], ids=["in the middle", "all said"])
+def test_an_answer_lost_with_its_loop_does_not_keep_the_model(is_said: bool) -> None:
+    toy = Tape([ord("x")] * (3 if is_said else 50) + [END], step_s=0.002)
+    backend = toy_backend(toy, keep_alive_s=0.05)
+
+    async def lose():
+        stream = backend.answer(make_call("hi"))
+        await anext(stream)
+        await asyncio.sleep(0.1 if is_said else 0.0)
+        return stream
+
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(lose())
+    loop.close()
+    del stream
+    for _ in range(200):
+        if toy.was_closed:
+            break
+        time.sleep(0.01)
+    assert toy.was_closed
+
+
+def test_an_answer_lost_with_its_loop_makes_room_for_another_model() -> None:
+    shelf = Shelf(1500)
+    lost, other = toy_backend(Tape([ord("x"), END]), shelf=shelf), toy_backend(Tape([ord("y"), END]), shelf=shelf)
+
+    async def lose():
+        stream = lost.answer(make_call("hi"))
+        await anext(stream)
+        return stream
+
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(lose())
+    loop.close()
+    del stream
+    assert asyncio.run(say(other, "hi")).text == "y"
+    asyncio.run(other.close())
