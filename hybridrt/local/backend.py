@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -218,13 +219,16 @@ def _job(call: Call) -> Job:
         raise UnsupportedError("an empty stop text would end every answer", feature="stop")
     if call.max_output_tokens is not None and call.max_output_tokens < 1:
         raise UnsupportedError("an answer has at least one token", feature="max_output_tokens")
+    temperature = call.temperature or 0.0
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise UnsupportedError("a temperature is a number from zero on", feature="temperature")
     return Job(
         messages=call.messages,
         output=call.output,
         grammar=to_grammar(call.output.schema) if call.output else None,
         max_output_tokens=call.max_output_tokens,
         # None means greedy: the same question gets the same answer, and small models are at their best on their likeliest words.
-        temperature=call.temperature or 0.0,
+        temperature=temperature,
         seed=call.seed,
         stop=call.stop,
         is_streamed=call.stream,

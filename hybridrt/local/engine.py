@@ -198,7 +198,7 @@ class Engine:
             return True
 
     def _is_used(self) -> bool:
-        """Does anybody use it? Under the lock. A closed loop runs no `finally`, so that whoever was lost with it never leaves by himself."""
+        """Does anybody use it? Under the lock. Who was lost with a closed loop never leaves: it runs no `finally`."""
         lost = {ticket for ticket in self._lent if ticket.loop.is_closed()}
         for ticket in lost:
             ticket.flag.lift()

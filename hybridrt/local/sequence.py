@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hybridrt.errors import ContextOverflowError
 from hybridrt.event import Event, Evidence, Finish, Text, Usage
-from hybridrt.local.detokenize import StopText, Utf8
+from hybridrt.local.detokenize import GrammarUtf8, StopText, Utf8
 from hybridrt.local.form import read_answer
 from hybridrt.local.model import Choice, Job, Model, Sampler
 
@@ -50,7 +50,8 @@ class Answering:
         self.tokens, self.ends, self.scope = tokens, ends, job.scope
         self._limit = room_for(len(tokens), job.max_output_tokens, model.window)
         self.sampler: Sampler = model.sampler(job)
-        self._utf8, self._stop = Utf8(), StopText(job.stop)
+        self._utf8 = Utf8() if job.grammar is None else GrammarUtf8()
+        self._stop = StopText(job.stop)
         self._said: list[str] = []
         self._choices: list[Choice] = []
         self._spoken: list[int] = []
