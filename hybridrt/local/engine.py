@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from hybridrt.errors import Busy, TargetError, UnavailableError
@@ -113,11 +114,11 @@ class Source(Protocol):
     """Where a model comes from."""
 
     def size_bytes(self) -> int:
-        """About how much memory the loaded model will hold."""
+        """About how much memory it will hold at least, as far as this is known before it is opened."""
         ...
 
-    def open(self) -> Model:
-        """Load it."""
+    def open(self, reserve: Callable[[int], None]) -> Model:
+        """Load it. Before it takes memory for more than its weights it tells `reserve` how much it will hold, which may refuse that."""
         ...
 
 
@@ -270,15 +271,16 @@ class Engine:
     def _work(self) -> None:
         try:
             self._shelf.take(self, self._source.size_bytes())
-            model = self._source.open()
+            model = self._source.open(partial(self._shelf.take, self))
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the opening
             self._shelf.give_back(self)
             with self._changed:
                 self._is_closing = True
             self.opened.set_exception(error)
             return
-        self._shelf.note(self, model.held_bytes + self._limits.prefix_bytes)
-        batch = Batch(model, prefix_bytes=self._limits.prefix_bytes, keeps_answers=self._limits.keeps_answers)
+        # States of prompts save time and are needed for nothing: they get what the models leave.
+        prefix_bytes = self._shelf.take_more(self, self._limits.prefix_bytes)
+        batch = Batch(model, prefix_bytes=prefix_bytes, keeps_answers=self._limits.keeps_answers)
         with self._changed:
             self._slots, self._halt = model.slots, batch.halt
         self.opened.set_result(model)

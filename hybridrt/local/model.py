@@ -127,11 +127,6 @@ class Model(Protocol):
         ...
 
     @property
-    def held_bytes(self) -> int:
-        """About how much memory it holds."""
-        ...
-
-    @property
     def escalate_token(self) -> int | None:
         """The token by which the model says that a stronger one is needed."""
         ...

@@ -471,3 +471,35 @@ def test_an_answer_lost_with_its_loop_makes_room_for_another_model() -> None:
     del stream
     assert asyncio.run(say(other, "hi")).text == "y"
     asyncio.run(other.close())
+
+
+async def test_a_model_is_refused_before_it_takes_more_than_there_is() -> None:
+    shelf = Shelf(50_500_000)  # room for the file and the scratch, and for half of a window
+    backend = LlamaBackend(placeholder(), window=2048, shelf=shelf)
+    with pytest.raises(NoRoomError) as refused:
+        await say(backend, "hi")
+    assert refused.value.needed_bytes > 50_000_000 + placeholder().stat().st_size
+    assert shelf.held_bytes == 0
+    await backend.close()
+
+
+@pytest.mark.parametrize(("budget_bytes", "slots"), [(80_000_000, 4), (53_000_000, 2), (52_000_000, 1)])
+async def test_there_are_as_many_windows_as_there_is_room_for(budget_bytes: int, slots: int) -> None:
+    shelf, lodger = Shelf(budget_bytes), object()
+    model = LlamaSource(placeholder()).open(lambda needed: shelf.take(lodger, needed))
+    model.close()
+    assert model.slots == slots
+    assert budget_bytes // 2 < shelf.held_bytes <= budget_bytes
+
+
+async def test_states_of_prompts_get_what_the_models_leave() -> None:
+    shelf = Shelf(2500)
+    toy = Tape([ord("x"), END])
+    backend = toy_backend(toy, prefix_bytes=10_000, shelf=shelf)
+    await say(backend, "hi")
+    assert shelf.held_bytes == 2500
+    second = toy_backend(Tape([ord("y"), END]), shelf=shelf)
+    assert (await say(second, "hi")).text == "y"
+    assert shelf.held_bytes <= 2500
+    await backend.close()
+    await second.close()
