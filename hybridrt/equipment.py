@@ -435,7 +435,7 @@ class _Bench:
 
         if model.backend == "onnx":
             raise MissingError(f"`{model.id}` is a net, and nets run in the process of the application", hint="remove `isolation`")
-        memory = {"memory_bytes": self._app.engine.memory_bytes} if model.backend == "llama" else {}
+        memory = {"memory_bytes": self._memory_share_bytes()} if model.backend == "llama" else {}
         return HostedBackend(model.backend, model.path, options | memory)
 
     def _limits(self, model: LocalModel) -> dict[str, Any]:
@@ -458,8 +458,16 @@ class _Bench:
             return {}
         from hybridrt.local.shelf import Shelf
 
-        self._shelf = self._shelf or Shelf(self._app.engine.memory_bytes)
+        self._shelf = self._shelf or Shelf(self._memory_share_bytes())
         return {"shelf": self._shelf}
+
+    def _memory_share_bytes(self) -> int | None:
+        """Each process counts for itself what its models hold: so that all of them keep to what the application says, each gets a part."""
+        if self._app.engine.memory_bytes is None:
+            return None
+        models = [model for model in self._app.models if model.backend == "llama"]
+        hosted = sum(model.isolation == "process" for model in models)
+        return self._app.engine.memory_bytes // max(1, hosted + (hosted < len(models)))
 
     def _stored_backend(self, model: LocalModel) -> Backend:
         """The version of the store that serves, held there while this router is open."""

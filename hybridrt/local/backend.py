@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -16,7 +17,7 @@ from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.errors import LateError, MissingError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish
-from hybridrt.local.engine import Engine, Limits, Source
+from hybridrt.local.engine import Engine, Limits, Source, Ticket
 from hybridrt.local.grammar import to_grammar
 from hybridrt.local.model import Job, Model
 from hybridrt.local.shelf import Shelf
@@ -99,6 +100,7 @@ class LocalBackend:
         """
         late = LateError("the local model took longer than it was given", budget_s=deadline.budget_s or 0.0)
         engine: Engine | None = None
+        ticket: Ticket | None = None
         try:
             job = make_job()
             if deadline.passed():
@@ -134,7 +136,7 @@ class LocalBackend:
             raise
         finally:
             if engine is not None:
-                engine.leave()
+                engine.leave(ticket)
 
     async def count(self, messages: Sequence[Message], tools: Sequence[Tool] = (), output: Output | None = None) -> TokenCount:
         """Return the number of prompt tokens, counted by the model's own tokenizer off the event loop.
@@ -219,6 +221,9 @@ def _job(call: Call) -> Job:
         raise UnsupportedError("an empty stop text would end every answer", feature="stop")
     if call.max_output_tokens is not None and call.max_output_tokens < 1:
         raise UnsupportedError("an answer has at least one token", feature="max_output_tokens")
+    temperature = call.temperature or 0.0
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise UnsupportedError("a temperature is a number from zero on", feature="temperature")
     return Job(
         messages=call.messages,
         tools=call.tools,
@@ -226,10 +231,11 @@ def _job(call: Call) -> Job:
         grammar=to_grammar(call.output.schema) if call.output else None,
         max_output_tokens=call.max_output_tokens,
         # None means greedy: the same question gets the same answer, and small models are at their best on their likeliest words.
-        temperature=call.temperature or 0.0,
+        temperature=temperature,
         seed=call.seed,
         stop=call.stop,
         is_streamed=call.stream,
+        scope=call.scope,
     )
 
 

@@ -36,7 +36,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Sealed):
-    """One answer to make; `tokens` where the conversation was encoded already."""
+    """One answer to make; `tokens` where the conversation was encoded already, `scope` as in `Call`."""
 
     messages: tuple[Message, ...]
     tokens: Sequence[int] | None = None
@@ -48,6 +48,7 @@ class Job(Sealed):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     is_streamed: bool = True
+    scope: str | None = ""
 
 
 class Choice(NamedTuple):
@@ -124,11 +125,6 @@ class Model(Protocol):
     @property
     def thread_counts(self) -> tuple[int, ...]:
         """The numbers of threads worth trying, the safest first; one where there is nothing to try."""
-        ...
-
-    @property
-    def held_bytes(self) -> int:
-        """About how much memory it holds."""
         ...
 
     @property

@@ -17,6 +17,8 @@ from hybridrt.local.model import Choice, Job
 
 # With a temperature above zero, tokens less likely than this share of the likeliest one are left out: the tail of a small model is noise.
 _MIN_P = 0.05
+# A temperature below this is none: scores divided by it leave 32 bits, and long before that the best one wins.
+_COLD = 1e-6
 # A first choice counts as at most so much likelier than the second, as far as 32 bits can tell powers apart.
 _FAR = 88.0
 # Between these the powers of scores stay within 32 bits, and so does the sum of a million of them.
@@ -77,7 +79,7 @@ class CSampler:
         self._silent_rows = desk.np.array(sorted(silent), dtype=desk.np.intp)
         self._c, self._context, self._desk, self._grammar, self._is_end = c, context, desk, grammar, is_end
         self._chain = None
-        if job.temperature > 0:
+        if job.temperature >= _COLD:
             # The largest seed means "any" to the library; without a given one every process would walk the same chain.
             seed = secrets.randbelow(0xFFFFFFFF) if job.seed is None else job.seed % 0xFFFFFFFF
             self._chain = c.llama_sampler_chain_init(c.llama_sampler_chain_default_params())

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from hybridrt.errors import ContextOverflowError
 from hybridrt.event import Event, Evidence, Finish, Text, Usage
-from hybridrt.local.detokenize import StopText, Utf8
+from hybridrt.local.detokenize import GrammarUtf8, StopText, Utf8
 from hybridrt.local.form import read_answer
 from hybridrt.local.model import Choice, Job, Model, Sampler
 from hybridrt.local.tool import CallReader
@@ -43,16 +43,18 @@ class Answering:
         "ends",
         "reused",
         "sampler",
+        "scope",
         "token",
         "tokens",
     )
 
     def __init__(self, job: Job, model: Model, tokens: Sequence[int], ends: list[int]) -> None:
         self._job, self._model = job, model
-        self.tokens, self.ends = tokens, ends
+        self.tokens, self.ends, self.scope = tokens, ends, job.scope
         self._limit = room_for(len(tokens), job.max_output_tokens, model.window)
         self.sampler: Sampler = model.sampler(job)
-        self._utf8, self._stop = Utf8(), StopText(job.stop)
+        self._utf8 = Utf8() if job.grammar is None else GrammarUtf8()
+        self._stop = StopText(job.stop)
         self._calls: CallReader | None = None
         self._marks: Mapping[int, str] = {}
         if job.tools and model.calling:

@@ -69,6 +69,7 @@ def say_call(call: Call) -> Any:
         "seed": call.seed,
         "stop": list(call.stop),
         "stream": call.stream,
+        "scope": call.scope,
     }
 
 
@@ -103,6 +104,7 @@ def read_call(body: Mapping[str, Any]) -> Call:
         seed=body["seed"],
         stop=tuple(body["stop"]),
         stream=body["stream"],
+        scope=body["scope"],
     )
 
 

@@ -410,3 +410,10 @@ def test_every_grammar_is_one_that_llama_cpp_reads_for_it_prints_those_it_does_n
         model.sampler(Job((), grammar=to_grammar(any_form(dice)))).close()
     model.close()
     assert capfd.readouterr() == ("", "")
+
+
+async def test_bytes_that_are_no_utf8_make_no_text_longer_than_its_form(backend) -> None:
+    schema = {"type": "object", "properties": {"a": {"type": "integer"}, "b": SHORT | {"maxLength": 5}}, "required": ["a", "b"]}
+    for seed in range(20):
+        said = await say(backend, "Say hello", temperature=1e10, seed=seed, max_output_tokens=300, output=Output("x", schema))
+        assert len(said.finish.parsed["b"]) <= 5

@@ -126,7 +126,8 @@ class Toy:
     def size_bytes(self):
         return self.held_bytes
 
-    def open(self):
+    def open(self, reserve):
+        reserve(self.held_bytes)
         return self
 
 
@@ -159,7 +160,7 @@ class Opens:
     def size_bytes(self):
         return self.bytes
 
-    def open(self):
+    def open(self, reserve):
         return self.make()
 
 
