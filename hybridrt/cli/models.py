@@ -157,10 +157,10 @@ def add(
     as_json: bool,
 ) -> None:
     """Take in a model FILE that is on this device already."""
+    from hybridrt.store.manifest_file import read_manifest
     from hybridrt.store.pull import preflight
     from hybridrt.store.record import Manifest
     from hybridrt.store.source import kind_of
-    from hybridrt.store.trial import read_manifest
 
     said = Said(as_json=as_json)
     store = _store(app, folder)
@@ -393,10 +393,10 @@ async def _pull(
 ) -> Record:
     from hybridrt.egress.download import Fetcher
     from hybridrt.ledger import Ledger
+    from hybridrt.store.manifest_file import read_manifest
     from hybridrt.store.pull import find, pull
     from hybridrt.store.record import Manifest
     from hybridrt.store.source import read_reference
-    from hybridrt.store.trial import read_manifest
 
     ledger = Ledger.open(application.ledger or _default_ledger())
     fetcher = Fetcher(source, ledger, obligations=obligations)

@@ -148,14 +148,14 @@ def read_manifest(net: Path) -> Manifest:
         ) from None
 
 
-_KEYS = (
+KEYS = (
     *("hybridrt_net", "name", "kind", "what", "source", "licence", "sha256", "input", "output", "picture", "text"),
     *("labels", "temperature", "unknown", "providers", "golden"),
 )
 
 
 def _manifest(root: Node, net: Path) -> Manifest:
-    keys = root.mapping("a manifest", _KEYS)
+    keys = root.mapping("a manifest", KEYS)
     for key in ("hybridrt_net", "name", "kind", "sha256", "licence", "input", "output", "golden"):
         if key not in keys:
             root.fail(f"the manifest has no `{key}`", hint="docs/vision.md shows a whole one")
