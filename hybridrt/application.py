@@ -220,6 +220,8 @@ def _model(name: str, node: Node, folder: Path) -> LocalModel:
 
 
 def _source(name: str, node: Node, folder: Path) -> ModelSource:
+    from hybridrt.egress.recipient import wrong_endpoint
+
     keys = node.mapping(f"source `{name}`", ("hub", "server", "hosts", "place", "key"))
     if ("hub" in keys) == ("server" in keys):
         node.fail(
@@ -230,6 +232,8 @@ def _source(name: str, node: Node, folder: Path) -> ModelSource:
     scheme = ("https://", "http://") if place is Place.NEAR_EDGE else ("https://",)
     if not endpoint.text("its address").startswith(scheme):
         endpoint.fail(f"the address of source `{name}` is no https URL", hint="write `https://HOST`; plain http is for `place: near_edge`")
+    if wrong := wrong_endpoint(endpoint.text("its address"), place):
+        endpoint.fail(f"the address of source `{name}` {wrong}", hint="write `https://HOST`; a key is named with `key: env:NAME`")
     hosts = []
     for entry in keys["hosts"].items("`hosts`", 64) if "hosts" in keys else []:
         host = entry.text("a host")

@@ -22,7 +22,7 @@ from types import MappingProxyType
 from hybridrt.errors import DigestError, InUseError, MissingModelError, ModelFileError, SpaceError, StoreError
 from hybridrt.store.disk import TEMPORARY, FileLock, move_whole, sync_folder, write_whole
 from hybridrt.store.loan import Loan, Use, lend, uses
-from hybridrt.store.record import NAME, Manifest, Record, Slots, read_record
+from hybridrt.store.record import MAX_RECORD_BYTES, NAME, Manifest, Record, Slots, read_record
 
 # What a download that was given up may lie about for; a person who comes back after the weekend goes on where it stopped.
 PARTIAL_LIFE_S = 14 * 24 * 3600.0
@@ -406,7 +406,14 @@ class Store:
 
     def _write(self, record: Record, before: Record) -> Record:
         if record != before:
-            write_whole(self._models / f"{record.name}.json", record.encode())
+            data = record.encode()
+            if len(data) > MAX_RECORD_BYTES:
+                raise StoreError(
+                    f"the versions of `{record.name}` say more than {MAX_RECORD_BYTES // 1_000_000} MB of themselves",
+                    model=record.name,
+                    hint="give it a smaller golden set",
+                )
+            write_whole(self._models / f"{record.name}.json", data)
         return record
 
     def _propose(self, manifest: Manifest) -> Record:
