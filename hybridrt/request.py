@@ -193,7 +193,7 @@ def _read(prompt: object, options: RequestOptions) -> Request:
         temperature=_number(options, "temperature", 0.0),
         seed=_integer(options, "seed"),
         stop=_strings(options, "stop"),
-        deadline_s=_number(options, "deadline_s", 0.0),
+        deadline_s=read_deadline_s(options),
         declared=Declared(
             purpose=_word(options, "purpose"),
             labels=frozenset(_strings(options, "labels")) if options.get("labels") is not None else None,
@@ -395,6 +395,15 @@ def _output(output: Any) -> Output | None:
     if hasattr(output, "model_json_schema") and hasattr(output, "model_validate"):
         return Output(output.__name__, output.model_json_schema(), output)
     raise _wrong("`output` is neither a pydantic model nor a JSON Schema", "output")
+
+
+def read_deadline_s(options: RequestOptions) -> float | None:
+    """The time a caller gives.
+
+    Raises:
+        InvalidRequestError: it is none.
+    """
+    return _number(options, "deadline_s", 0.0)
 
 
 def _word(options: RequestOptions, name: str) -> str | None:
