@@ -193,7 +193,7 @@ def _read(prompt: object, options: RequestOptions) -> Request:
         temperature=_number(options, "temperature", 0.0),
         seed=_integer(options, "seed"),
         stop=_strings(options, "stop"),
-        deadline_s=_number(options, "deadline_s", 0.0),
+        deadline_s=read_deadline_s(options),
         declared=Declared(
             purpose=_word(options, "purpose"),
             labels=frozenset(_strings(options, "labels")) if options.get("labels") is not None else None,
@@ -407,6 +407,15 @@ def _response_format(form: Mapping[str, Any]) -> Output:
     if not isinstance(body, Mapping) or not isinstance(body.get("schema"), Mapping):
         raise _wrong("`output` is a response format without a JSON Schema", "output", "put it under `json_schema`, `schema`")
     return Output(str(body.get("name", "answer")), body["schema"])
+
+
+def read_deadline_s(options: RequestOptions) -> float | None:
+    """The time a caller gives.
+
+    Raises:
+        InvalidRequestError: it is none.
+    """
+    return _number(options, "deadline_s", 0.0)
 
 
 def _word(options: RequestOptions, name: str) -> str | None:
