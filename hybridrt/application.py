@@ -77,7 +77,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class Sensing:
-    """What the device looks at more closely: the labels of the own pair of models, and names and places by the tagger."""
+    """What the device looks at more closely: the labels of the own pair of models, names by the tagger, and statements by the net."""
 
     calibration: Path | None = None
     tagger: bool = False

@@ -157,14 +157,14 @@ class Network:
         """Return for each stretch of pieces the share of a statement, then the share of each subject, were it one."""
         import numpy as np
 
-        heed = np.exp(layers @ self.heed)
+        heed = np.exp(np.clip(_beside(layers, self.heed[None], (0,)), -30, 30))
         pooled = np.empty((len(parts), self.middle.shape[0]), dtype=np.float32)
         for row, (begin, end) in zip(pooled, parts, strict=True):
             part, weight = layers[begin:end], heed[begin:end]
             row[: layers.shape[1]] = part.max(axis=0)
             row[layers.shape[1] :] = ((weight / weight.sum(axis=0)).T @ part).ravel()
         hidden = np.maximum(_beside(pooled, self.middle[None], (0,)) + self.middle_bias, 0)
-        logits = hidden @ self.out + self.out_bias
+        logits = _beside(hidden, self.out[None], (0,)) + self.out_bias
         subjects = np.exp(logits[:, 1:] - logits[:, 1:].max(axis=1, keepdims=True))
         shares: Floats = np.concatenate(
             [1 / (1 + np.exp(-np.clip(logits[:, :1], -30, 30))), subjects / subjects.sum(axis=1, keepdims=True)], axis=1

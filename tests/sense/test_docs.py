@@ -7,8 +7,9 @@ import pytest
 
 from hybridrt.sense.meaning import MEANINGS
 
+CARD = (Path(__file__).parents[2] / "docs" / "statement.md").read_text("utf-8")
 GUIDE = (Path(__file__).parents[2] / "docs" / "sensing.md").read_text("utf-8")
-BLOCKS = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+BLOCKS = [block for guide in (GUIDE, CARD) for block in re.findall(r"```python\n(.*?)```", guide, re.DOTALL)]
 
 
 @pytest.mark.parametrize("block", BLOCKS)
