@@ -4,7 +4,8 @@
 
 Prints one JSON object as its last line. `human` are requests written by hand before the model was trained, of which nobody looked at the
 answers while it was made; `looked_at` is the other half of them. `unseen` are families of the generator that were held out, `unseen_later`
-the same of another author's families, added after the first training, `seen` are those that it learned from. The figures at the top level are those of `human`.
+those held out of what another author added after the first training, and `seen` are families that it learned from. The figures at the top
+level are those of `human`.
 """
 
 from __future__ import annotations
