@@ -19,6 +19,7 @@ class Call(Sealed):
     """One attempt: exactly what this target is asked, after fitting and masking.
 
     `hidden` are the values that were masked for this target; they must not stand in the outgoing bytes.
+    `scope` is within whom anything computed for this call may be found again, and none where nothing may be kept of it.
     `obligations` are what the policy joined for the request, each already found to be dischargeable here.
     """
 
@@ -34,6 +35,7 @@ class Call(Sealed):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     stream: bool = True
+    scope: str | None = ""
     hidden: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     obligations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 

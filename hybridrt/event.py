@@ -63,11 +63,11 @@ class Finish(Sealed):
     reason: str
     confidence: float | None = None
     certified_error: float | None = None
-    # The requests a certificate speaks for; empty where it speaks for the application's own.
-    certified_for: str = ""
     labels: tuple[tuple[str, float], ...] = ()
     parsed: Any = None
     evidence: Evidence | None = None
+    # The requests a certificate speaks for; empty where it speaks for the application's own.
+    certified_for: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ from hybridrt.event import Done, Event, Reasoning, Route, Text, ToolCall, Usage
 from hybridrt.mask import mask
 from hybridrt.obligation import output_bound
 from hybridrt.request import Message, Request
+from hybridrt.scope import scope_of
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
@@ -198,6 +199,7 @@ class Walk:
             seed=request.seed,
             stop=request.stop,
             stream=not self.hold,
+            scope=scope_of(request, self.decision.facts) if target.place.is_device else None,
             hidden=hidden,
             obligations=obligations,
         )

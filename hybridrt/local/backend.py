@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 import os
 import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -16,10 +17,11 @@ from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.errors import LateError, MissingError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish
-from hybridrt.local.engine import Engine, Limits, Source
+from hybridrt.local.engine import Engine, Limits, Source, Ticket
 from hybridrt.local.grammar import to_grammar
 from hybridrt.local.model import Job, Model
 from hybridrt.local.shelf import Shelf
+from hybridrt.local.tool import call_grammar, check_tools
 from hybridrt.request import Message, Output, Tool
 from hybridrt.signals import TokenCount
 
@@ -98,6 +100,7 @@ class LocalBackend:
         """
         late = LateError("the local model took longer than it was given", budget_s=deadline.budget_s or 0.0)
         engine: Engine | None = None
+        ticket: Ticket | None = None
         try:
             job = make_job()
             if deadline.passed():
@@ -105,7 +108,7 @@ class LocalBackend:
             try:
                 async with asyncio.timeout_at(deadline.at):
                     engine, model = await self._enter()
-                    job = await _encoded(job, model)
+                    job = await _encoded(_with_tools(job, model), model)
             except TimeoutError:
                 raise late from None
             except MissingError as error:
@@ -133,7 +136,7 @@ class LocalBackend:
             raise
         finally:
             if engine is not None:
-                engine.leave()
+                engine.leave(ticket)
 
     async def count(self, messages: Sequence[Message], tools: Sequence[Tool] = (), output: Output | None = None) -> TokenCount:
         """Return the number of prompt tokens, counted by the model's own tokenizer off the event loop.
@@ -143,6 +146,7 @@ class LocalBackend:
         Raises:
             TargetError: the conversation cannot be said to this model.
         """
+        check_tools(tools)
         if output is not None:
             to_grammar(output.schema)  # a form adds no token to the prompt, but one that cannot be kept is refused here already
         async with self._lent() as model:
@@ -204,30 +208,42 @@ def _read(done: asyncio.Future[Model] | Future[Model]) -> None:
 
 
 async def _encoded(job: Job, model: Model) -> Job:
-    if sum(len(message.text) for message in job.messages) <= _LONG_CHARACTERS:
+    given = sum(len(str(tool.parameters)) for tool in job.tools)
+    if given + sum(len(message.text) for message in job.messages) <= _LONG_CHARACTERS:
         return job
     room = model.window - (job.max_output_tokens or 1)
     return replace(job, tokens=await asyncio.to_thread(model.encode, job.messages, job.tools, room))
 
 
 def _job(call: Call) -> Job:
-    if call.tools:
-        raise UnsupportedError("this local model takes no tools", feature="tools", hint="allow another target for this request")
+    check_tools(call.tools)
     if "" in call.stop:
         raise UnsupportedError("an empty stop text would end every answer", feature="stop")
     if call.max_output_tokens is not None and call.max_output_tokens < 1:
         raise UnsupportedError("an answer has at least one token", feature="max_output_tokens")
+    temperature = call.temperature or 0.0
+    if not (math.isfinite(temperature) and temperature >= 0):
+        raise UnsupportedError("a temperature is a number from zero on", feature="temperature")
     return Job(
         messages=call.messages,
+        tools=call.tools,
         output=call.output,
         grammar=to_grammar(call.output.schema) if call.output else None,
         max_output_tokens=call.max_output_tokens,
         # None means greedy: the same question gets the same answer, and small models are at their best on their likeliest words.
-        temperature=call.temperature or 0.0,
+        temperature=temperature,
         seed=call.seed,
         stop=call.stop,
         is_streamed=call.stream,
+        scope=call.scope,
     )
+
+
+def _with_tools(job: Job, model: Model) -> Job:
+    """Let the answer call the tools, where the model has a way to; where it has none, its template refuses them."""
+    if not job.tools or model.calling is None:
+        return job
+    return replace(job, grammar=call_grammar(model.calling.dialect, job.tools, job.output))
 
 
 def _digest(path: Path) -> str:

@@ -182,18 +182,22 @@ class Batch:
 
     def _reuse(self, seat: Seat) -> None:
         answering = seat.answering
-        match = self._tree.match(answering.tokens, answering.ends)
+        if answering.scope is None:
+            return
+        match = self._tree.match(answering.scope, answering.tokens, answering.ends)
         if match is not None and self._model.load(seat.slot, match.snapshot, match.length):
             answering.at = answering.reused = match.length
 
     def _keep(self, seat: Seat, tokens: Sequence[int], ends: list[int]) -> None:
         """Keep the state of a prompt up to its last chunk, if that is new: the last one was cut where the prompt ends."""
-        model, ends = self._model, ends[:-1]
+        model, scope, ends = self._model, seat.answering.scope, ends[:-1]
+        if scope is None:
+            return
         # A beginning of less than a chunk is computed faster than it is found, copied and cut.
-        if ends and ends[-1] >= model.chunk and not self._tree.is_known(tokens, ends):
+        if ends and ends[-1] >= model.chunk and not self._tree.is_known(scope, tokens, ends):
             # Without memory for a copy the answer goes on and the next one is computed whole.
             with contextlib.suppress(UnavailableError, MemoryError, OSError):
-                self._tree.keep(tokens, ends, model.save(seat.slot, ends[-1]))
+                self._tree.keep(scope, tokens, ends, model.save(seat.slot, ends[-1]))
 
     def _keep_answer(self, seat: Seat) -> None:
         """Keep the state at the end of a turn, so that the next one need not compute the answer again."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import sys
 from collections.abc import Sequence
 
 
@@ -22,6 +23,43 @@ class Utf8:
         return self._decoder.decode(b"", final=True)
 
 
+class GrammarUtf8:
+    """Joins bytes as the grammars of llama.cpp do, so that both see the same characters in an answer of a given form.
+
+    Those take a character written in more bytes than it needs for what it says, where `Utf8` sees one U+FFFD for each of its bytes:
+    the text would be longer than the form allows, or go on where a quote has ended it.
+    """
+
+    # Bytes of a character, by the upper half of its first one; none begins with half of another.
+    _LENGTHS = (1,) * 8 + (0,) * 4 + (2, 2, 3, 4)
+
+    def __init__(self) -> None:
+        self._value = self._missing = 0
+
+    def feed(self, piece: bytes) -> str:
+        """Return the characters completed by these bytes."""
+        if not self._missing and piece.isascii():
+            return piece.decode("ascii")
+        said: list[str] = []
+        for byte in piece:
+            if self._missing:
+                self._value = self._value << 6 | byte & 0x3F
+                self._missing -= 1
+            else:
+                length = self._LENGTHS[byte >> 4]
+                self._value = byte if length == 1 else byte & (0xFF >> length + 1) if length else 0xFFFD
+                self._missing = max(0, length - 1)
+            if not self._missing:
+                is_character = self._value <= sys.maxunicode and not 0xD800 <= self._value <= 0xDFFF
+                said.append(chr(self._value) if is_character else "\ufffd")
+        return "".join(said)
+
+    def end(self) -> str:
+        """Return what remains."""
+        missing, self._missing = self._missing, 0
+        return "\ufffd" if missing else ""
+
+
 class StopText:
     """Lets text through up to the first stop text; holds back only what may still become one."""
 
@@ -29,6 +67,7 @@ class StopText:
         self._stops = tuple(stops)
         self._held = ""
         self.was_met = False
+        self.rest = ""  # from the stop text on, as far as it was fed together with it
 
     def feed(self, text: str) -> str:
         """Return the text that is certainly before any stop text."""
@@ -38,6 +77,7 @@ class StopText:
         ends = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
         if ends:
             self.was_met, self._held = True, ""
+            self.rest = text[min(ends) :]
             return text[: min(ends)]
         keep = max(self._overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from hybridrt.errors import Busy, TargetError, UnavailableError
@@ -113,11 +114,11 @@ class Source(Protocol):
     """Where a model comes from."""
 
     def size_bytes(self) -> int:
-        """About how much memory the loaded model will hold."""
+        """About how much memory it will hold at least, as far as this is known before it is opened."""
         ...
 
-    def open(self) -> Model:
-        """Load it."""
+    def open(self, reserve: Callable[[int], None]) -> Model:
+        """Load it. Before it takes memory for more than its weights it tells `reserve` how much it will hold, which may refuse that."""
         ...
 
 
@@ -135,6 +136,7 @@ class Engine:
         self._running: list[Ticket] = []
         self._slots = 1
         self._users = 1
+        self._lent: set[Ticket] = set()  # of the uses, those that end with an answer
         self._is_closing = False
         self._is_changed = False  # read by the thread at every turn, without the lock
         self._is_urgent = False
@@ -176,9 +178,13 @@ class Engine:
             self._users += 1
             return True
 
-    def leave(self) -> None:
-        """Stop using it."""
+    def leave(self, ticket: Ticket | None = None) -> None:
+        """Stop using it; with the ticket where one was handed out for this use."""
         with self._changed:
+            if ticket is not None:
+                if ticket not in self._lent:  # its loop was closed under it, and the use is over already
+                    return
+                self._lent.remove(ticket)
             self._users -= 1
             self.used_at = time.monotonic()
             self._changed.notify_all()
@@ -186,14 +192,23 @@ class Engine:
     def retire(self) -> bool:
         """Let the model go if nobody uses it; false where somebody does."""
         with self._changed:
-            if self._users or self._is_closing:
+            if self._is_used() or self._is_closing:
                 return self._is_closing
             self._is_closing = True
             self._changed.notify_all()
             return True
 
+    def _is_used(self) -> bool:
+        """Does anybody use it? Under the lock. Who was lost with a closed loop never leaves: it runs no `finally`."""
+        lost = {ticket for ticket in self._lent if ticket.loop.is_closed()}
+        for ticket in lost:
+            ticket.flag.lift()
+        self._lent -= lost
+        self._users -= len(lost)
+        return self._users > 0
+
     def submit(self, job: Job) -> Ticket:
-        """Queue a job for the running event loop.
+        """Queue a job for the running event loop. The use that the caller began ends with `leave(ticket)`.
 
         Raises:
             Busy: the queue is full; nothing was begun.
@@ -209,6 +224,7 @@ class Engine:
                 wait_s = (ahead - self._slots + 1) * self._typical_s / self._slots
                 raise Busy("the local model has its hands full", retry_after_s=round(wait_s, 3))
             self._waiting.append(ticket)
+            self._lent.add(ticket)
             self._is_changed = True
             self._changed.notify_all()
         return ticket
@@ -255,15 +271,16 @@ class Engine:
     def _work(self) -> None:
         try:
             self._shelf.take(self, self._source.size_bytes())
-            model = self._source.open()
+            model = self._source.open(partial(self._shelf.take, self))
         except BaseException as error:  # noqa: BLE001 - handed to whoever waits for the opening
             self._shelf.give_back(self)
             with self._changed:
                 self._is_closing = True
             self.opened.set_exception(error)
             return
-        self._shelf.note(self, model.held_bytes + self._limits.prefix_bytes)
-        batch = Batch(model, prefix_bytes=self._limits.prefix_bytes, keeps_answers=self._limits.keeps_answers)
+        # States of prompts save time and are needed for nothing: they get what the models leave.
+        prefix_bytes = self._shelf.take_more(self, self._limits.prefix_bytes)
+        batch = Batch(model, prefix_bytes=prefix_bytes, keeps_answers=self._limits.keeps_answers)
         with self._changed:
             self._slots, self._halt = model.slots, batch.halt
         self.opened.set_result(model)
@@ -285,7 +302,7 @@ class Engine:
         with self._changed:
             self._is_changed = False
             while batch.is_idle and not self._waiting and not self._is_closing:
-                if not self._changed.wait(self._patience_s()) and not self._users:
+                if not self._changed.wait(self._patience_s()) and not self._is_used():
                     self._is_closing = True  # nobody came for long enough: the memory goes back to the machine
             if self._is_closing:
                 return False

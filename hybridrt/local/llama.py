@@ -6,13 +6,13 @@ import ctypes
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hybridrt.errors import MissingExtraError, ModelFileError
+from hybridrt.errors import MissingExtraError, ModelFileError, NoRoomError
 from hybridrt.local.backend import LocalBackend
 from hybridrt.local.context import Context
 from hybridrt.local.engine import Limits
@@ -98,10 +98,11 @@ class LlamaSource:
         """About how much memory the loaded model will hold: the weights, and before the file was read nothing is known of the windows."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
-    def open(self) -> LlamaModel:
+    def open(self, reserve: Callable[[int], None] | None = None) -> LlamaModel:
         """Check the file, then load it and compute a first token, which brings the weights into memory.
 
         Raises:
+            NoRoomError: from `reserve`, which is told how much the model will hold.
             MissingModelError, MissingExtraError, ModelFileError: see `LlamaBackend.start`.
         """
         facts = read_facts(self.path)
@@ -124,19 +125,19 @@ class LlamaSource:
             window = self.window or min(facts.window, _DEFAULT_WINDOW)
             per_slot = _window_bytes(c, model, window)
             counts = (self.threads,) if self.threads else thread_counts(facts.size)
+            slots = self._reserve(facts.size + _SCRATCH_BYTES, per_slot, reserve)
             context = Context(
                 c,
                 model,
                 name=facts.name,
                 window=window,
-                slots=self.slots or _slots(per_slot),
+                slots=slots,
                 chunk=min(window, _GPU_CHUNK if c.llama_supports_gpu_offload() else _CHUNK),
                 threads=counts[0],
                 is_lifted=native.is_lifted,
             )
             vocabulary = Vocabulary(c, model, facts, context.window)
-            held = facts.size + per_slot * context.slots + _SCRATCH_BYTES
-            opened = LlamaModel(c, model, facts, context, vocabulary, counts=counts, held_bytes=held)
+            opened = LlamaModel(c, model, facts, context, vocabulary, counts=counts)
             opened.warm_up()
             return opened
         except BaseException:
@@ -144,6 +145,20 @@ class LlamaSource:
                 context.close()
             c.llama_model_free(model)
             raise
+
+    def _reserve(self, fixed_bytes: int, window_bytes: int, reserve: Callable[[int], None] | None) -> int:
+        """Return how many answers at once there is room for: those asked for, or else as many as pay and fit."""
+        slots = self.slots or _slots(window_bytes)
+        while reserve is not None:
+            try:
+                reserve(fixed_bytes + slots * window_bytes)
+            except NoRoomError:
+                if self.slots or slots == 1:
+                    raise
+                slots //= 2
+            else:
+                break
+        return slots
 
 
 class LlamaModel:
@@ -158,17 +173,16 @@ class LlamaModel:
         vocabulary: Vocabulary,
         *,
         counts: tuple[int, ...],
-        held_bytes: int,
     ) -> None:
         self.name, self.is_placeholder, self.escalate_token = facts.name, facts.is_placeholder, facts.escalate_token
         self.window, self.slots, self.chunk = context.window, context.slots, context.chunk
-        self.thread_counts, self.held_bytes = counts, held_bytes
+        self.thread_counts = counts
         self._c, self._handle, self._context, self._vocabulary = c, handle, context, vocabulary
         self._desk = Desk(vocabulary.size)
         # What only hands on is not written out again.
         self.prefill, self.step, self.clear = context.prefill, context.step, context.clear
         self.save, self.load, self.drop, self.use_threads = context.save, context.load, context.drop, context.use_threads
-        self.piece, self.is_end = vocabulary.piece, vocabulary.is_end
+        self.piece, self.is_end, self.calling = vocabulary.piece, vocabulary.is_end, vocabulary.calling
 
     def encode(self, messages: Sequence[Message], tools: Sequence[Tool], room: int) -> list[int]:
         """Return the tokens of a conversation; text far beyond `room` is refused before it is tokenized as a whole."""
@@ -181,7 +195,9 @@ class LlamaModel:
     def sampler(self, job: Job) -> CSampler:
         """Make the sampler of one answer."""
         grammar = None if job.grammar is None else self._vocabulary.grammar(job.grammar)
-        return CSampler(self._c, self._context, self._desk, job, grammar=grammar, is_end=self.is_end)
+        marks = self.calling.marks if job.tools and self.calling else ()
+        silent = self._vocabulary.silent.difference(marks)
+        return CSampler(self._c, self._context, self._desk, job, grammar=grammar, is_end=self.is_end, silent=silent)
 
     def warm_up(self) -> None:
         """Compute one token and forget it: the weights come into memory now, and not under the first answer."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from hybridrt.local.dialect import Calling
 from hybridrt.request import Message, Output, Tool
 from hybridrt.sealed import Sealed
 from hybridrt.signals import TokenCount
@@ -35,7 +36,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Sealed):
-    """One answer to make; `tokens` where the conversation was encoded already."""
+    """One answer to make; `tokens` where the conversation was encoded already, `scope` as in `Call`."""
 
     messages: tuple[Message, ...]
     tokens: Sequence[int] | None = None
@@ -47,6 +48,7 @@ class Job(Sealed):
     seed: int | None = None
     stop: tuple[str, ...] = ()
     is_streamed: bool = True
+    scope: str | None = ""
 
 
 class Choice(NamedTuple):
@@ -126,8 +128,8 @@ class Model(Protocol):
         ...
 
     @property
-    def held_bytes(self) -> int:
-        """About how much memory it holds."""
+    def calling(self) -> Calling | None:
+        """How it calls tools; none where that is not known, and then it is given none."""
         ...
 
     @property

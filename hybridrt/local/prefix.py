@@ -1,5 +1,8 @@
 """Prompts that begin alike are computed once: a tree of chunks of tokens, with copies of states under a budget of bytes.
 
+A state is found again only within the scope it was kept in: how many tokens were reused, and how soon an answer begins, would
+otherwise tell one user what another one asked.
+
 A prompt is always computed in the same chunks, whatever was computed before: the kernels of a CPU round differently for
 different numbers of rows, and only equal chunks give equal tokens with and without reuse. So the tree's edges are chunks, and
 a state is reused up to the end of a chunk. A state also serves every shorter beginning of itself: it is cut when it is loaded.
@@ -38,12 +41,12 @@ def chunk_ends(tokens: Sequence[int], size: int, is_end: Callable[[int], bool]) 
 
 @dataclass(slots=True, eq=False)
 class _Node:
-    """A beginning of prompts, `length` tokens long."""
+    """A beginning of prompts, `length` tokens long. Below the root stand the scopes, and below them the chunks."""
 
     parent: _Node | None
-    edge: tuple[int, ...]
+    edge: str | tuple[int, ...]
     length: int
-    children: dict[tuple[int, ...], _Node] = field(default_factory=dict)
+    children: dict[str | tuple[int, ...], _Node] = field(default_factory=dict)
     snapshot: Snapshot | None = None
     used: int = 0
 
@@ -68,15 +71,18 @@ class PrefixTree:
         self._clock = 0
         self.bytes = 0
 
-    def match(self, tokens: Sequence[int], ends: Sequence[int]) -> Match | None:
-        """Return the longest known beginning of a prompt, always leaving its last chunk to be computed: scores come from there."""
-        node, chunks = self._root, 0
+    def match(self, scope: str, tokens: Sequence[int], ends: Sequence[int]) -> Match | None:
+        """Return the longest beginning known in a scope, always leaving its last chunk to be computed: scores come from there."""
+        top = node = self._root.children.get(scope)
+        if node is None:
+            return None
+        chunks = 0
         for edge in _edges(tokens, ends[:-1]):
             below = node.children.get(edge)
             if below is None:
                 break
             node, chunks = below, chunks + 1
-        if node is self._root:
+        if node is top:
             return None
         holder = self._holder(node)
         self._clock += 1
@@ -84,19 +90,19 @@ class PrefixTree:
         assert holder.snapshot is not None  # noqa: S101 - what `_holder` looked for
         return Match(holder.snapshot, node.length, chunks)
 
-    def is_known(self, tokens: Sequence[int], ends: Sequence[int]) -> bool:
+    def is_known(self, scope: str, tokens: Sequence[int], ends: Sequence[int]) -> bool:
         """Is the state at the end of these chunks kept already?"""
-        node: _Node | None = self._root
+        node = self._root.children.get(scope)
         for edge in _edges(tokens, ends):
             node = node.children.get(edge) if node else None
         return node is not None
 
-    def keep(self, tokens: Sequence[int], ends: Sequence[int], snapshot: Snapshot) -> None:
+    def keep(self, scope: str, tokens: Sequence[int], ends: Sequence[int], snapshot: Snapshot) -> None:
         """Keep the state at the end of these chunks; the least recently used ones make room for it."""
         if snapshot.bytes > self._budget_bytes:
             self._drop(snapshot)
             return
-        node = self._root
+        node = self._root.children.setdefault(scope, _Node(self._root, scope, 0))
         for edge in _edges(tokens, ends):
             node = node.children.setdefault(edge, _Node(node, edge, node.length + len(edge)))
         if node.snapshot is not None:

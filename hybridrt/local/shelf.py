@@ -53,14 +53,14 @@ class Shelf:
             return sum(self._held.values())
 
     def take(self, lodger: Lodger, needed_bytes: int) -> None:
-        """Take room, which others may have to leave first; waits until they have.
+        """Take room, in place of what it has, which others may have to leave first; waits until they have.
 
         Raises:
-            NoRoomError: whoever is in the way is in use, or it is too large for the whole shelf; nothing was taken.
+            NoRoomError: whoever is in the way is in use, or it is too large for the whole shelf; it has what it had.
         """
         while True:
             with self._lock:
-                free_bytes = self.budget_bytes - sum(self._held.values())
+                free_bytes = self._free_bytes(lodger)
                 if needed_bytes <= free_bytes:
                     self._held[lodger] = needed_bytes
                     return
@@ -80,10 +80,17 @@ class Shelf:
         oldest_first = sorted((other for other in self._held if other is not newcomer), key=lambda other: other.used_at)
         return next((other for other in oldest_first if other.retire()), None)
 
-    def note(self, lodger: Lodger, held_bytes: int) -> None:
-        """Correct how much it holds, now that this is known."""
+    def take_more(self, lodger: Lodger, wanted_bytes: int) -> int:
+        """Take what is free, at most what is wanted, beside what it has; nobody leaves for it. Return how much that is."""
         with self._lock:
-            self._held[lodger] = held_bytes
+            has_bytes = self._held.get(lodger, 0)
+            more_bytes = max(0, min(wanted_bytes, self._free_bytes(lodger) - has_bytes))
+            self._held[lodger] = has_bytes + more_bytes
+            return more_bytes
+
+    def _free_bytes(self, lodger: Lodger) -> int:
+        """How much all the others leave."""
+        return self.budget_bytes - sum(held for other, held in self._held.items() if other is not lodger)
 
     def give_back(self, lodger: Lodger) -> None:
         """Give its room back."""

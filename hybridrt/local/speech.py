@@ -69,6 +69,7 @@ def say_call(call: Call) -> Any:
         "seed": call.seed,
         "stop": list(call.stop),
         "stream": call.stream,
+        "scope": call.scope,
     }
 
 
@@ -103,6 +104,7 @@ def read_call(body: Mapping[str, Any]) -> Call:
         seed=body["seed"],
         stop=tuple(body["stop"]),
         stream=body["stream"],
+        scope=body["scope"],
     )
 
 
@@ -142,7 +144,7 @@ def say_event(event: Event) -> Any:
         case Finish():
             evidence = None if event.evidence is None else asdict(event.evidence)
             labels = [list(label) for label in event.labels]
-            return ["finish", event.reason, event.confidence, event.certified_error, labels, event.parsed, evidence]
+            return ["finish", event.reason, event.confidence, event.certified_error, labels, event.parsed, evidence, event.certified_for]
     raise FrameError(f"an event of kind {type(event).__name__}")
 
 
@@ -159,7 +161,7 @@ def read_event(body: Any) -> Event:
             return ToolCall(_short(name), _object(arguments), _short(id_, may_be_empty=True))
         case ["usage", *counts] if len(counts) == len(fields(Usage)):
             return Usage(*(_count(count) for count in counts))
-        case ["finish", reason, confidence, certified_error, labels, parsed, evidence] if reason in FINISHES:
+        case ["finish", reason, confidence, certified_error, labels, parsed, evidence, certified_for] if reason in FINISHES:
             return Finish(
                 reason,
                 confidence=_share(confidence),
@@ -167,6 +169,7 @@ def read_event(body: Any) -> Event:
                 labels=tuple(_label(label) for label in _list(labels)),
                 parsed=_shallow(parsed),
                 evidence=None if evidence is None else _evidence(evidence),
+                certified_for=_short(certified_for, may_be_empty=True),
             )
     raise FrameError("an event of no known form")
 

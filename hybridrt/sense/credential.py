@@ -11,7 +11,7 @@ from itertools import pairwise
 
 from hybridrt.sense.detect import Hit
 from hybridrt.sense.engine import Engine, installed_engine
-from hybridrt.sense.passage import Passage, matches_at, nearby, places_of
+from hybridrt.sense.passage import Passage, begun, matches_at, nearby, places_of
 from hybridrt.sense.vendor import VendorKeys
 from hybridrt.sense.wordlist import common_words, wordset
 
@@ -149,7 +149,7 @@ def _has_name(passage: Passage) -> bool:
     if "wifi:" in passage.folded or not passage.vocabulary.isdisjoint(_naming_words()):
         return True
     rare = " ".join(passage.rare)
-    return any([name in rare for name in _NAMES])
+    return any(name in rare for name in _NAMES)
 
 
 @lru_cache(maxsize=1)
@@ -195,21 +195,21 @@ def _named_secrets(passage: Passage) -> Iterator[Hit]:
             if _is_odd(text[start:end]) and folded[start:end] not in _NO_PASSWORDS and "passw" not in folded[start:end]:
                 yield Hit(start, end, "password", 0.7, f"password-{match.lastgroup}")
     if not words.isdisjoint(("unlock", "unlocks", "unlocked", "sudo", "auth", "redis", "sqlplus", "wifi")):
-        for match in _opening().finditer(folded):
+        for match in begun(folded, _opening(), ("unlock", "echo", "redis-cli", "sqlplus", "wifi:", "auth")):
             start, end = match.span(match.lastgroup or 0)
             if _is_odd(text[start:end]):
                 yield Hit(start, end, "password", 0.8, "opens-with")
     if passage.digits >= 4 and not words.isdisjoint(("recovery", "backup")):
-        for match in _recovery().finditer(folded):
+        for match in begun(folded, _recovery(), ("recovery", "backup")):
             for code in _recovery_code().finditer(folded, match.end(), match.end() + 120):
                 yield Hit(*code.span(), "password", 0.8, "recovery-code")
     if " -p" in text:
-        for match in _short_flag().finditer(folded):
+        for match in begun(folded, _short_flag(), ("mysql", "mariadb", "sshpass")):
             group = match.lastindex or 1
             if not _PLACEHOLDER.match(match[group]):
                 yield Hit(*match.span(group), "password", 0.9, "command-line")
     if not words.isdisjoint(("login", "creds", "credentials", "logins", "credential", "account")):
-        for match in _pair().finditer(folded):
+        for match in begun(folded, _pair(), ("login", "creds", "credential", "account")):
             if _is_odd(text[slice(*_value_span(match))]):
                 yield Hit(*_value_span(match), "password", 0.8, "login-in-prose")
     if passage.digits >= 4 and not words.isdisjoint(("pin", "pin's", "otp", "passcode", "code", "2fa")):

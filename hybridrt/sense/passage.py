@@ -28,8 +28,8 @@ class Passage(Sealed):
 
     `raw` is the text in bytes, one for each character, with a question mark for what is not ASCII;
     `words` in order and `vocabulary` as a set, in lower case; `rare`, those that are no common words of English; how many
-    `digits` there are, and `runs`, where each row of them begins; `numbers`, the spans from the first to the last digit of what may be a number of six digits or more;
-    `long`, the stretches without a blank that are long enough for a key.
+    `digits` there are, and `runs`, where each row of them begins; `numbers`, the spans from the first to the last digit of
+    what may be a number of six digits or more; `long`, the stretches without a blank that are long enough for a key.
     """
 
     text: str
@@ -100,6 +100,11 @@ def matches_at(pattern: re.Pattern[str], text: str, places: Iterable[int]) -> It
         if at >= done and (match := pattern.match(text, at)):
             done = match.end()
             yield match
+
+
+def begun(text: str, pattern: re.Pattern[str], words: Iterable[str]) -> Iterator[re.Match[str]]:
+    """Yield the matches of a pattern that begin with one of these words."""
+    return matches_at(pattern, text, sorted([at for word in words for at in places_of(text, word)]))
 
 
 def prepare(given: str) -> Passage:

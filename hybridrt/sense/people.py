@@ -174,9 +174,7 @@ def _introductions() -> tuple[_Introduction, ...]:
             re.compile(rf"(?<!\w)[Tt]his\sis\s(?P<caller>{_NAME})(?=\s(?:speaking|from|calling|here)\b)"),
             (("this", 0),),
         ),
-        _Introduction(
-            wordset("am i'm"), re.compile(rf"(?<!\w)(?:I\sam|I'm)\s(?P<writer>{_UP}\s{_UP})(?!\w)"), (("am", 2), ("i'm", 0))
-        ),
+        _Introduction(wordset("am i'm"), re.compile(rf"(?<!\w)(?:I\sam|I'm)\s(?P<writer>{_UP}\s{_UP})(?!\w)"), (("am", 2), ("i'm", 0))),
         _Introduction(
             wordset("dear"),
             re.compile(rf"(?<!\w)(?:[Dd]ear|DEAR)\s(?P<addressee>(?:(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof)\b\.?\s)?{_NAME})(?=\s?[,:!\n])"),

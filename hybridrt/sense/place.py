@@ -47,7 +47,8 @@ _STREET_WORDS = wordset(
 )
 _STREET_ENDS = tuple(
     wordset(
-        "straße strasse str. weg platz allee gasse damm ufer straat laan plein gracht kade singel gatan vägen gata veien vej gade gaten katu"
+        "straße strasse str. weg platz allee gasse damm ufer straat laan plein gracht kade singel gatan vägen gata veien vej gade gaten "
+        "katu"
     )
 )
 # The name of such a street is shorter than this.

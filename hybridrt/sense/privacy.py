@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -144,8 +145,7 @@ class Scan:
     def _is_due(self) -> bool:
         """Note that a step is done; is it the turn of the event loop?"""
         now = time.perf_counter()
-        if now - self._step_began > self._longest_step_s:
-            self._longest_step_s = now - self._step_began
+        self._longest_step_s = max(self._longest_step_s, now - self._step_began)
         self._step_began = now
         return now - self._turn_began > TURN_S
 
@@ -202,32 +202,14 @@ class Scan:
         known = self.findings[before:]
         for view, place in views(reading.passage):
             for detector in self.detectors:
-                self.findings += [
-                    finding
-                    for finding in self._decoded(index, detector, view, reading.passage, place, first, known)
-                    if begin <= finding.start < end
-                ]
+                for one in self._found(index, detector, view, 0):
+                    # It stands where the other notation is written.
+                    start, stop = reading.passage.original(*place(one.start, one.end))
+                    finding = replace(one, start=start + first, end=stop + first)
+                    if begin <= finding.start < end and _is_new(finding, known):
+                        self.findings.append(finding)
                 if self._is_due():
                     await self._pause()
-
-    def _decoded(
-        self,
-        index: int,
-        detector: Detector,
-        view: Passage,
-        passage: Passage,
-        place: Callable[[int, int], tuple[int, int]],
-        first: int,
-        known: Sequence[Finding],
-    ) -> Iterator[Finding]:
-        """Yield what a detector finds in another notation; a finding stands where that is written, and is new where none stands."""
-        for found in self._found(index, detector, view, 0):
-            start, stop = passage.original(*place(found.start, found.end))
-            finding = replace(found, start=start + first, end=stop + first)
-            is_known = any(one.label == found.label and one.start < finding.end and finding.start < one.end for one in known)
-            # A sentence about somebody reads the same without its escapes.
-            if found.label not in STATEMENTS and not is_known:
-                yield finding
 
     def _found(self, index: int, detector: Detector, passage: Passage, first: int) -> list[Finding]:
         """Return what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""
@@ -250,7 +232,9 @@ class Scan:
 
     def verdict(self, *, has_images: bool) -> Verdict:
         """Say what the scan showed; for pictures there is no detector, so with one of them nothing is absent for sure."""
-        if not (self.findings or self.failed or has_images) and self.detectors and self.languages <= COVERED:
+        if not self.detectors:
+            return Verdict(Privacy(), _shared(self.languages), self.has_injection)
+        if not (self.findings or self.failed or has_images) and self.languages <= COVERED:
             nothing = self.nothing or nothing_found(self.detectors, self.meanings)
             return Verdict(nothing, _shared(self.languages), self.has_injection)
         covered = _covered(self.detectors)
@@ -262,19 +246,16 @@ class Scan:
                     labels[label] = Presence.UNKNOWN
                 else:
                     labels[label] = Presence.ABSENT
-        is_known = bool(self.detectors) and Presence.UNKNOWN not in labels.values()
+        is_known = Presence.UNKNOWN not in labels.values()
         self._combine(labels, covered)
-        level = 0
-        for finding in self.findings:
-            meaning = self.meanings[finding.label]
-            if meaning.is_reason:
-                level = max(level, LEVELS.index(meaning.level))
+        reasons = self._reasons()
+        level = max((LEVELS.index(meaning.level) for meaning in reasons), default=0)
         # With one label unknown the request may be anything, unless the worst is certain already.
         is_worst = level == len(LEVELS) - 1 and not self.failed
         privacy = Privacy(
             LEVELS[level] if (is_known and not self.failed) or is_worst else UNKNOWN,
             MappingProxyType(labels),
-            tuple(sorted(self.findings, key=_place)),
+            tuple(sorted(self.findings, key=attrgetter("text", "start", "end", "label"))),
             tuple(self.failed),
         )
         return Verdict(privacy, _shared(self.languages), self.has_injection)
@@ -296,14 +277,19 @@ class Scan:
         labels.update((label, Presence.UNKNOWN) for label in uncertain(labels, self.meanings) if labels.get(label) is not Presence.PRESENT)
 
     def _mark_present(self, labels: dict[str, Presence]) -> None:
-        for finding in self.findings:
-            meaning = self.meanings[finding.label]
-            if meaning.is_reason:
-                labels[meaning.data] = Presence.PRESENT
+        labels.update((meaning.data, Presence.PRESENT) for meaning in self._reasons())
+
+    def _reasons(self) -> list[Meaning]:
+        """Return what those findings mean that are a reason by themselves."""
+        found = [self.meanings[label] for label in {finding.label for finding in self.findings}]
+        return [meaning for meaning in found if meaning.is_reason]
 
 
-def _place(finding: Finding) -> tuple[int, int, int, str]:
-    return finding.text, finding.start, finding.end, finding.label
+def _is_new(finding: Finding, known: Sequence[Finding]) -> bool:
+    """Does another notation say what does not stand there already? A sentence about somebody reads the same without its escapes."""
+    if finding.label in STATEMENTS:
+        return False
+    return not any(one.label == finding.label and one.start < finding.end and finding.start < one.end for one in known)
 
 
 def nothing_found(detectors: Sequence[Detector], meanings: Mapping[str, Meaning]) -> Privacy:

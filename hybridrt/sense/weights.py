@@ -40,8 +40,9 @@ class Trees:
     about: tuple[int, ...]
 
 
-# A node as it is walked: the feature that is asked, its bound, where to go below and above; a leaf is -1, the feature it tells of, its value.
-Node = tuple[int, float, Any, Any]
+# A node as it is walked: the feature that is asked, its bound, where to go below and above. A leaf is -1, the feature it tells
+# of, and its value.
+Node = tuple[int, Any, Any, Any]
 
 
 def _node(trees: Trees, at: int) -> Node:

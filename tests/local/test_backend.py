@@ -259,3 +259,16 @@ async def test_a_picture_to_a_text_model_is_refused_by_name(backend) -> None:
     with pytest.raises(UnsupportedError) as refused:
         await say(backend, picture)
     assert refused.value.feature == "images"
+
+
+@pytest.mark.parametrize("temperature", [1e-45, 1e-12, 1e-7])
+async def test_a_temperature_that_divides_beyond_all_numbers_is_none(talker, temperature: float) -> None:
+    greedy = await say(talker, "Hello", max_output_tokens=20)
+    assert (await say(talker, "Hello", max_output_tokens=20, temperature=temperature, seed=1)).text == greedy.text
+
+
+@pytest.mark.parametrize("temperature", [float("nan"), float("inf"), -1.0])
+async def test_a_temperature_that_is_none_at_all_is_refused(backend, temperature: float) -> None:
+    with pytest.raises(UnsupportedError) as refused:
+        await say(backend, "Hello", temperature=temperature)
+    assert refused.value.feature == "temperature"

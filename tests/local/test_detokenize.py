@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hybridrt.local.detokenize import StopText, Utf8
+from hybridrt.local.detokenize import GrammarUtf8, StopText, Utf8
 from tests.local.conftest import say
 
 
@@ -90,3 +90,27 @@ def test_characters_of_several_tokens_come_out_whole(text: str) -> None:
     shown = [utf8.feed(bytes([byte])) for byte in text.encode()]
     assert "".join(shown) == text
     assert utf8.end() == ""
+
+
+@given(text=st.text(st.characters(codec="utf-8")), cuts=st.lists(st.integers(0, 1000)))
+def test_a_grammar_reads_what_is_utf8_as_everybody_does(text: str, cuts: list[int]) -> None:
+    utf8 = GrammarUtf8()
+    assert "".join(utf8.feed(piece) for piece in cut(text.encode(), cuts)) + utf8.end() == text
+
+
+@pytest.mark.parametrize(
+    ("said", "text"),
+    [
+        (b"a\xf0\x82\x82\xacb", "a\u20acb"),
+        (b"\xe0\x82\xa9", "\u00a9"),
+        (b"\xc0\xa2", '"'),
+        (b"\xed\xa0\x80.", "\ufffd."),
+        (b"\xf4\x90\x80\x80.", "\ufffd."),
+        (b"\x80.", "\ufffd."),
+        (b"\xf0\x9f", "\ufffd"),
+    ],
+)
+def test_a_grammar_reads_one_character_where_others_see_damage(said: bytes, text: str) -> None:
+    for cuts in ([], [1], [1, 2, 3, 4]):
+        utf8 = GrammarUtf8()
+        assert "".join(utf8.feed(piece) for piece in cut(said, cuts)) + utf8.end() == text

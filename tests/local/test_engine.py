@@ -432,3 +432,74 @@ async def test_a_count_and_a_close_at_once_end_in_a_number_or_a_typed_error() ->
         for count in counts:
             with contextlib.suppress(UnavailableError):
                 assert (await count).value == 20_004
+
+
+@pytest.mark.parametrize("is_said", [False, True], ids=["in the middle", "all said"])
+def test_an_answer_lost_with_its_loop_does_not_keep_the_model(is_said: bool) -> None:
+    toy = Tape([ord("x")] * (3 if is_said else 50) + [END], step_s=0.002)
+    backend = toy_backend(toy, keep_alive_s=0.05)
+
+    async def lose():
+        stream = backend.answer(make_call("hi"))
+        await anext(stream)
+        await asyncio.sleep(0.1 if is_said else 0.0)
+        return stream
+
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(lose())
+    loop.close()
+    del stream
+    for _ in range(200):
+        if toy.was_closed:
+            break
+        time.sleep(0.01)
+    assert toy.was_closed
+
+
+def test_an_answer_lost_with_its_loop_makes_room_for_another_model() -> None:
+    shelf = Shelf(1500)
+    lost, other = toy_backend(Tape([ord("x"), END]), shelf=shelf), toy_backend(Tape([ord("y"), END]), shelf=shelf)
+
+    async def lose():
+        stream = lost.answer(make_call("hi"))
+        await anext(stream)
+        return stream
+
+    loop = asyncio.new_event_loop()
+    stream = loop.run_until_complete(lose())
+    loop.close()
+    del stream
+    assert asyncio.run(say(other, "hi")).text == "y"
+    asyncio.run(other.close())
+
+
+async def test_a_model_is_refused_before_it_takes_more_than_there_is() -> None:
+    shelf = Shelf(50_500_000)  # room for the file and the scratch, and for half of a window
+    backend = LlamaBackend(placeholder(), window=2048, shelf=shelf)
+    with pytest.raises(NoRoomError) as refused:
+        await say(backend, "hi")
+    assert refused.value.needed_bytes > 50_000_000 + placeholder().stat().st_size
+    assert shelf.held_bytes == 0
+    await backend.close()
+
+
+@pytest.mark.parametrize(("budget_bytes", "slots"), [(80_000_000, 4), (53_000_000, 2), (52_000_000, 1)])
+async def test_there_are_as_many_windows_as_there_is_room_for(budget_bytes: int, slots: int) -> None:
+    shelf, lodger = Shelf(budget_bytes), object()
+    model = LlamaSource(placeholder()).open(lambda needed: shelf.take(lodger, needed))
+    model.close()
+    assert model.slots == slots
+    assert budget_bytes // 2 < shelf.held_bytes <= budget_bytes
+
+
+async def test_states_of_prompts_get_what_the_models_leave() -> None:
+    shelf = Shelf(2500)
+    toy = Tape([ord("x"), END])
+    backend = toy_backend(toy, prefix_bytes=10_000, shelf=shelf)
+    await say(backend, "hi")
+    assert shelf.held_bytes == 2500
+    second = toy_backend(Tape([ord("y"), END]), shelf=shelf)
+    assert (await say(second, "hi")).text == "y"
+    assert shelf.held_bytes <= 2500
+    await backend.close()
+    await second.close()

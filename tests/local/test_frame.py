@@ -123,13 +123,14 @@ async def test_a_call_comes_out_as_it_went_in() -> None:
         seed=1 << 70,
         stop=("a", "b"),
         stream=False,
+        scope=None,
     )
     await asyncio.sleep(0.01)
     told = read_call(through(say_call(call)))
     assert told.messages == messages
     assert told.tools == call.tools
     assert (told.output.name, told.output.schema, told.output.model) == ("form", {"type": "integer"}, None)
-    for name in ("max_output_tokens", "temperature", "seed", "stop", "stream"):
+    for name in ("max_output_tokens", "temperature", "seed", "stop", "stream", "scope"):
         assert getattr(told, name) == getattr(call, name)
     assert 5 < told.deadline.budget_s < 10.0
 

@@ -18,7 +18,7 @@ import pytest
 from hybridrt import Router
 from hybridrt.application import read_application
 from hybridrt.errors import ApplicationFileError, CrashError
-from hybridrt.local.factory import placeholder
+from hybridrt.local.factory import actions, placeholder
 from hybridrt.local.host import HostedBackend
 from hybridrt.store import Manifest, Store
 from hybridrt.store.proving import ProvingBackend
@@ -133,7 +133,7 @@ async def test_a_version_that_was_proven_is_not_blamed_for_a_crash(talkative, tm
 async def test_while_a_process_is_started_again_the_plan_goes_on_to_the_next_target(app) -> None:
     app.write_text(
         "hybridrt: 1\npolicy: private-first\nmodels:\n"
-        f"  hosted: {{path: {placeholder()}, isolation: process}}\n  inside: {{path: {placeholder()}}}\n"
+        f"  hosted: {{path: {placeholder()}, isolation: process}}\n  inside: {{path: {actions()}}}\n"
     )
     async with Router.open(app, ledger=MemoryLedger()) as router:
         assert (await router.infer("Hello", max_output_tokens=2)).target == "hosted"

@@ -10,6 +10,7 @@ from hybridrt.local.model import Snapshot
 from hybridrt.local.prefix import PrefixTree, chunk_ends
 
 END = 0
+MINE = "the scope of one user"
 
 
 def is_end(token: int) -> bool:
@@ -61,7 +62,7 @@ def test_a_match_is_the_longest_known_beginning_and_within_the_budget() -> None:
         for _ in range(40):
             tokens = dice.choices((1, 2), k=dice.randint(1, 24))
             ends = edges(tokens)
-            match = tree.match(tokens, ends)
+            match = tree.match(MINE, tokens, ends)
             if match is not None:
                 assert match.snapshot.data[: match.length] == tuple(tokens[: match.length])
                 assert match.length == ends[match.chunks - 1]
@@ -72,10 +73,10 @@ def test_a_match_is_the_longest_known_beginning_and_within_the_budget() -> None:
                 known = [ends.index(end) + 1 for end in ends[:-1] if any(old[:end] == tokens[:end] for old in kept)]
                 assert (match.chunks if match else 0) == max(known, default=0)
             ends = ends[: len(tokens) // 4]
-            if ends and not tree.is_known(tokens, ends):
+            if ends and not tree.is_known(MINE, tokens, ends):
                 held = tokens[: ends[-1]]
                 kept.append(held)
-                tree.keep(tokens, ends, snapshot(held))
+                tree.keep(MINE, tokens, ends, snapshot(held))
             assert 0 <= tree.bytes <= budget
         tree.clear()
         assert tree.bytes == 0
@@ -85,12 +86,12 @@ def test_a_match_is_the_longest_known_beginning_and_within_the_budget() -> None:
 def test_what_is_used_stays_and_what_is_not_goes() -> None:
     tree = PrefixTree(30, lambda _: None)
     popular = [9] * 8
-    tree.keep(popular, edges(popular), snapshot(popular))
+    tree.keep(MINE, popular, edges(popular), snapshot(popular))
     for number in range(20):
         tokens = [number] * 8
-        tree.keep(tokens, edges(tokens), snapshot(tokens))
-        assert tree.match([*popular, 1], edges([*popular, 1])) is not None
-    assert tree.match([3] * 9, edges([3] * 9)) is None
+        tree.keep(MINE, tokens, edges(tokens), snapshot(tokens))
+        assert tree.match(MINE, [*popular, 1], edges([*popular, 1])) is not None
+    assert tree.match(MINE, [3] * 9, edges([3] * 9)) is None
 
 
 def test_a_longer_state_takes_the_place_of_the_shorter_ones_it_contains() -> None:
@@ -98,17 +99,17 @@ def test_a_longer_state_takes_the_place_of_the_shorter_ones_it_contains() -> Non
     tree = PrefixTree(1000, dropped.append)
     for length in (4, 8, 12):
         tokens = [1] * length
-        tree.keep(tokens, edges(tokens), snapshot(tokens))
+        tree.keep(MINE, tokens, edges(tokens), snapshot(tokens))
     assert [one.length for one in dropped] == [4, 8]
     branch = [1] * 8 + [2] * 4
-    tree.keep(branch, edges(branch), snapshot(branch))
+    tree.keep(MINE, branch, edges(branch), snapshot(branch))
     assert [one.length for one in dropped] == [4, 8]
-    assert tree.match([1] * 8 + [3], edges([1] * 8 + [3])).length == 8
+    assert tree.match(MINE, [1] * 8 + [3], edges([1] * 8 + [3])).length == 8
 
 
 def test_a_state_larger_than_the_budget_is_not_kept() -> None:
     dropped = []
     tree = PrefixTree(7, dropped.append)
-    tree.keep([1] * 8, [4, 8], snapshot([1] * 8))
+    tree.keep(MINE, [1] * 8, [4, 8], snapshot([1] * 8))
     assert tree.bytes == 0
     assert len(dropped) == 1
