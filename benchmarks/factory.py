@@ -3,8 +3,9 @@
     python -m benchmarks.factory [--model PATH] [--jsonl ROWS]
 
 Prints one JSON object as its last line. `human` are requests written by hand before the model was trained, of which nobody looked at the
-answers while it was made; `looked_at` is the other half of them. `unseen` are families of the generator that were held out, `seen` are
-those that it learned from. The figures at the top level are those of `human`.
+answers while it was made; `looked_at` is the other half of them. `unseen` are families of the generator that were held out, `unseen_later`
+those held out of what another author added after the first training, and `seen` are families that it learned from. The figures at the top
+level are those of `human`.
 """
 
 from __future__ import annotations
@@ -141,11 +142,11 @@ async def measure(model: Path, sets: dict[str, list[dict[str, Any]]], *, shows: 
     return results
 
 
-def generated(count: int, *, held_out: bool) -> list[dict[str, Any]]:
+def generated(count: int, *, held_out: bool, later: bool | None = None) -> list[dict[str, Any]]:
     """Rows of the generator, with what their spans mean."""
     from training.factory_llm.rows import meant_rows
 
-    return meant_rows(count, seed=99, held_out=held_out, now=NOW)
+    return meant_rows(count, seed=99, held_out=held_out, later=later, now=NOW)
 
 
 def main() -> None:
@@ -157,7 +158,9 @@ def main() -> None:
     options = parser.parse_args()
     sets = {"human": read_rows(options.jsonl)} if options.jsonl else {"human": read_rows(HUMAN)[1::2], "looked_at": read_rows(HUMAN)[::2]}
     if options.generated:
-        sets |= {"unseen": generated(options.generated, held_out=True), "seen": generated(options.generated, held_out=False)}
+        count = options.generated
+        sets |= {name: generated(count, held_out=True, later=later) for name, later in (("unseen", False), ("unseen_later", True))}
+        sets["seen"] = generated(count, held_out=False)
     results = asyncio.run(measure(options.model, sets, shows=options.show))
     print(json.dumps(results["human"] | {"sets": results} | vision()))
 

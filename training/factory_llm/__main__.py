@@ -13,7 +13,7 @@ from pathlib import Path
 OUT = Path(__file__).parent.parent.parent / "hybridrt" / "local" / "factory" / "actions.gguf"
 # The shape of the shipped file, and how long it was trained.
 SHAPE = ("--width", "128", "--layers", "5", "--heads", "4", "--feed-forward", "384")
-STEPS = 3200
+STEPS = 4480
 
 
 def main() -> None:

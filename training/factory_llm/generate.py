@@ -680,15 +680,15 @@ def draw(family: Family, rng: random.Random) -> tuple[list[Piece], bool]:
 
 
 class Generator:
-    """Draws rows. `held_out` none gives the families to learn from, true those that are kept away."""
+    """Draws rows of the families to learn from, or with `held_out` of those kept away: of both authors unless `later` names one."""
 
-    def __init__(self, seed: int, *, held_out: bool = False, negatives: float = 0.42) -> None:
+    def __init__(self, seed: int, *, held_out: bool = False, later: bool | None = None, negatives: float = 0.42) -> None:
         self.rng = random.Random(seed)
         self.negatives = negatives
         self.by_action: dict[str, list[Family]] = {}
         for family in load():
             # Families of `escalate` are many and mixed; a random part of their lines would leak, so the ones held out are marked too.
-            if family.is_held_out == held_out:
+            if family.is_held_out == held_out and later in (None, family.is_later):
                 self.by_action.setdefault(family.action, []).append(family)
         self.actions = [action for action in self.by_action if action != "escalate"]
         self.weights = [_WEIGHTS.get(action, 1.0) for action in self.actions]

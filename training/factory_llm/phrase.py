@@ -27,6 +27,7 @@ class Family:
     lines: tuple[str, ...]
     closed: dict[str, str] = field(default_factory=dict)
     is_held_out: bool = False
+    is_later: bool = False
     weight: float = 1.0
 
 
@@ -101,7 +102,7 @@ def render(node: _Node, samplers: dict[str, Sampler], rng: random.Random) -> lis
 
 
 def load(folder: Path = PHRASES) -> list[Family]:
-    """Read every family. A header is `## name [held-out] [x2] [slot=value ...]`."""
+    """Read every family. A header is `## name [held-out] [later] [x2] [slot=value ...]`; `later` came from another author."""
     families: list[Family] = []
     for path in sorted(folder.glob("*.txt")):
         action = path.stem.split("-")[0]
@@ -113,7 +114,7 @@ def load(folder: Path = PHRASES) -> list[Family]:
                 if lines:
                     closed = dict(word.split("=", 1) for word in header[1:] if "=" in word)
                     weight = next((float(word[1:]) for word in header[1:] if word[0] == "x"), 1.0)
-                    families.append(Family(action, header[0], tuple(lines), closed, "held-out" in header, weight))
+                    families.append(Family(action, header[0], tuple(lines), closed, "held-out" in header, "later" in header, weight))
                 header, lines = line[2:].split(), []
             elif line and not line.startswith("# "):
                 lines.append(line)

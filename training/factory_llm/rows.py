@@ -28,9 +28,9 @@ def mixed_rows(count: int, *, seed: int, now: datetime) -> list[dict[str, Any]]:
     return [row for pair in zip(*rows, strict=True) for row in pair]
 
 
-def meant_rows(count: int, *, seed: int, held_out: bool, now: datetime) -> list[dict[str, Any]]:
+def meant_rows(count: int, *, seed: int, held_out: bool, now: datetime, later: bool | None = None) -> list[dict[str, Any]]:
     """Draw rows: of families that were held out (with `escalate` of the others, which has none), or of those learned from."""
-    known, held = Generator(seed + 1), Generator(seed, held_out=True, negatives=0.0)
+    known, held = Generator(seed + 1), Generator(seed, held_out=True, later=later, negatives=0.0)
     rows: list[dict[str, Any]] = []
     while len(rows) < count:
         is_negative = known.rng.random() < 0.3

@@ -171,7 +171,8 @@ def main() -> None:
     while step < steps:
         if told.exists():  # the number of steps may be told while it runs, by a file beside the checkpoint
             steps = int(told.read_text() or steps)
-        fall = min(1.0, max(0.02, (steps - step) / (steps / 4)), (step + 1) / 60)
+        # Warmed up again after a stop: what it goes on with may have grown.
+        fall = min(1.0, max(0.0, (steps - step) / (steps / 4)), (step + 1 - first) / 60)
         for optimizer, rate in ((muon, options.rate), (adam, 0.004)):
             for group in optimizer.param_groups:
                 group["lr"] = rate * fall
