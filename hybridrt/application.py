@@ -211,8 +211,8 @@ def _model(name: str, node: Node, folder: Path) -> LocalModel:
         path=path,
         store=keys["store"].text("`store`") if "store" in keys else "",
         backend=backend,
-        window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
-        threads=keys["threads"].whole("`threads`", 1024) if "threads" in keys else None,
+        window=keys["window"].whole("`window`", 100_000_000, least=1) if "window" in keys else None,
+        threads=keys["threads"].whole("`threads`", 1024, least=1) if "threads" in keys else None,
         providers=tuple(entry.text("a provider") for entry in keys["providers"].items("`providers`", 16)) if "providers" in keys else (),
         power=keys["power"].word("`power`", POWER) if "power" in keys else None,
         isolation=keys["isolation"].word("`isolation`", ISOLATIONS) if "isolation" in keys else "none",
@@ -220,6 +220,8 @@ def _model(name: str, node: Node, folder: Path) -> LocalModel:
 
 
 def _source(name: str, node: Node, folder: Path) -> ModelSource:
+    from hybridrt.egress.recipient import wrong_endpoint
+
     keys = node.mapping(f"source `{name}`", ("hub", "server", "hosts", "place", "key"))
     if ("hub" in keys) == ("server" in keys):
         node.fail(
@@ -230,6 +232,8 @@ def _source(name: str, node: Node, folder: Path) -> ModelSource:
     scheme = ("https://", "http://") if place is Place.NEAR_EDGE else ("https://",)
     if not endpoint.text("its address").startswith(scheme):
         endpoint.fail(f"the address of source `{name}` is no https URL", hint="write `https://HOST`; plain http is for `place: near_edge`")
+    if wrong := wrong_endpoint(endpoint.text("its address"), place):
+        endpoint.fail(f"the address of source `{name}` {wrong}", hint="write `https://HOST`; a key is named with `key: env:NAME`")
     hosts = []
     for entry in keys["hosts"].items("`hosts`", 64) if "hosts" in keys else []:
         host = entry.text("a host")
@@ -263,8 +267,10 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
         recipient=name,
         model=keys["model"].text("`model`"),
         key=_key_source(keys["key"], folder) if "key" in keys else None,
-        window=keys["window"].whole("`window`", 100_000_000) if "window" in keys else None,
-        max_output_tokens=keys["max_output_tokens"].whole("`max_output_tokens`", 100_000_000) if "max_output_tokens" in keys else None,
+        window=keys["window"].whole("`window`", 100_000_000, least=1) if "window" in keys else None,
+        max_output_tokens=(
+            keys["max_output_tokens"].whole("`max_output_tokens`", 100_000_000, least=1) if "max_output_tokens" in keys else None
+        ),
         modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or frozenset({"text"}),
         price=price,
     )
@@ -272,10 +278,20 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
 
 def _discovering(node: Node, bindings: list[Binding], places: dict[str, str]) -> list[Binding]:
     """Mark the recipients that are asked for their models, and bind those that nothing else binds."""
+    from hybridrt.policy.tree import clip
+
     keys = node.mapping("`near_edge`", ("discover",))
     if "discover" not in keys:
         node.fail("`near_edge` has no `discover`", hint="list recipients of the policy: `discover: [llama-server]`")
-    named = {entry.text("a recipient"): entry for entry in keys["discover"].items("`discover`", MAX_MODELS)}
+    entries = keys["discover"].items("`discover`", MAX_MODELS)
+    if not entries:
+        keys["discover"].fail("`discover` names nobody", hint="list recipients of the policy, or remove `near_edge`")
+    named: dict[str, Node] = {}
+    for entry in entries:
+        name = entry.text("a recipient")
+        if name in named:
+            entry.fail(f"`{clip(name)}` is already named on line {named[name].line}", hint="keep one of the two")
+        named[name] = entry
     for name, entry in named.items():
         places.setdefault(name, f"{entry.file}:{entry.line}")
     bound = {binding.recipient for binding in bindings}
@@ -309,20 +325,19 @@ _ENGINE = ("queue", "slots", "keep_alive_s", "memory_mb", "prefix_mb")
 
 def _queue(node: Node) -> int:
     keys = node.mapping("`engine`", _ENGINE)
-    return max(1, keys["queue"].whole("`queue`", 100_000)) if "queue" in keys else DEFAULT_QUEUE
+    return keys["queue"].whole("`queue`", 100_000, least=1) if "queue" in keys else DEFAULT_QUEUE
 
 
 def _engine(node: Node) -> EngineLimits:
     keys = node.mapping("`engine`", _ENGINE)
 
-    def number(name: str, most: int, unit: int = 1) -> int | None:
-        return keys[name].whole(f"`{name}`", most) * unit if name in keys else None
+    def number(name: str, most: int, *, least: int = 0, unit: int = 1) -> int | None:
+        return keys[name].whole(f"`{name}`", most, least=least) * unit if name in keys else None
 
-    if "slots" in keys and keys["slots"].whole("`slots`", 64) < 1:
-        keys["slots"].fail("`slots` must be at least 1", hint="leave it out, and the engine takes as many as pay")
     return EngineLimits(
-        slots=number("slots", 64),
+        slots=number("slots", 64, least=1),
         keep_alive_s=number("keep_alive_s", 10_000_000),
-        memory_bytes=number("memory_mb", 100_000_000, 1_000_000),
-        prefix_bytes=number("prefix_mb", 100_000_000, 1_000_000),
+        memory_bytes=number("memory_mb", 100_000_000, least=1, unit=1_000_000),
+        # None at all: each prompt is read anew.
+        prefix_bytes=number("prefix_mb", 100_000_000, unit=1_000_000),
     )

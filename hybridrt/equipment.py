@@ -308,16 +308,16 @@ class _NoLedger:
 
 
 def _senses(app: Application, policy: Deciding, problems: list[str], device: DeviceProbe | None) -> Senses:
-    """Every registered detector, the tagger where it is asked for, and one for what the policy itself lists."""
+    """Every registered detector, the learned ones where they are asked for, and one for what the policy itself lists."""
     from hybridrt.sense import Senses
     from hybridrt.sense.meaning import MEANINGS
 
     detectors = _detectors(problems)
     meanings: Mapping[str, Meaning] = MEANINGS
     if app.sense.tagger:
-        from hybridrt.sense.names import Names
+        from hybridrt.sense.statements import learned
 
-        detectors.append(Names())
+        detectors = [*learned(detectors)]
     if policy.detection.labels:
         from hybridrt.sense.custom import Custom, own_meanings
 
@@ -395,6 +395,8 @@ class _Bench:
             backend = self._given.get(model.id) or self._local_backend(model)
         except HybridrtError as error:
             self._add(target, None, error)
+        except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
+            self._add(target, None, MissingError(f"the backend `{model.backend}` cannot be made: {type(error).__name__}"))
         else:
             # Looked up, not `isinstance`: what wraps a backend passes these on.
             tasks: frozenset[str] = getattr(backend, "tasks", frozenset())
@@ -409,7 +411,7 @@ class _Bench:
 
         if model.store:
             return self._stored_backend(model)
-        if not model.path.is_file():
+        if not _is_file(model.path):
             hint = f"put the file there, or change `path` of model `{model.id}`"
             raise MissingModelError(f"there is no model file at {model.path}", model=model.id, hint=hint)
         self.guesses[model.id] = guess(model.path.stat().st_size)
@@ -528,7 +530,7 @@ class _Bench:
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
         from hybridrt.egress.cloud import CloudBackend
-        from hybridrt.egress.near_edge import NearEdgeBackend, is_ollama
+        from hybridrt.egress.near_edge import NearEdgeBackend
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
 
@@ -536,8 +538,8 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
-        if binding.discover or (target.place is Place.NEAR_EDGE and is_ollama(target)):
-            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
+        if target.place is Place.NEAR_EDGE:
+            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport, discover=binding.discover)
         return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
 
     def status_of(self, target: Target) -> TargetStatus:
@@ -565,6 +567,14 @@ async def _closed(closing: Coroutine[Any, Any, None]) -> None:
         await closing
     except Exception as error:  # noqa: BLE001 - whatever a backend raises when it is put away, the next must be put away too
         log.warning("something could not be closed: %s", type(error).__name__)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # A name that no file system takes, or a folder that nobody may look into.
+        return False
 
 
 def _is_installed(module: str) -> bool:

@@ -193,7 +193,7 @@ def _read(prompt: object, options: RequestOptions) -> Request:
         temperature=_number(options, "temperature", 0.0),
         seed=_integer(options, "seed"),
         stop=_strings(options, "stop"),
-        deadline_s=_number(options, "deadline_s", 0.0),
+        deadline_s=read_deadline_s(options),
         declared=Declared(
             purpose=_word(options, "purpose"),
             labels=frozenset(_strings(options, "labels")) if options.get("labels") is not None else None,
@@ -390,11 +390,32 @@ def _tool(tool: object) -> Tool:
 def _output(output: Any) -> Output | None:
     if output is None or isinstance(output, Output):
         return output
+    if isinstance(output, Mapping) and output.get("type") in ("json_schema", "json_object"):
+        return _response_format(output)
     if isinstance(output, Mapping):
         return Output(str(output.get("title", "answer")), output)
     if hasattr(output, "model_json_schema") and hasattr(output, "model_validate"):
         return Output(output.__name__, output.model_json_schema(), output)
     raise _wrong("`output` is neither a pydantic model nor a JSON Schema", "output")
+
+
+def _response_format(form: Mapping[str, Any]) -> Output:
+    """Read a form as the OpenAI wires spell it, neither of whose types is one of JSON Schema."""
+    if form["type"] == "json_object":
+        return Output("answer", {"type": "object"})
+    body = form.get("json_schema", form)
+    if not isinstance(body, Mapping) or not isinstance(body.get("schema"), Mapping):
+        raise _wrong("`output` is a response format without a JSON Schema", "output", "put it under `json_schema`, `schema`")
+    return Output(str(body.get("name", "answer")), body["schema"])
+
+
+def read_deadline_s(options: RequestOptions) -> float | None:
+    """The time a caller gives.
+
+    Raises:
+        InvalidRequestError: it is none.
+    """
+    return _number(options, "deadline_s", 0.0)
 
 
 def _word(options: RequestOptions, name: str) -> str | None:

@@ -17,6 +17,7 @@ from hybridrt.errors import ClosedError, LedgerError
 from hybridrt.event import Done
 from hybridrt.lifetime import Lifetime
 from hybridrt.plan import check_declared, make_facts, make_plan
+from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
 
@@ -99,7 +100,7 @@ class Router:
         """
         try:
             with self._lifetime.step():
-                return await self._infer(make_request(prompt, options))
+                return await self._infer(*await receive(prompt, options))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
         del prompt, options
@@ -120,7 +121,8 @@ class Router:
 
         try:
             with self._lifetime.step():
-                return embedding_of(await self._infer(embedding_request(texts, options)))
+                request = embedding_request(texts, options)
+                return embedding_of(await self._infer(request, Deadline.start(request.deadline_s)))
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
             failure = cut(error)
         del texts, options
@@ -133,7 +135,9 @@ class Router:
         """
         try:
             step = self._lifetime.step()
-            async with aclosing(self._stream(make_request(prompt, options))) as events:
+            with step:
+                request, deadline = await receive(prompt, options)
+            async with aclosing(self._walk(request, deadline, hold=False)) as events:
                 while True:
                     # Not around the `yield`: there the task is the caller's.
                     with step:
@@ -152,10 +156,10 @@ class Router:
         """Say what would be done, and why. Nothing is sent, answered or recorded."""
         request: Request | None = None
         try:
-            request = make_request(prompt, options)
             equipment = self._open()
             with self._lifetime.step():
-                sensed = await equipment.senses.sense(request, Deadline.start(request.deadline_s))
+                request, deadline = await receive(prompt, options)
+                sensed = await equipment.senses.sense(request, deadline)
             signals = equipment.timed(request, sensed)
             return self._decide(equipment, request, signals)
         except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
@@ -167,7 +171,7 @@ class Router:
     async def probe(self) -> Status:
         """Try what was not tried yet, and return the status with what came of it.
 
-        Nets are loaded, and the servers listed under `near_edge` are asked which models they serve. That question is decided
+        Nets are loaded, and the servers nearby that are bound are asked which models they serve. That question is decided
         and permitted as a request of public words; where the policy lets none out, none is asked.
         """
         from hybridrt.probe import ask_nearby, asks_nearby, load_nets
@@ -206,19 +210,15 @@ class Router:
         finally:
             await equipment.close()
 
-    async def _infer(self, request: Request) -> Answer:
-        async with aclosing(self._walk(request, hold=True)) as events:
+    async def _infer(self, request: Request, deadline: Deadline) -> Answer:
+        async with aclosing(self._walk(request, deadline, hold=True)) as events:
             async for event in events:
                 if isinstance(event, Done):
                     return event.answer
         raise AssertionError("a walk ends with an answer or an error")
 
-    def _stream(self, request: Request) -> AsyncGenerator[StreamEvent]:
-        return self._walk(request, hold=False)
-
-    async def _walk(self, request: Request, *, hold: bool) -> AsyncGenerator[StreamEvent]:
+    async def _walk(self, request: Request, deadline: Deadline, *, hold: bool) -> AsyncGenerator[StreamEvent]:
         equipment = self._open()
-        deadline = Deadline.start(request.deadline_s)
         signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
         decision = self._decide_and_record(equipment, request, signals)
         if not decision.plan:

@@ -16,10 +16,12 @@ from hybridrt.errors import (
     ContextOverflowError,
     HybridrtError,
     InvalidRequestError,
+    MissingError,
     MissingKeyError,
     MissingModelError,
     NoAnswerError,
 )
+from hybridrt.local.factory import placeholder
 from hybridrt.request import Image, Message, Request, Text, ToolCall, make_request
 from hybridrt.router import Router
 from hybridrt.testing import MemoryLedger, ScriptedBackend
@@ -305,6 +307,24 @@ WRONG_FILES = {
     "a tab": ("hybridrt: 1\n\tpolicy: x\n", 2, 1),
     "an anchor": ("hybridrt: 1\nmodels: &a {}\n", 2, None),
     "a duplicate": ("hybridrt: 1\nhybridrt: 1\n", 2, 1),
+    "a window of nothing": ("hybridrt: 1\nmodels:\n  chat: {path: a.gguf, window: 0}\n", 3, 32),
+    "no thread": ("hybridrt: 1\nmodels:\n  chat: {path: a.gguf, threads: 0}\n", 3, 33),
+    "no thread in a process of its own": ("hybridrt: 1\nmodels:\n  chat: {isolation: process, path: a.gguf, threads: 0}\n", 3, 53),
+    "more threads than there are": ("hybridrt: 1\nmodels:\n  chat: {path: a.gguf, threads: 1025}\n", 3, 33),
+    "a recipient that reads nothing": ("hybridrt: 1\nrecipients:\n  openai: {model: m, window: 0}\n", 3, 30),
+    "a recipient that says nothing": ("hybridrt: 1\nrecipients:\n  openai: {model: m, max_output_tokens: 0}\n", 3, 41),
+    "a price below nothing": (
+        "hybridrt: 1\nrecipients:\n  openai: {model: m, input_usd_per_mtok: -1, output_usd_per_mtok: 1}\n",
+        3,
+        42,
+    ),
+    "nowhere to wait": ("hybridrt: 1\nengine: {queue: 0}\n", 2, 17),
+    "no answer at once": ("hybridrt: 1\nengine: {slots: 0}\n", 2, 17),
+    "no memory": ("hybridrt: 1\nengine: {memory_mb: 0}\n", 2, 21),
+    "half a second": ("hybridrt: 1\nengine: {keep_alive_s: 0.5}\n", 2, 24),
+    "less than no memory for prompts": ("hybridrt: 1\nengine: {prefix_mb: -1}\n", 2, 21),
+    "nobody to discover": ("hybridrt: 1\nnear_edge: {discover: []}\n", 2, 23),
+    "somebody to discover twice": ("hybridrt: 1\nnear_edge: {discover: [box, lan, box]}\n", 2, 34),
 }
 
 
@@ -319,6 +339,24 @@ def test_a_wrong_application_file_is_an_error_with_its_place_and_a_remedy(tmp_pa
     assert column is None or caught.value.column == column
     assert caught.value.hint or "must be" in caught.value.what
     assert "verysecret" not in str(caught.value) + caught.value.hint
+
+
+UNUSABLE_MODELS = {
+    "a name that no file system takes": LocalModel("chat", Path("b" * 5000)),
+    "a window of nothing": LocalModel("chat", placeholder(), window=0),
+    "no thread": LocalModel("chat", placeholder(), threads=0),
+    "a backend that is not installed": LocalModel("chat", placeholder(), backend="nope"),
+}
+
+
+@pytest.mark.parametrize("what", UNUSABLE_MODELS)
+async def test_a_model_that_cannot_be_made_leaves_the_router_open_and_the_status_says_why(what):
+    async with Router.open(Application(models=(UNUSABLE_MODELS[what],)), ledger=MemoryLedger()) as router:
+        (chat,) = router.status().targets
+        with pytest.raises(MissingError):
+            await router.infer("hi")
+    assert not chat.usable
+    assert chat.reason
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe\x00", b"\xef\xbb\xbfhybridrt: 1\n", b"\x80\x81", b"a: " * 100_000])

@@ -31,7 +31,9 @@ MAX_ROW_BYTES = 128 << 20
 @click.option(
     "--calibration", type=click.Path(path_type=Path), help="The file that `hybridrt calibrate complexity` wrote for your pair of models."
 )
-@click.option("--tagger/--no-tagger", default=None, help="Look for names and places by the tagger. Default: where numpy is installed.")
+@click.option(
+    "--tagger/--no-tagger", default=None, help="Look for names and statements by what was learned. Default: where numpy is installed."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def classify(*, text: str | None, jsonl: bool, calibration: Path | None, tagger: bool | None, as_json: bool) -> None:
     """Say what the device can tell about TEXT, or about what is piped in: how hard, how sensitive, in which language."""
@@ -54,10 +56,10 @@ def classify(*, text: str | None, jsonl: bool, calibration: Path | None, tagger:
 def _senses(calibration: Path | None, *, tagger: bool) -> Senses:
     from hybridrt.sense import Senses
     from hybridrt.sense.calibration import read_calibration
-    from hybridrt.sense.names import Names
     from hybridrt.sense.senses import shipped_detectors
+    from hybridrt.sense.statements import learned
 
-    detectors = (*shipped_detectors(), Names()) if tagger else shipped_detectors()
+    detectors = learned(shipped_detectors()) if tagger else shipped_detectors()
     return Senses(detectors, calibration=None if calibration is None else read_calibration(calibration))
 
 

@@ -18,7 +18,7 @@ from hybridrt.router import Router
 # What each extra brings, by the module that shows it is there.
 _EXTRAS = {
     "local": ("llama_cpp", "a language model on this device"),
-    "fast": ("orjson", "faster JSON"),
+    "fast": ("orjson", "faster patterns and JSON"),
     "signed": ("cryptography", "the test authority of hybridrt.testing"),
     "keyring": ("keyring", "keys from the system's keyring"),
 }
@@ -39,7 +39,7 @@ def doctor(*, app: str | None, policies: tuple[str, ...], as_json: bool) -> None
 
 async def _examine(app: str | None, policies: tuple[str, ...]) -> dict[str, Any]:
     async with Router.open(app, policies=policies or None) as router:
-        # Sends nothing unless the application file lists servers nearby to be asked for their models.
+        # Sends nothing unless the application file binds servers nearby, which are asked for their models.
         status = await router.probe()
     ignored = [name for name in _IGNORED if os.environ.get(name) or os.environ.get(name.lower())]
     targets = [

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from hybridrt.cli.said import Said, show_rate, show_size, show_span, show_table
+from hybridrt.cli.said import Said, show_plain, show_rate, show_size, show_span, show_table
 from hybridrt.errors import DownloadRefused, HybridrtError, MissingError, MissingModelError, StoreError
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def pull(
         sys.exit(130)
     finally:
         said.end()
-    _settle(store, record, said, no_use=no_use)
+    _settle(store, record, said, folder, no_use=no_use)
 
 
 @models.command()
@@ -157,10 +157,10 @@ def add(
     as_json: bool,
 ) -> None:
     """Take in a model FILE that is on this device already."""
+    from hybridrt.store.manifest_file import read_manifest
     from hybridrt.store.pull import preflight
     from hybridrt.store.record import Manifest
     from hybridrt.store.source import kind_of
-    from hybridrt.store.trial import read_manifest
 
     said = Said(as_json=as_json)
     store = _store(app, folder)
@@ -172,7 +172,7 @@ def add(
     if manifest is not None:
         facts = read_manifest(manifest, facts)
     record = store.add(file, facts, how=how or "link", expected=_digest(sha256))
-    _settle(store, record, said, no_use=no_use)
+    _settle(store, record, said, folder, no_use=no_use)
 
 
 @models.command()
@@ -220,7 +220,7 @@ def use(*, name: str, untried: bool, threads: int | None, app: str | None, folde
             _serving(record, said, None)
             return
         store.change(name, lambda slots: slots.propose(chosen.digest))
-    _activate(store, name, said, untried=untried, threads=threads)
+    _activate(store, name, said, folder, untried=untried, threads=threads)
 
 
 @models.command()
@@ -310,17 +310,18 @@ def bench(*, name: str, runs: int, threads: int | None, app: str | None, folder:
         print(json.dumps(told))
         return
     rates = report.rates
-    print(f"{name} {digest[:12]}, {show_size(size)}; medians of {runs} prompts of {rates.get('prompt_tokens', 0):.0f} tokens")
-    show_table(
-        ("", ""),
-        [
-            ("load", f"{report.load_s:.2f} s"),
+    if "run_s" in rates:
+        asked, rows = "runs of one empty input", [("one run", f"{rates['run_s'] * 1000:.3g} ms")]
+    else:
+        asked = f"prompts of {rates.get('prompt_tokens', 0):.0f} tokens"
+        rows = [
             ("prompt", show_rate(rates.get("prefill_tokens_s"))),
             ("answer", show_rate(rates.get("decode_tokens_s"))),
             ("first token", f"{rates.get('first_token_s', 0) * 1000:.0f} ms"),
-            ("memory", f"{show_size(report.rss_bytes)} (the whole process)"),
-        ],
-    )
+        ]
+    print(f"{name} {digest[:12]}, {show_size(size)}; medians of {runs} {asked}")
+    memory = ("memory", f"{show_size(report.rss_bytes)} (the whole process)")
+    show_table(("", ""), [("load", f"{report.load_s:.2f} s"), *rows, memory])
 
 
 # ---- pulling
@@ -352,7 +353,9 @@ def _source(
         return widened(chosen, hosts), chosen.id in own and not hosts
     if not all(each.startswith(("https://", "http://")) for each in what):
         raise MissingModelError(
-            f"`{what[0]}` is neither OWNER/REPO nor an https address", model=what[0], hint="for a file of this device: hybridrt models add"
+            f"`{show_plain(what[0])}` is neither OWNER/REPO nor an https address",
+            model=what[0],
+            hint="for a file of this device: hybridrt models add",
         )
     source = for_urls(what, own, hosts)
     return source, source.id in own
@@ -392,10 +395,10 @@ async def _pull(
 ) -> Record:
     from hybridrt.egress.download import Fetcher
     from hybridrt.ledger import Ledger
+    from hybridrt.store.manifest_file import read_manifest
     from hybridrt.store.pull import find, pull
     from hybridrt.store.record import Manifest
     from hybridrt.store.source import read_reference
-    from hybridrt.store.trial import read_manifest
 
     ledger = Ledger.open(application.ledger or _default_ledger())
     fetcher = Fetcher(source, ledger, obligations=obligations)
@@ -434,7 +437,7 @@ def _wanted(urls: tuple[str, ...]) -> Wanted:
     return Wanted(urls, file, source=f"{urlsplit(urls[0]).hostname}/{file}")
 
 
-def _settle(store: Store, record: Record, said: Said, *, no_use: bool) -> None:
+def _settle(store: Store, record: Record, said: Said, folder: Path | None, *, no_use: bool) -> None:
     """After a model came in: try it and let it serve, unless it serves already or is to wait."""
     slots = record.slots
     if slots.candidate is None:
@@ -444,7 +447,7 @@ def _settle(store: Store, record: Record, said: Said, *, no_use: bool) -> None:
         said.line(f"{record.name} {slots.candidate[:12]} is the candidate; try it and let it serve: hybridrt models use {record.name}")
     else:
         try:
-            _activate(store, record.name, said, untried=False, threads=None)
+            _activate(store, record.name, said, folder, untried=False, threads=None)
         except MissingError as error:
             said.event("candidate", name=record.name, digest=slots.candidate)
             said.line(f"{record.name} is here and was not tried: {error}")
@@ -453,7 +456,7 @@ def _settle(store: Store, record: Record, said: Said, *, no_use: bool) -> None:
                 said.line(f"first: {error.hint}")
 
 
-def _activate(store: Store, name: str, said: Said, *, untried: bool, threads: int | None) -> None:
+def _activate(store: Store, name: str, said: Said, folder: Path | None, *, untried: bool, threads: int | None) -> None:
     from hybridrt.store.trial import activate, activate_untried, examine
 
     if untried:
@@ -462,10 +465,10 @@ def _activate(store: Store, name: str, said: Said, *, untried: bool, threads: in
     said.event("trial", name=name)
     said.line(f"trying {name} in a process of its own")
     record, report = activate(store, name, partial(examine, threads=threads))
-    _serving(record, said, report)
+    _serving(record, said, report, folder)
 
 
-def _serving(record: Record, said: Said, report: Report | None) -> None:
+def _serving(record: Record, said: Said, report: Report | None, folder: Path | None = None) -> None:
     manifest = record.serving
     digest = manifest.digest if manifest is not None else ""
     seen: dict[str, Any] = {}
@@ -482,6 +485,9 @@ def _serving(record: Record, said: Said, report: Report | None) -> None:
         golden = f", {report.passed} of {report.cases} golden answers right, 95 % within {report.p95_s:.2f} s" if report.cases else ""
         said.line(f"it loaded in {report.load_s:.2f} s and took {show_size(report.rss_bytes)} of memory{golden}")
         said.line(f"name it in hybridrt.yaml: `models: {{{record.name}: {{store: {record.name}}}}}`")
+        if folder is not None:
+            # A folder that only this command was told of is one that no program looks into.
+            said.line(f"and the store it is in: `store: {json.dumps(str(folder.absolute()), ensure_ascii=False)}`")
 
 
 # ---- small things

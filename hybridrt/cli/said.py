@@ -85,10 +85,15 @@ def _bar() -> Any:
 
 def show_table(heads: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """Columns as wide as what stands in them: what is piped on is not cut to the width of a terminal."""
-    every = [heads, *rows] if any(heads) else list(rows)
+    every = [tuple(map(show_plain, row)) for row in ([heads, *rows] if any(heads) else rows)]
     widths = [max(len(row[column]) for row in every) for column in range(len(heads))]
     for row in every:
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def show_plain(text: str) -> str:
+    """Text from elsewhere, without what moves the cursor, colours the screen or turns the reading direction."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text)
 
 
 def show_size(count: float) -> str:

@@ -18,7 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.gate import Gate
-from hybridrt.egress.recipient import Recipient
+from hybridrt.egress.recipient import Recipient, wrong_address
 from hybridrt.egress.status import retry_after_s, status_fault
 from hybridrt.egress.transport import Detour, Limits, Reply, Transport
 from hybridrt.errors import Busy, DownloadRefused, HybridrtError, LateError, ProtocolError, UnavailableError
@@ -83,7 +83,7 @@ class Fetcher:
                     self._check(reply, _host(url), statuses)
                     yield reply
                     return
-                url = urljoin(url, reply.head.headers.get("location", ""))
+                url = _joined(url, reply.head.headers.get("location", ""))
         raise ProtocolError(f"`{_host(url)}` redirects in a circle", target=_host(url), sent=True)
 
     async def close(self) -> None:
@@ -120,15 +120,19 @@ class Fetcher:
 
     def _target(self, url: str) -> tuple[Target, str]:
         """Take a URL apart and look whether anything may be sent to its host."""
+        wrong = wrong_address(url)
         try:
             parts = urlsplit(url)
             host, port = (parts.hostname or "").rstrip("."), parts.port or (80 if parts.scheme == "http" else 443)
         except ValueError:
-            raise UnavailableError("the address of the file is no URL", hint="write https://HOST/PATH") from None
-        if not host or not self._source.allows(host, port):
+            parts, host, port = urlsplit(""), "", 0
+        if host and not self._source.allows(host, port):
             raise DownloadRefused(
                 f"no source lists `{_shown(host)}`; nothing was sent to it", host=host, hint=self._source.remedy(_shown(host))
             )
+        if wrong is not None:
+            # To ask again would change nothing.
+            raise ProtocolError(f"the address of the file {wrong}; nothing was sent to it", hint="write https://HOST/PATH")
         if parts.scheme != "https" and self._source.place is not Place.NEAR_EDGE:
             raise DownloadRefused(
                 f"`{_shown(host)}` was to be asked without encryption; nothing was sent to it",
@@ -149,6 +153,13 @@ class Fetcher:
         if isinstance(fault, Busy | UnavailableError) and fault.retry_after_s is None:
             fault.retry_after_s = retry_after_s(reply.head.headers, now)
         raise fault
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location
 
 
 def _host(url: str) -> str:

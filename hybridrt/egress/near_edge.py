@@ -2,7 +2,9 @@
 
 A llama-server, LM Studio or vLLM serves what it holds. Ollama also passes requests for some of its models on to a cloud of its
 own, behind the same port: there only a model that it lists as lying on its disk is asked, and any other is refused before
-a word of the request is sent. The question has a permit of its own and holds nothing of the request.
+a word of the request is sent. An Ollama may stand at any port, so whoever is bound by hand is asked as well; a server that has no
+list, or another list than Ollama's, is asked for the model that is bound. The question has a permit of its own and holds nothing
+of the request.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from hybridrt.backend import Call
 from hybridrt.egress.cloud import CloudBackend
 from hybridrt.egress.gate import Gate
 from hybridrt.egress.transport import Transport
-from hybridrt.errors import ProtocolError, TargetError, UnsupportedError
+from hybridrt.errors import ProtocolError, RejectedError, TargetError, UnsupportedError
 from hybridrt.event import Event, Finish
 from hybridrt.key import Key
 from hybridrt.target import Target
@@ -32,6 +34,12 @@ _LEAST_WEIGHT_BYTES = 1_000_000
 _OLLAMA_OWNER, _OLLAMA_PORT = "library", 11434
 _MAX_LIST_BYTES = 4 * 1024 * 1024
 _MAX_MODELS = 4096
+# How a server says that it has no such page.
+_NO_PAGE = (404, 405)
+
+
+class _NoListError(ProtocolError):
+    """What came is no list of models."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,26 +54,33 @@ class Served:
 class NearEdgeBackend:
     """A recipient nearby, and what it was found to serve."""
 
-    def __init__(self, target: Target, adapter: Adapter, key: Key | None, *, gate: Gate, transport: Transport) -> None:
-        """Without a model in the target, the only one that the server serves is meant.
+    def __init__(
+        self, target: Target, adapter: Adapter, key: Key | None, *, gate: Gate, transport: Transport, discover: bool = True
+    ) -> None:
+        """With `discover` the model must be in the server's list; without a model in the target, the only one there is meant.
 
         Raises:
             UnavailableError: the endpoint cannot be pinned.
+            UnsupportedError: the model's name says that it runs in Ollama's cloud.
         """
+        if is_cloud_name(target.model):
+            raise _elsewhere(target, target.model)
         root = replace(target, endpoint=_root(target.endpoint or ""))
         self._target = target
         self._root = root
+        self._is_by_hand = not discover and bool(target.model) and not is_ollama(target)
         self._answering = CloudBackend(target, adapter, key, gate=gate, transport=transport)
         self._listing = CloudBackend(target, _List("/models"), key, gate=gate, transport=transport)
         self._ollama = CloudBackend(root, _OllamaList("/api/tags"), key, gate=gate, transport=transport)
         self._model = ""
+        self._is_listed = False
         self._known_until = 0.0
         self._fault = ""
 
     @property
     def note(self) -> str:
         """What was found."""
-        return f"serves {self._model}" if self._model else ""
+        return f"serves {self._model}" if self._model and self._is_listed else ""
 
     @property
     def fault(self) -> str:
@@ -95,7 +110,7 @@ class NearEdgeBackend:
             return self._model
         self._model = ""
         try:
-            self._model = choose(await self._served(call), self._target)
+            self._model, self._is_listed = await self._chosen(call)
         except TargetError as error:
             self._fault = str(error)
             error.target = error.target or self._target.id
@@ -106,13 +121,33 @@ class NearEdgeBackend:
     async def close(self) -> None:
         """Hold nothing: the connections are the transport's."""
 
-    async def _served(self, call: Call) -> Sequence[Served]:
+    async def _chosen(self, call: Call) -> tuple[str, bool]:
+        """The model to ask for, and whether the server listed it."""
         question = replace(call, messages=(), tools=(), output=None, stream=False)
+        served: Sequence[Served] | None = None
+        shows_ollama, may_be_ollama = True, True
         if not is_ollama(self._target):
-            served = await _asked(self._listing, replace(question, target=self._target))
-            if not any(one.owner == _OLLAMA_OWNER or is_cloud_name(one.name) for one in served):
-                return served
-        return await _asked(self._ollama, replace(question, target=self._root))
+            served = await self._list_of(self._listing, replace(question, target=self._target))
+            shows_ollama = any(one.owner == _OLLAMA_OWNER or is_cloud_name(one.name) for one in served or ())
+            may_be_ollama = served is None or any(_is_namespaced(one) for one in served)
+        if shows_ollama or may_be_ollama:
+            # Where nothing but the form of a name speaks for an Ollama, its own list is what tells.
+            listed = await self._list_of(self._ollama, replace(question, target=self._root), must=shows_ollama)
+            if listed is not None:
+                return choose(listed, self._target), True
+        if not self._is_by_hand:
+            return choose(served or (), self._target), True
+        return self._target.model, any(one.name == self._target.model for one in served or ())
+
+    async def _list_of(self, backend: CloudBackend, question: Call, *, must: bool = False) -> Sequence[Served] | None:
+        """A list, or none where the server has no such page and its list is not needed."""
+        try:
+            return await _asked(backend, question)
+        except (RejectedError, _NoListError) as error:
+            is_needed = must or (backend is self._listing and not self._is_by_hand)
+            if is_needed or (isinstance(error, RejectedError) and error.status not in _NO_PAGE):
+                raise
+            return None
 
 
 def is_ollama(target: Target) -> bool:
@@ -122,7 +157,21 @@ def is_ollama(target: Target) -> bool:
 
 def is_cloud_name(model: str) -> bool:
     """Does the name say that the model runs in Ollama's cloud (`gpt-oss:120b-cloud`, `x:cloud`)?"""
-    return model.endswith(("-cloud", ":cloud"))
+    return model.strip().lower().endswith(("-cloud", ":cloud"))
+
+
+def _is_namespaced(one: Served) -> bool:
+    """Is the owner a part of the name, as Ollama lists what somebody other than its library made (`ana/mine:latest`)?"""
+    return bool(one.owner) and one.owner in one.name.split("/")
+
+
+def _elsewhere(target: Target, model: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"what `{target.id}` would answer with, `{model}`, is not listed as local: it may run in a cloud",
+        feature="local model",
+        target=target.id,
+        hint="pull a model that runs there, or bind the cloud as the recipient it is, such as `ollama-cloud`",
+    )
 
 
 def choose(served: Sequence[Served], target: Target) -> str:
@@ -137,11 +186,7 @@ def choose(served: Sequence[Served], target: Target) -> str:
         raise UnsupportedError(f"`{target.id}` {what}", feature="model", hint="load it there, or bind another `model`")
     local = [one for one in fits if one.is_local is not False and not is_cloud_name(one.name)]
     if not local:
-        raise UnsupportedError(
-            f"what `{target.id}` would answer with, `{fits[0].name}`, is not listed as local: it may run in a cloud",
-            feature="local model",
-            hint="pull a model that runs there, or bind the cloud as the recipient it is, such as `ollama-cloud`",
-        )
+        raise _elsewhere(target, fits[0].name)
     if len(local) > 1:
         raise UnsupportedError(
             f"`{target.id}` serves {len(local)} models",
@@ -203,8 +248,10 @@ def _lies_here(name: str, row: dict[str, object]) -> bool:
 
 
 def _rows(rows: object) -> Iterable[dict[str, object]]:
-    if not isinstance(rows, list) or len(rows) > _MAX_MODELS:
-        raise ProtocolError("the list of models is no list")
+    if isinstance(rows, list) and len(rows) > _MAX_MODELS:
+        raise ProtocolError(f"the list of models has more than {_MAX_MODELS} entries")
+    if not isinstance(rows, list):
+        raise _NoListError("the list of models is no list")
     return (row for row in rows if isinstance(row, dict))
 
 
@@ -229,5 +276,5 @@ class _ListDecoder:
         except (ValueError, RecursionError):
             body = None
         if body is None:
-            raise ProtocolError("the list of models is no JSON")
+            raise _NoListError("the list of models is no JSON")
         return (Finish("stop", parsed=tuple(self._form.served(body))),)

@@ -34,7 +34,7 @@ class Recipient:
             UnavailableError: the endpoint is not one that can be pinned.
         """
         endpoint = target.endpoint or ""
-        wrong = _wrong_endpoint(endpoint, target.place)
+        wrong = wrong_endpoint(endpoint, target.place)
         if wrong:
             raise UnavailableError(
                 f"the endpoint of `{target.id}` {wrong}", target=target.id, hint="write `https://host/path` as its endpoint in the policy"
@@ -60,15 +60,32 @@ class Recipient:
         """
         if below and "://" not in below and not below.startswith("/"):
             below = f"/{below}"
-        if not _PATH.fullmatch(below) or below.startswith("//") or _DOTS.search(below.partition("?")[0]):
+        if not _stays_below(below):
             raise ProtocolError("the adapter made a path that does not stay below the endpoint", target=self.id)
         return self.base_path + below
 
 
-def _wrong_endpoint(endpoint: str, place: Place) -> str | None:
+def wrong_address(url: str) -> str | None:
+    """Say what is wrong with the address of a file, as the rest of a sentence. Whether it may be asked is not looked at."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "is not a URL"
+    wrong = wrong_endpoint(f"{parts.scheme}://{parts.netloc}", Place.NEAR_EDGE)
+    if wrong is None and not _stays_below((parts.path or "/") + (f"?{parts.query}" if parts.query else "")):
+        return "has a path that leads out of its server, or that is not written as a URL"
+    return wrong
+
+
+def _stays_below(path: str) -> bool:
+    return bool(_PATH.fullmatch(path)) and not path.startswith("//") and not _DOTS.search(path.partition("?")[0])
+
+
+def wrong_endpoint(endpoint: str, place: Place) -> str | None:
+    """Say what is wrong with an endpoint, as the rest of a sentence."""
     try:
         parts = urlsplit(endpoint)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
         (host or "").encode("idna")
     except (ValueError, UnicodeError):
         return "is not a URL"
@@ -76,6 +93,8 @@ def _wrong_endpoint(endpoint: str, place: Place) -> str | None:
         return "belongs to the device, which needs none"
     if parts.scheme not in ("https", "http") or not host:
         return "is not an https URL"
+    if port == 0:
+        return "has no port that can be asked"
     if parts.scheme == "http" and place is not Place.NEAR_EDGE:
         return "is not an https URL; plain http is for `near_edge` only"
     if parts.username is not None or parts.password is not None:

@@ -21,6 +21,7 @@ from hybridrt.local.engine import Engine, Limits, Source, Ticket
 from hybridrt.local.grammar import to_grammar
 from hybridrt.local.model import Job, Model
 from hybridrt.local.shelf import Shelf
+from hybridrt.local.tool import call_grammar, check_tools
 from hybridrt.request import Message, Output, Tool
 from hybridrt.signals import TokenCount
 
@@ -107,7 +108,7 @@ class LocalBackend:
             try:
                 async with asyncio.timeout_at(deadline.at):
                     engine, model = await self._enter()
-                    job = await _encoded(job, model)
+                    job = await _encoded(_with_tools(job, model), model)
             except TimeoutError:
                 raise late from None
             except MissingError as error:
@@ -145,6 +146,7 @@ class LocalBackend:
         Raises:
             TargetError: the conversation cannot be said to this model.
         """
+        check_tools(tools)
         if output is not None:
             to_grammar(output.schema)  # a form adds no token to the prompt, but one that cannot be kept is refused here already
         async with self._lent() as model:
@@ -206,15 +208,15 @@ def _read(done: asyncio.Future[Model] | Future[Model]) -> None:
 
 
 async def _encoded(job: Job, model: Model) -> Job:
-    if sum(len(message.text) for message in job.messages) <= _LONG_CHARACTERS:
+    given = sum(len(str(tool.parameters)) for tool in job.tools)
+    if given + sum(len(message.text) for message in job.messages) <= _LONG_CHARACTERS:
         return job
     room = model.window - (job.max_output_tokens or 1)
     return replace(job, tokens=await asyncio.to_thread(model.encode, job.messages, job.tools, room))
 
 
 def _job(call: Call) -> Job:
-    if call.tools:
-        raise UnsupportedError("this local model takes no tools", feature="tools", hint="allow another target for this request")
+    check_tools(call.tools)
     if "" in call.stop:
         raise UnsupportedError("an empty stop text would end every answer", feature="stop")
     if call.max_output_tokens is not None and call.max_output_tokens < 1:
@@ -224,6 +226,7 @@ def _job(call: Call) -> Job:
         raise UnsupportedError("a temperature is a number from zero on", feature="temperature")
     return Job(
         messages=call.messages,
+        tools=call.tools,
         output=call.output,
         grammar=to_grammar(call.output.schema) if call.output else None,
         max_output_tokens=call.max_output_tokens,
@@ -234,6 +237,13 @@ def _job(call: Call) -> Job:
         is_streamed=call.stream,
         scope=call.scope,
     )
+
+
+def _with_tools(job: Job, model: Model) -> Job:
+    """Let the answer call the tools, where the model has a way to; where it has none, its template refuses them."""
+    if not job.tools or model.calling is None:
+        return job
+    return replace(job, grammar=call_grammar(model.calling.dialect, job.tools, job.output))
 
 
 def _digest(path: Path) -> str:

@@ -67,6 +67,7 @@ class StopText:
         self._stops = tuple(stops)
         self._held = ""
         self.was_met = False
+        self.rest = ""  # from the stop text on, as far as it was fed together with it
 
     def feed(self, text: str) -> str:
         """Return the text that is certainly before any stop text."""
@@ -76,6 +77,7 @@ class StopText:
         ends = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
         if ends:
             self.was_met, self._held = True, ""
+            self.rest = text[min(ends) :]
             return text[: min(ends)]
         keep = max(self._overlap(text, stop) for stop in self._stops)
         self._held = text[len(text) - keep :]

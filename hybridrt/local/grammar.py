@@ -75,6 +75,9 @@ _REFUSED = frozenset(
     }
 )
 
+# The words of the standard itself: templates look for them, and nobody's text is among them.
+SCHEMA_WORDS = _KNOWN.union(_REFUSED, _OF_TYPE)
+
 # A form beyond these is no form for a small model, and would cost the grammar more than the model.
 _MAX_NODES, _MAX_DEPTH = 2_000, 64
 # Repetitions are unrolled by the native grammar; a longer upper bound is left to the check at the end.
@@ -117,15 +120,28 @@ def to_grammar(schema: Mapping[str, Any]) -> str:
     Raises:
         UnsupportedError: the schema says something that cannot be kept; `.feature` names it.
     """
-    grammar = _Grammar(schema)
-    root = grammar.rule_of(schema, 0)
-    rules = {"root": root, **_BASICS, **grammar.rules}
-    return "\n".join(f"{name} ::= {body}" for name, body in rules.items())
+    root, rules = to_rules(schema, "r")
+    return to_text({"root": root, **rules})
+
+
+def to_rules(schema: Mapping[str, Any], prefix: str) -> tuple[str, dict[str, str]]:
+    """Return an expression for the JSON texts of a schema, and the rules it names, all of which begin with `prefix`.
+
+    Raises:
+        UnsupportedError: as `to_grammar`.
+    """
+    grammar = _Grammar(schema, prefix)
+    return grammar.rule_of(schema, 0), grammar.rules
+
+
+def to_text(rules: Mapping[str, str]) -> str:
+    """Return the grammar of these rules and those that they all build on; it begins with `root`."""
+    return "\n".join(f"{name} ::= {body}" for name, body in {"root": "", **_BASICS, **rules}.items())
 
 
 def _refuse(keyword: str, why: str = "is not kept by this local model") -> NoReturn:
     raise UnsupportedError(
-        f"`{keyword}` in the form of the answer {why}",
+        f"`{keyword}` in a JSON Schema {why}",
         feature=f"output.{keyword}",
         hint="`docs/local.md` lists what a form may say; or allow another target",
     )
@@ -134,9 +150,10 @@ def _refuse(keyword: str, why: str = "is not kept by this local model") -> NoRet
 class _Grammar:
     """Collects the rules of one schema."""
 
-    def __init__(self, root: Mapping[str, Any]) -> None:
+    def __init__(self, root: Mapping[str, Any], prefix: str) -> None:
         self.rules: dict[str, str] = {}
         self._root = root
+        self._prefix = prefix
         self._of_reference: dict[str, str] = {}
         self._nodes = 0
 
@@ -184,7 +201,7 @@ class _Grammar:
         return kind
 
     def _add(self, body: str) -> str:
-        name = f"r{len(self.rules)}"
+        name = f"{self._prefix}{len(self.rules)}"
         self.rules[name] = body
         return name
 
@@ -283,6 +300,11 @@ def _literal(value: Any) -> str:
         text.encode()
     except (TypeError, ValueError, RecursionError):
         _refuse("const", "is no JSON value")
+    return quoted(text)
+
+
+def quoted(text: str) -> str:
+    """Return a text as a piece of grammar that holds it and nothing else."""
     return '"' + re.sub(r'["\\\x00-\x1f\x7f]', lambda found: f"\\x{ord(found[0]):02X}", text) + '"'
 
 

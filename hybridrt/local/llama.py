@@ -182,7 +182,7 @@ class LlamaModel:
         # What only hands on is not written out again.
         self.prefill, self.step, self.clear = context.prefill, context.step, context.clear
         self.save, self.load, self.drop, self.use_threads = context.save, context.load, context.drop, context.use_threads
-        self.piece, self.is_end = vocabulary.piece, vocabulary.is_end
+        self.piece, self.is_end, self.calling = vocabulary.piece, vocabulary.is_end, vocabulary.calling
 
     def encode(self, messages: Sequence[Message], tools: Sequence[Tool], room: int) -> list[int]:
         """Return the tokens of a conversation; text far beyond `room` is refused before it is tokenized as a whole."""
@@ -195,7 +195,9 @@ class LlamaModel:
     def sampler(self, job: Job) -> CSampler:
         """Make the sampler of one answer."""
         grammar = None if job.grammar is None else self._vocabulary.grammar(job.grammar)
-        return CSampler(self._c, self._context, self._desk, job, grammar=grammar, is_end=self.is_end)
+        marks = self.calling.marks if job.tools and self.calling else ()
+        silent = self._vocabulary.silent.difference(marks)
+        return CSampler(self._c, self._context, self._desk, job, grammar=grammar, is_end=self.is_end, silent=silent)
 
     def warm_up(self) -> None:
         """Compute one token and forget it: the weights come into memory now, and not under the first answer."""

@@ -25,6 +25,8 @@ RESAMPLING = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 MAX_LABELS = 100_000
 # Nobody reads a larger one, and it is read whole when a router opens.
 MAX_SIDE = 8192
+# Calibration finds 0.3 to 5; far from there every answer is sure, or none is, and further the logits overflow.
+LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.001, 1000.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +150,14 @@ def read_manifest(net: Path) -> Manifest:
         ) from None
 
 
-_KEYS = (
+KEYS = (
     *("hybridrt_net", "name", "kind", "what", "source", "licence", "sha256", "input", "output", "picture", "text"),
     *("labels", "temperature", "unknown", "providers", "golden"),
 )
 
 
 def _manifest(root: Node, net: Path) -> Manifest:
-    keys = root.mapping("a manifest", _KEYS)
+    keys = root.mapping("a manifest", KEYS)
     for key in ("hybridrt_net", "name", "kind", "sha256", "licence", "input", "output", "golden"):
         if key not in keys:
             root.fail(f"the manifest has no `{key}`", hint="docs/vision.md shows a whole one")
@@ -178,8 +180,8 @@ def _manifest(root: Node, net: Path) -> Manifest:
         )
     tolerance, golden = _golden(keys["golden"], tensor, reads, len(labels))
     temperature = keys["temperature"].amount("`temperature`") if "temperature" in keys else 1.0
-    if temperature <= 0:
-        keys["temperature"].fail("`temperature` must be more than 0")
+    if not LEAST_TEMPERATURE <= temperature <= MOST_TEMPERATURE:
+        keys["temperature"].fail(f"`temperature` is a number from {LEAST_TEMPERATURE:g} to {MOST_TEMPERATURE:g}")
     return Manifest(
         name=keys["name"].text("`name`"),
         kind=kind,
@@ -315,8 +317,11 @@ def _unknown(node: Node | None, labels: tuple[str, ...]) -> Unknown:
     for key in ("least_confidence", "least_margin"):
         if key in keys and keys[key].amount(f"`{key}`") > 1:
             keys[key].fail(f"`{key}` is a share of 1")
+    none = frozenset(entry.word("the labels of this net", labels) for entry in named)
+    if none and none.issuperset(labels):
+        keys["labels"].fail("every label of the net means `unknown`: it could say nothing else", hint="leave out those that it is to say")
     return Unknown(
-        labels=frozenset(entry.word("the labels of this net", labels) for entry in named),
+        labels=none,
         least_confidence=keys["least_confidence"].amount("`least_confidence`") if "least_confidence" in keys else 0.0,
         least_margin=keys["least_margin"].amount("`least_margin`") if "least_margin" in keys else 0.0,
         least_energy=_number(keys["least_energy"], "`least_energy`") if "least_energy" in keys else None,

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from hybridrt.local.dialect import Calling
 from hybridrt.request import Message, Output, Tool
 from hybridrt.sealed import Sealed
 from hybridrt.signals import TokenCount
@@ -124,6 +125,11 @@ class Model(Protocol):
     @property
     def thread_counts(self) -> tuple[int, ...]:
         """The numbers of threads worth trying, the safest first; one where there is nothing to try."""
+        ...
+
+    @property
+    def calling(self) -> Calling | None:
+        """How it calls tools; none where that is not known, and then it is given none."""
         ...
 
     @property

@@ -117,6 +117,34 @@ class Net:
             raise UnsupportedError(f"`{self.manifest.name}` makes labels and no vectors", feature="embed")
         return np.array(list(self._outputs(texts)), np.float32)
 
+    def off(self, case: Case) -> float:
+        """By how much the output for a golden case differs from what it was where the net was made; the largest difference.
+
+        Raises:
+            ModelFileError: it has another number of outputs.
+        """
+        import numpy as np
+
+        out = np.asarray(self._of_case(case), np.float32).reshape(-1)
+        if len(out) != len(case.output):
+            raise ModelFileError(f"`{self.manifest.name}` has {len(out)} outputs, and one of its golden cases {len(case.output)}")
+        return float(np.abs(out - np.array(case.output, np.float32)).max())
+
+    def run_example(self) -> float:
+        """Run one empty input of the shape of its manifest; return the seconds it took.
+
+        Raises:
+            UnsupportedError: the net does not take that shape.
+        """
+        import numpy as np
+
+        shape = _example_shape(self.manifest)
+        example = np.zeros(shape, self.manifest.tensor.dtype)
+        others = {name: np.ones(shape, self.manifest.tensor.dtype) for name in _extra_inputs(self.manifest)}
+        began = time.perf_counter()
+        self.run(example, **others)
+        return time.perf_counter() - began
+
     def expect_ms(self, inputs: Sequence[object]) -> float:
         """Estimate how long it computes: by their number, and texts by their length, a token for each character at the most."""
         if self.manifest.picture is not None or None not in self.manifest.tensor.shape[1:]:
@@ -177,25 +205,15 @@ class Net:
 
     def _check(self) -> None:
         """Go through the golden cases, and learn how long a run takes: the first pays for making room, so the last counts."""
-        import numpy as np
-
         for number, case in enumerate(self.manifest.golden, 1):
-            out = np.asarray(self._of_case(case), np.float32).reshape(-1)
-            if len(out) != len(case.output):
-                raise ModelFileError(f"`{self.manifest.name}` has {len(out)} outputs, and its golden case {number} {len(case.output)}")
-            off = float(np.abs(out - np.array(case.output, np.float32)).max())
+            off = self.off(case)
             if not off <= self.manifest.tolerance:
                 raise ModelFileError(
                     f"`{self.manifest.name}` is {off:.3g} off at its golden case {number}, more than {self.manifest.tolerance:g}",
                     hint="the net, its preprocessing or the runtime does something else here than where it was made",
                 )
-        shape = _example_shape(self.manifest)
-        example = np.zeros(shape, self.manifest.tensor.dtype)
-        others = {name: np.ones(shape, self.manifest.tensor.dtype) for name in _extra_inputs(self.manifest)}
         for _ in range(2):
-            began = time.perf_counter()
-            self.run(example, **others)
-            self.run_ms = (time.perf_counter() - began) * 1000
+            self.run_ms = self.run_example() * 1000
 
     def _of_case(self, case: Case) -> object:
         import numpy as np

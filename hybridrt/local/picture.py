@@ -6,6 +6,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from hybridrt.errors import MissingExtraError, PictureError
+from hybridrt.image import MAX_PIXELS, MAX_SIDE
 from hybridrt.local.ink import find_ink
 from hybridrt.local.manifest import PictureForm, Tensor
 
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-# What the sensors of phones deliver (8160 x 6120); decoded, 150 MB. A file of some kilobytes can claim a thousand times that.
-MAX_PIXELS = 50_000_000
-# Longer than any camera or page makes it; a single row of a million pixels is no picture.
-MAX_SIDE = 32_768
 # For drawings on nothing: enough that thin strokes stay, and a fraction of the work of decoding a whole photograph.
 _INK_SIDE = 512
 

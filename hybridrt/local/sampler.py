@@ -64,7 +64,19 @@ class Desk:
 class CSampler:
     """The samplers of one answer: how to choose, and what may be chosen."""
 
-    def __init__(self, c: Any, context: Computed, desk: Desk, job: Job, *, grammar: Any, is_end: Callable[[int], bool]) -> None:
+    def __init__(
+        self,
+        c: Any,
+        context: Computed,
+        desk: Desk,
+        job: Job,
+        *,
+        grammar: Any,
+        is_end: Callable[[int], bool],
+        silent: frozenset[int] = frozenset(),
+    ) -> None:
+        self._silent = silent  # tokens that no grammar allows
+        self._silent_rows = desk.np.array(sorted(silent), dtype=desk.np.intp)
         self._c, self._context, self._desk, self._grammar, self._is_end = c, context, desk, grammar, is_end
         self._chain = None
         if job.temperature >= _COLD:
@@ -125,13 +137,14 @@ class CSampler:
         rows = (c.llama_token_data * count)(*[c.llama_token_data(token, 1.0, 0.0) for token in tokens])
         asked = c.llama_token_data_array(ctypes.cast(rows, c.llama_token_data_p), count, -1, False)
         c.llama_sampler_apply(self._grammar, ctypes.byref(asked))
-        return [not math.isinf(row.logit) for row in rows]
+        return [not math.isinf(row.logit) and row.id not in self._silent for row in rows]
 
     def _pick_allowed(self, scores: Any) -> int | None:
         """Choose among all that is allowed, which gives each allowed token its share of the whole."""
         np, c, rows = self._desk.np, self._c, self._desk.rows
         rows["id"] = np.arange(len(rows))
         rows["logit"], rows["p"] = scores, 0.0
+        rows["logit"][self._silent_rows] = -np.inf
         asked = c.llama_token_data_array(rows.ctypes.data_as(c.llama_token_data_p), len(rows), -1, False)
         c.llama_sampler_apply(self._grammar, ctypes.byref(asked))
         if np.isneginf(rows["logit"]).all():

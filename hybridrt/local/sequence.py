@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from hybridrt.errors import ContextOverflowError
 from hybridrt.event import Event, Evidence, Finish, Text, Usage
 from hybridrt.local.detokenize import GrammarUtf8, StopText, Utf8
 from hybridrt.local.form import read_answer
 from hybridrt.local.model import Choice, Job, Model, Sampler
+from hybridrt.local.tool import CallReader
 
 
 def room_for(prompt_tokens: int, max_output_tokens: int | None, window: int) -> int:
@@ -27,9 +28,11 @@ class Answering:
     """A sequence: first its prompt is computed chunk by chunk, then its answer token by token."""
 
     __slots__ = (
+        "_calls",
         "_choices",
         "_job",
         "_limit",
+        "_marks",
         "_model",
         "_said",
         "_spoken",
@@ -52,6 +55,11 @@ class Answering:
         self.sampler: Sampler = model.sampler(job)
         self._utf8 = Utf8() if job.grammar is None else GrammarUtf8()
         self._stop = StopText(job.stop)
+        self._calls: CallReader | None = None
+        self._marks: Mapping[int, str] = {}
+        if job.tools and model.calling:
+            self._calls = CallReader(model.calling, job.tools, job.messages, has_form=job.output is not None)
+            self._marks = model.calling.marks
         self._said: list[str] = []
         self._choices: list[Choice] = []
         self._spoken: list[int] = []
@@ -86,7 +94,10 @@ class Answering:
         if token == self._model.escalate_token:
             yield from self._finish("escalate")
             return
-        text = self._stop.feed(self._utf8.feed(self._model.piece(token)))
+        text = self._utf8.feed(self._model.piece(token) or self._marks.get(token, "").encode())
+        if self._calls is not None:
+            text = self._calls.feed(text)
+        text = self._stop.feed(text)
         if text:
             self._said.append(text)
             if self._job.is_streamed:
@@ -97,7 +108,10 @@ class Answering:
         self.token = token
 
     def _finish(self, reason: str) -> Iterator[Event]:
-        rest = self._stop.feed(self._utf8.end())
+        rest = self._utf8.end()
+        if self._calls is not None:
+            rest = self._calls.feed(rest) + self._calls.end()
+        rest = self._stop.feed(rest)
         if self._stop.was_met:
             reason = "stop"
         rest += self._stop.end()
@@ -109,6 +123,9 @@ class Answering:
                 yield Text(rest)
         elif whole:
             yield Text(whole)
+        if self._calls is not None and self._calls.has_calls and reason in ("stop", "length"):
+            yield from self._calls.read(is_cut=reason == "length")
+            reason = "tool_calls" if reason == "stop" else reason
         yield Usage(input_tokens=len(self.tokens), output_tokens=self.count, cached_input_tokens=self.reused)
         output = self._job.output
         yield Finish(

@@ -16,7 +16,10 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from hybridrt.errors import MissingExtraError, ModelFileError, UnsupportedError
-from hybridrt.request import Image, Message, Tool
+from hybridrt.local.dialect import Manner, listen
+from hybridrt.local.grammar import SCHEMA_WORDS
+from hybridrt.local.tool import numbered
+from hybridrt.request import Image, Message, Tool, ToolCall
 from hybridrt.sealed import Sealed
 
 # A product longer than this is no prompt; the sandbox bounds ranges but not `"x" * n`.
@@ -53,7 +56,6 @@ class ChatTemplate:
             ModelFileError: it is no template.
             MissingExtraError: the extra `local` is not installed.
         """
-        self._source = source
         self._template = _compile(source)
         self._given = {"bos_token": bos, "eos_token": eos, "add_generation_prompt": True}
         self._specials = {special.text: special for special in specials if special.text}
@@ -62,6 +64,7 @@ class ChatTemplate:
         # Ends and beginnings of special tokens: text that starts or stops with one could complete what the template wrote beside it.
         self._ends = tuple({text[cut:] for text in longest_first for cut in range(1, len(text))})
         self._begins = tuple({text[:cut] for text in longest_first for cut in range(1, len(text))})
+        self.manner: Manner = listen(self._words, source)
 
     def render(self, messages: Sequence[Message], tools: Sequence[Tool] = ()) -> list[Piece]:
         """Return the conversation as special tokens and plain text, in order.
@@ -89,8 +92,8 @@ class ChatTemplate:
             return value
 
         try:
-            turns = [_as_template_sees(message, defuse) for message in messages]
-            text = self._template.render(messages=turns, tools=None, **self._given)
+            turns = [*self._turns(messages, defuse)]
+            text = self._words(turns, [_tool_as_template_sees(tool, defuse) for tool in tools] or None)
         except Exception as error:  # noqa: BLE001 - the template is the model's program and may raise anything; its words may quote the request
             raise UnsupportedError(
                 f"the chat template of the model refused the conversation: {type(error).__name__}",
@@ -99,14 +102,43 @@ class ChatTemplate:
             ) from None
         return list(self._pieces(text, mark))
 
+    def _words(self, turns: Sequence[Mapping[str, Any]], tools: Sequence[Mapping[str, Any]] | None) -> str:
+        text: str = self._template.render(messages=turns, tools=tools, **self._given)
+        return text
+
     def _check(self, messages: Sequence[Message], tools: Sequence[Tool]) -> None:
-        if tools:
-            raise UnsupportedError("this local model takes no tools", feature="tools", hint="allow another target for this request")
+        if tools and self.manner.dialect is None:
+            raise UnsupportedError(
+                "the chat template of the model has no words for tools, or for their calls in a way that is not known",
+                feature="tools",
+                hint="`docs/local.md` lists the known ways; or allow another target for this request",
+            )
         for message in messages:
             if any(isinstance(part, Image) for part in message.parts):
                 raise UnsupportedError("this local model reads no pictures", feature="images", hint="allow another target for this request")
-            if message.tool_calls and "tool_calls" not in self._source:
+            if message.tool_calls and not self.manner.writes_calls:
                 raise UnsupportedError("the chat template of the model has no words for a call of a tool", feature="tools")
+            if message.role == "tool" and not self.manner.writes_results:
+                raise UnsupportedError("the chat template of the model has no words for what a tool returned", feature="tools")
+
+    def _turns(self, messages: Sequence[Message], defuse: Callable[[Any], Any]) -> Iterator[dict[str, Any]]:
+        """Yield the turns in the form chat templates are written for; only what people wrote is defused, not the words of the form."""
+        names: dict[str, str] = {}
+        for message in numbered(messages):
+            turn: dict[str, Any] = {"role": message.role, "content": defuse(message.text)}
+            if message.tool_calls:
+                turn["tool_calls"] = [self._call(call, defuse) for call in message.tool_calls]
+                names |= {call.id: call.name for call in message.tool_calls}
+            if message.tool_call_id:
+                turn["tool_call_id"] = defuse(message.tool_call_id)
+                if message.tool_call_id in names:
+                    turn["name"] = defuse(names[message.tool_call_id])
+            yield turn
+
+    def _call(self, call: ToolCall, defuse: Callable[[Any], Any]) -> dict[str, Any]:
+        arguments = defuse(call.arguments)
+        said = _to_json(arguments) if self.manner.as_text else arguments
+        return {"id": call.id, "type": "function", "function": {"name": defuse(call.name), "arguments": said}}
 
     def _pieces(self, text: str, mark: str) -> list[Piece]:
         pieces: list[Piece] = []
@@ -133,21 +165,19 @@ class ChatTemplate:
         return pieces
 
 
-def _as_template_sees(message: Message, defuse: Callable[[Any], Any]) -> dict[str, Any]:
-    """Return a turn in the form chat templates are written for; only what people wrote is defused, not the words of the form."""
-    turn: dict[str, Any] = {"role": message.role, "content": defuse(message.text)}
-    if message.tool_calls:
-        turn["tool_calls"] = [
-            {
-                "id": defuse(call.id),
-                "type": "function",
-                "function": {"name": defuse(call.name), "arguments": defuse(call.arguments)},
-            }
-            for call in message.tool_calls
-        ]
-    if message.tool_call_id:
-        turn["tool_call_id"] = defuse(message.tool_call_id)
-    return turn
+def _tool_as_template_sees(tool: Tool, defuse: Callable[[Any], Any]) -> dict[str, Any]:
+    """Return a tool in the form chat templates are written for."""
+
+    def schema(value: Any) -> Any:
+        """Defuse what the application wrote in a schema; templates look for the words of the standard."""
+        if isinstance(value, str):
+            return value if value in SCHEMA_WORDS else defuse(value)
+        if isinstance(value, Mapping):
+            return {schema(key): schema(item) for key, item in value.items()}
+        return [schema(item) for item in value] if isinstance(value, list | tuple) else value
+
+    body = {"name": defuse(tool.name), "description": defuse(tool.description), "parameters": schema(tool.parameters)}
+    return {"type": "function", "function": body}
 
 
 def _compile(source: str) -> Any:

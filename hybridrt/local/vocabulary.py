@@ -6,11 +6,12 @@ import contextlib
 import ctypes
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from hybridrt.errors import ContextOverflowError, UnavailableError, UnsupportedError
+from hybridrt.local.dialect import Calling
 from hybridrt.local.gguf import GgufFacts
 from hybridrt.local.template import ChatTemplate, Special, slices, to_tokens
 from hybridrt.request import Message, Text, Tool
@@ -32,8 +33,14 @@ class Vocabulary:
         self.window = window
         self._longest_token_bytes = facts.longest_token_bytes
         self._bos: int = c.llama_vocab_bos(self._handle) if c.llama_vocab_get_add_bos(self._handle) else -1
-        self._template = self._compile(facts.chat_template or "")
+        self._always: int = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
+        kinds = [c.llama_vocab_get_attr(self._handle, token) for token in range(self.size)]
+        self._template = self._compile(facts.chat_template or "", kinds)
         self._ends = frozenset(token for token in range(self.size) if c.llama_vocab_is_eog(self._handle, token))
+        controls = {token: self._text(token) for token, kind in enumerate(kinds) if kind & self._always}
+        self.calling = self._find_calling(controls)
+        # A grammar reads a control token as its text, which no answer shows: in a form it would be a hole.
+        self.silent = frozenset(controls) - self._ends - {facts.escalate_token}
         self._pieces: dict[int, bytes] = {}
         # The tokenizer is safe for threads; freeing it under one is not.
         self._readers = _Readers()
@@ -120,24 +127,33 @@ class Vocabulary:
         """Does this token end an answer, and in a prompt a turn?"""
         return token in self._ends
 
-    def _compile(self, source: str) -> ChatTemplate:
+    def _compile(self, source: str, kinds: Sequence[int]) -> ChatTemplate:
         c, vocab = self._c, self._handle
-        specials = list(self._specials(source))
+        specials = list(self._specials(source, kinds))
         texts = {special.id: special.text for special in specials}
         return ChatTemplate(source, specials, bos=texts.get(c.llama_vocab_bos(vocab), ""), eos=texts.get(c.llama_vocab_eos(vocab), ""))
 
-    def _specials(self, source: str) -> Iterator[Special]:
+    def _specials(self, source: str, kinds: Sequence[int]) -> Iterator[Special]:
         """Yield what the tokenizer treats as more than text: control and unknown tokens, and marks that the template writes."""
-        c, vocab = self._c, self._handle
-        always = c.LLAMA_TOKEN_ATTR_CONTROL | c.LLAMA_TOKEN_ATTR_UNKNOWN
-        for token in range(self.size):
-            kind = c.llama_vocab_get_attr(vocab, token)
-            if not kind & (always | c.LLAMA_TOKEN_ATTR_USER_DEFINED):
+        c = self._c
+        for token, kind in enumerate(kinds):
+            if not kind & (self._always | c.LLAMA_TOKEN_ATTR_USER_DEFINED):
                 continue
-            text = c.llama_vocab_get_text(vocab, token).decode(errors="replace")
+            text = self._text(token)
             # Vocabularies also list plain words, digits and runs of blanks as "user defined"; those are text.
-            if kind & always or (len(text) > 2 and text in source and not text.isspace() and not text.isalnum()):
+            if kind & self._always or (len(text) > 2 and text in source and not text.isspace() and not text.isalnum()):
                 yield Special(token, text, bool(kind & c.LLAMA_TOKEN_ATTR_LSTRIP), bool(kind & c.LLAMA_TOKEN_ATTR_RSTRIP))
+
+    def _find_calling(self, controls: Mapping[int, str]) -> Calling | None:
+        dialect = self._template.manner.dialect
+        if dialect is None:
+            return None
+        marks = {token: text for token, text in controls.items() if text and any(text in said for said in dialect.texts)}
+        return Calling(dialect, marks)
+
+    def _text(self, token: int) -> str:
+        text: bytes = self._c.llama_vocab_get_text(self._handle, token)
+        return text.decode(errors="replace")
 
 
 class _Readers:

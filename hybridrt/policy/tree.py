@@ -107,12 +107,12 @@ class Node:
             self.fail(f"{what} must be `true` or `false`, not {self.shape}", hint=hint)
         return self.value
 
-    def whole(self, what: str, most: int = 1_000_000) -> int:
-        """Read a whole number from zero."""
-        if isinstance(self.value, bool) or not isinstance(self.value, int) or not 0 <= self.value <= most:
+    def whole(self, what: str, most: int = 1_000_000, *, least: int = 0) -> int:
+        """Read a whole number."""
+        if isinstance(self.value, bool) or not isinstance(self.value, int) or not least <= self.value <= most:
             number = _COUNTED.match(str(self.value))
             hint = f"write the number alone: {number[1]}" if number else ""
-            self.fail(f"{what} must be a whole number from 0 to {most:,}, not {self.shape}", hint=hint)
+            self.fail(f"{what} must be a whole number from {least} to {most:,}, not {self.shape}", hint=hint)
         return self.value
 
     def amount(self, what: str) -> float:

@@ -40,7 +40,8 @@ def away() -> re.Pattern[str]:
 def stop() -> re.Pattern[str]:
     """Where a sentence ends; behind a title or an initial none does."""
     return re.compile(
-        r"[.!?](?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?<!\bno\.)(?<!\b[a-z]\.)(?<!\bvs\.)(?=[\s\"')]|$)|[\n;]"
+        # It begins with one set of characters, so that nothing else is looked at closely.
+        r"[.!?\n;](?:(?<=[\n;])|(?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?<!\bno\.)(?<!\b[a-z]\.)(?<!\bvs\.)(?=[\s\"')]|$))"
     )
 
 

@@ -72,7 +72,7 @@ def unescaped(text: str) -> tuple[str, Offsets] | None:
 
 def renumbered(passage: Passage) -> Iterator[tuple[str, Offsets]]:
     """Yield stretches around numbers that are spelled out or go over a line, with the number as others write it."""
-    if len(_DIGIT_WORDS & passage.vocabulary) >= 2 and sum(word in _DIGIT_WORDS for word in passage.words) >= _FEWEST:
+    if len(_DIGIT_WORDS & passage.vocabulary) >= 2 and sum([word in _DIGIT_WORDS for word in passage.words]) >= _FEWEST:
         for match in _spelled().finditer(passage.folded):
             yield _respelled(passage.text, match)
     # What lies close together is read as one stretch, so that a table costs no more than its length.

@@ -139,10 +139,21 @@ def _is_invented(folded: str, word: str) -> bool:
     """Do the words before a work say that it is one that is told of or asked for: "in the novel", "write a short story"?"""
     at = folded.find(word)
     while at >= 0:
-        if _told_of().search(folded, max(0, at - _BEFORE), at) or _goes_with(word).match(folded, at):
+        begins = [match.start() for match in _telling().finditer(folded, max(0, at - _BEFORE), at)]
+        if at <= _BEFORE:
+            begins.append(0)
+        if any(_told_of().match(folded, begin, at) for begin in begins) or _goes_with(word).match(folded, at):
             return True
         at = folded.find(word, at + len(word))
     return False
+
+
+@lru_cache(maxsize=1)
+def _telling() -> re.Pattern[str]:
+    """How the words before a work begin."""
+    return re.compile(
+        r"(?<!\w)(?:in|of|from|for|write|draft|invent|imagine|create|continue|tell|make|generate|help|compose)\s|(?:main|fictional|title)\s"
+    )
 
 
 @lru_cache(maxsize=1)

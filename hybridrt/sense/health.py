@@ -356,7 +356,7 @@ def _other_noun() -> re.Pattern[str]:
 
 @lru_cache(maxsize=1)
 def _stop() -> re.Pattern[str]:
-    return re.compile(r"[.!?](?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?=[\s\"')]|$)|[\n;]")
+    return re.compile(r"[.!?\n;](?:(?<=[\n;])|(?<!\bmr\.)(?<!\bms\.)(?<!\bmrs\.)(?<!\bdr\.)(?<!\bst\.)(?=[\s\"')]|$))")
 
 
 @lru_cache(maxsize=1)

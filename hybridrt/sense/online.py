@@ -37,7 +37,7 @@ class Online:
                 yield from _ip4(passage)
             if raw.count(b":") >= 2 and _pair().search(text):
                 yield from _ip6(text)
-            if raw.count(b":") >= 5 or raw.count(b"-") >= 5 or "mac" in passage.vocabulary:
+            if (raw.count(b":") >= 5 or raw.count(b"-") >= 5 or "mac" in passage.vocabulary) and _between().search(text):
                 for match in _mac().finditer(text):
                     if len(set(match[0].lower())) > 3:
                         yield Hit(*match.span(), "mac_address", 1.0, "mac")
@@ -151,6 +151,12 @@ def _mac() -> re.Pattern[str]:
     return re.compile(
         rf"(?<![\w:.-])(?:{pair}([:-]){pair}(?:\1{pair}){{4}}|[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}}\.[0-9A-Fa-f]{{4}})(?![\w:]|[.-]\w)"
     )
+
+
+@lru_cache(maxsize=1)
+def _between() -> re.Pattern[str]:
+    # Part of every such address; it begins with a mark, which is quickly looked for.
+    return re.compile(r"[:.-][0-9A-Fa-f]{2}(?:[0-9A-Fa-f]{2})?[:.-]")
 
 
 @lru_cache(maxsize=1)

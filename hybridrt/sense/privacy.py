@@ -232,7 +232,9 @@ class Scan:
 
     def verdict(self, *, has_images: bool) -> Verdict:
         """Say what the scan showed; for pictures there is no detector, so with one of them nothing is absent for sure."""
-        if not (self.findings or self.failed or has_images) and self.detectors and self.languages <= COVERED:
+        if not self.detectors:
+            return Verdict(Privacy(), _shared(self.languages), self.has_injection)
+        if not (self.findings or self.failed or has_images) and self.languages <= COVERED:
             nothing = self.nothing or nothing_found(self.detectors, self.meanings)
             return Verdict(nothing, _shared(self.languages), self.has_injection)
         covered = _covered(self.detectors)
@@ -244,7 +246,7 @@ class Scan:
                     labels[label] = Presence.UNKNOWN
                 else:
                     labels[label] = Presence.ABSENT
-        is_known = bool(self.detectors) and Presence.UNKNOWN not in labels.values()
+        is_known = Presence.UNKNOWN not in labels.values()
         self._combine(labels, covered)
         reasons = self._reasons()
         level = max((LEVELS.index(meaning.level) for meaning in reasons), default=0)

@@ -22,6 +22,11 @@ _MEDICAL = tuple(
 )
 
 
+# What nearly all other words do not end in.
+_LEAST_END = 3
+_MEDICAL_ENDS = frozenset(end[-_LEAST_END:] for end in _MEDICAL)
+
+
 _NOT_MEDICAL = wordset(
     "diagnosis diploma aroma oklahoma tacoma sonoma osmosis hypnosis academia bohemia sympathy empathy apathy telepathy antipathy "
     "nostalgia symbiosis "
@@ -93,7 +98,8 @@ def places_of(passage: Passage) -> list[tuple[int, int, str, str]]:
     terms = [term for word in _head_words() & vocabulary for term in index[word] if term.words <= words]
     rare = passage.rare - _NOT_MEDICAL
     # Neither list can hold every illness and drug, nor every way to misspell one.
-    terms += [Term(word, "health", "have", frozenset()) for word in rare if len(word) > _SHORTEST and word.endswith(_MEDICAL)]
+    ends = [word for word in rare if len(word) > _SHORTEST and word[-_LEAST_END:] in _MEDICAL_ENDS]
+    terms += [Term(word, "health", "have", frozenset()) for word in ends if word.endswith(_MEDICAL)]
     if not _PEOPLE.isdisjoint(vocabulary):
         for word in rare:
             if len(word) >= _SHORTEST and word not in index:

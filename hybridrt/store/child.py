@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+import traceback
 from collections.abc import Mapping
 from contextlib import aclosing
 from pathlib import Path
@@ -18,15 +19,13 @@ from typing import Any
 
 from hybridrt.backend import Backend, Call
 from hybridrt.deadline import Deadline
-from hybridrt.errors import ContextOverflowError, HybridrtError
+from hybridrt.errors import BugError, ContextOverflowError, HybridrtError
 from hybridrt.event import Text, Usage
 from hybridrt.local.confine import confine
 from hybridrt.plugins import load_plugin
 from hybridrt.request import Message
 from hybridrt.target import Place, Target
 
-# Which registered backend reads which kind of file.
-BACKENDS = {"gguf": "llama", "onnx": "onnx"}
 # Enough tokens for a steady rate, few enough that a slow device is done within a minute.
 _ANSWER_TOKENS = 64
 _WORDS = "the river gauge at the old mill was read every hour and each reading was noted in the book before the lamp was lit again "
@@ -34,22 +33,25 @@ _WORDS = "the river gauge at the old mill was read every hour and each reading w
 
 def main() -> None:
     """Do as the input says."""
-    # Before it reads a file that may be hostile: no network, no other program, no other process.
-    confine()
-    asked = json.loads(sys.stdin.buffer.readline())
     try:
-        asyncio.run(_work(asked))
+        # Before it reads a file that may be hostile: no network, no other program, no other process.
+        confine()
+        asked = json.loads(sys.stdin.buffer.readline())
+        if asked["kind"] == "onnx":
+            _work_net(asked)
+        else:
+            asyncio.run(_work(asked))
     except HybridrtError as error:
         _say(event="failed", code=error.code, message=str(error), hint=error.hint)
     except Exception as error:  # noqa: BLE001 - whatever a backend raises, its words may quote a prompt
-        _say(event="failed", code="bug", message=f"the model raised {type(error).__name__}", hint="")
+        where = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)]
+        _say(event="failed", code=BugError.code, kind=type(error).__name__, where=where)
 
 
 async def _work(asked: Mapping[str, Any]) -> None:
-    make = load_plugin("backends", BACKENDS[asked["kind"]])
+    make = load_plugin("backends", "llama")
     began_at = time.perf_counter()
-    facts = {"threads": asked["threads"], "queue_limit": 1} if asked["kind"] == "gguf" else {}
-    backend: Any = make(Path(asked["path"]), **facts)
+    backend: Any = make(Path(asked["path"]), threads=asked["threads"], queue_limit=1)
     try:
         await backend.start()
         _say(event="loaded", load_s=time.perf_counter() - began_at)
@@ -62,6 +64,24 @@ async def _work(asked: Mapping[str, Any]) -> None:
         _say(event="done", rss_bytes=peak_rss_bytes())
     finally:
         await backend.close()
+
+
+def _work_net(asked: Mapping[str, Any]) -> None:
+    """A net is asked what its own manifest says it must say; it is measured on an empty input of its own shape."""
+    from hybridrt.local.net import Net
+    from hybridrt.local.onnx import Runtime
+
+    began_at = time.perf_counter()
+    # Whatever does not say what its golden cases say does not open.
+    net = Net.open(Path(asked["path"]), Runtime(threads=asked["threads"] or 1))
+    _say(event="loaded", load_s=time.perf_counter() - began_at)
+    for number, case in enumerate(() if asked["runs"] else net.manifest.golden):
+        begun_at = time.perf_counter()
+        off = net.off(case)
+        _say(event="golden", number=number, ok=off <= net.manifest.tolerance, s=time.perf_counter() - begun_at)
+    if asked["runs"]:
+        _say(event="measured", runs=asked["runs"], run_s=median(net.run_example() for _ in range(asked["runs"])))
+    _say(event="done", rss_bytes=peak_rss_bytes())
 
 
 async def _measure(backend: Backend, runs: int) -> None:

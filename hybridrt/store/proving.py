@@ -6,8 +6,10 @@ If native code ends the process in between, the count is what the next start fin
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Any
 
 from hybridrt.backend import Backend, Call
@@ -15,6 +17,9 @@ from hybridrt.errors import CrashError, ModelFileError
 from hybridrt.event import Event
 from hybridrt.store.loan import Loan
 from hybridrt.store.store import Store
+
+# What a backend does beside answering, for which it loads its model.
+_LOADING = ("start", "count", "target_facts")
 
 
 class ProvingBackend:
@@ -24,11 +29,34 @@ class ProvingBackend:
         self._backend = backend
         self._store = store
         self._loan = loan
+        self._counting = threading.Lock()
         self._is_begun = False
         self._is_proven = False
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._backend, name)
+        found = getattr(self._backend, name)
+        return partial(self._loaded, found) if name in _LOADING else found
+
+    async def _loaded(self, work: Callable[..., Awaitable[Any]], *arguments: Any, **named: Any) -> Any:
+        """Do what loads the model and asks it nothing: that proves nothing, and may crash all the same."""
+        await self._begin()
+        try:
+            return await work(*arguments, **named)
+        except (ModelFileError, CrashError):
+            self._is_proven = True
+            raise
+
+    async def _begin(self) -> None:
+        if not self._is_begun:
+            await asyncio.to_thread(self._count)
+
+    def _count(self) -> None:
+        digest = self._loan.manifest.digest
+        # Who comes second waits until the count is on the disk.
+        with self._counting:
+            if not self._is_begun:
+                self._store.change(self._loan.manifest.name, lambda slots: slots.count(digest))
+                self._is_begun = True
 
     async def answer(self, call: Call) -> AsyncGenerator[Event]:
         """Answer; see `hybridrt.backend.Backend`.
@@ -37,9 +65,7 @@ class ProvingBackend:
             TargetError: of the kind that fits.
         """
         name, digest = self._loan.manifest.name, self._loan.manifest.digest
-        if not self._is_begun:
-            self._is_begun = True
-            await asyncio.to_thread(self._store.change, name, lambda slots: slots.count(digest))
+        await self._begin()
         try:
             async with aclosing(self._backend.answer(call)) as events:
                 async for event in events:

@@ -28,6 +28,7 @@ from hybridrt.errors import (
     DigestError,
     LateError,
     MissingModelError,
+    ModelFileError,
     ProtocolError,
     RejectedError,
     StoreBusyError,
@@ -157,7 +158,15 @@ async def pull(store: Store, fetcher: Fetcher, wanted: Wanted, facts: Manifest, 
     try:
         part = _Part(store.partial / key)
         digest = await _Download(store, fetcher, wanted, part, told=told, patience=patience or Patience()).run()
-        window = await asyncio.to_thread(preflight, part.path, wanted.kind)
+        try:
+            window = await asyncio.to_thread(preflight, part.path, wanted.kind)
+        except ModelFileError as error:
+            # Nothing that would still come makes a model of it.
+            part.restart()
+            raise ModelFileError(
+                str(error).replace(part.path.name, wanted.file),
+                hint="it was thrown away: the source has another file there; look for another",
+            ) from None
         manifest = replace(facts, digest=digest, size=part.size, window=facts.window or window)
         record = await asyncio.to_thread(store.take, part.path, manifest)
         part.forget()
@@ -174,10 +183,13 @@ def preflight(path: Path, kind: str) -> int | None:
 
     Raises:
         ModelFileError: it is not sound.
+        MissingModelError: it is not there.
     """
     if kind == "gguf":
         from hybridrt.local.gguf import read_facts
 
+        if not path.exists():
+            raise MissingModelError(f"there is no model file `{path}`", model=str(path), hint="check the path")
         return read_facts(path).window
     from hybridrt.local.onnx_file import read_onnx_facts
 
@@ -201,7 +213,7 @@ class _Part:
             return 0
 
     def state(self) -> Mapping[str, Any]:
-        """Where it came from: `url`, `etag`."""
+        """Where it came from: `address`, `etag`."""
         try:
             told = json.loads(self._state.read_bytes())
         except (OSError, ValueError):
@@ -209,9 +221,10 @@ class _Part:
         return told if isinstance(told, dict) else {}
 
     def note(self, url: str, etag: str | None) -> None:
-        """Remember where it comes from."""
-        if self.state() != {"url": url, "etag": etag}:
-            write_whole(self._state, json.dumps({"url": url, "etag": etag}).encode())
+        """Remember where it comes from. A key in the query of an address is not written down."""
+        told = {"address": _address(url), "etag": etag}
+        if self.state() != told:
+            write_whole(self._state, json.dumps(told).encode())
 
     def restart(self) -> None:
         """Throw away what came."""
@@ -221,6 +234,10 @@ class _Part:
     def forget(self) -> None:
         """It was taken in."""
         self._state.unlink(missing_ok=True)
+
+
+def _address(url: str) -> str:
+    return hashlib.sha256(url.encode("utf-8", "replace")).hexdigest()
 
 
 class _ChangedError(Exception):
@@ -310,7 +327,7 @@ class _Download:
     async def _once(self, url: str) -> None:
         have = self._part.size
         state = self._part.state()
-        etag = state.get("etag") if state.get("url") == url else None
+        etag = state.get("etag") if state.get("address") == _address(url) else None
         if have and self._wanted.digest is None and not _is_strong(etag):
             # Nothing says that the rest would fit to what is here.
             self._part.restart()

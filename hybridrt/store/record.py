@@ -48,7 +48,9 @@ class Manifest:
     limits: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     about: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     place: Path | None = None
+    # By what a file is known without being read: see `Store.path_of`.
     mtime_ns: int | None = None
+    inode: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """What a record holds of it; what is empty is left out."""
@@ -76,6 +78,7 @@ class Manifest:
             about=MappingProxyType(dict(told.get("about", {}))),
             place=Path(told["place"]) if "place" in told else None,
             mtime_ns=told.get("mtime_ns"),
+            inode=told.get("inode"),
         )
         if not DIGEST.match(manifest.digest) or manifest.kind not in KINDS or manifest.size < 0:
             raise ValueError

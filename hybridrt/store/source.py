@@ -7,14 +7,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, unquote, urljoin, urlsplit
 
+from hybridrt.egress.recipient import wrong_address
 from hybridrt.errors import DownloadRefused, MissingModelError, ProtocolError, StoreError
 from hybridrt.store.record import KINDS
 from hybridrt.target import Place
 
 # OWNER/REPO, then `:` and a part of the file's name, then `@` and a revision.
 _REFERENCE = re.compile(r"(?P<repo>[\w.-]{1,96}/[\w.-]{1,96})(?::(?P<file>[^@]{1,200}))?(?:@(?P<revision>[\w./-]{1,100}))?\Z", re.ASCII)
+_LICENCE = re.compile(r"license:([a-zA-Z0-9][a-zA-Z0-9.+_-]{0,63})\Z")
 _PART = re.compile(r"-\d{5}-of-\d{5}\.gguf\Z")
 
 
@@ -111,21 +113,36 @@ def for_urls(urls: tuple[str, ...], listed: Mapping[str, Source], allowed: tuple
     """Make the source of plain addresses: their hosts must stand in the application file or have been confirmed.
 
     Raises:
-        DownloadRefused: one does not.
+        DownloadRefused: one does not, or is no address.
     """
+    check_addresses(urls)
     for source in listed.values():
         if all(source.allows(*_place(url)) for url in urls):
             return source
     hosts = [*allowed]
     for source in listed.values():
         hosts += [_authority(source.endpoint), *source.hosts]
-    first = urlsplit(urls[0])
+    first = urlsplit(urls[0])  # `check_addresses` has seen it
     made = Source(first.hostname or "", f"{first.scheme}://{first.netloc}", tuple(hosts), is_hub=False)
     for url in urls:
         host, port = _place(url)
         if not any(_matches(known, host, port) for known in hosts):
             raise DownloadRefused(f"no source lists `{host}`; nothing was sent to it", host=host, hint=made.remedy(host))
     return made
+
+
+def check_addresses(urls: tuple[str, ...]) -> None:
+    """Raise unless each is an address of a file. None is repeated in the error: it may hold a password.
+
+    Raises:
+        DownloadRefused: one is not.
+    """
+    for number, url in enumerate(urls, 1):
+        wrong = wrong_address(url) or ("" if unquote(urlsplit(url).path).isprintable() else "names a file that cannot be shown")
+        if wrong:
+            key = "; a key is named under `sources:` in the application file" if wrong == "holds a user name" else ""
+            which = f"address {number}" if len(urls) > 1 else "the address"
+            raise DownloadRefused(f"{which} {wrong}; nothing was sent", host="", hint=f"write https://HOST/PATH{key}")
 
 
 def widened(source: Source, hosts: tuple[str, ...]) -> Source:
@@ -164,8 +181,8 @@ def read_revision(body: bytes) -> tuple[str, str]:
     if not isinstance(commit, str) or not re.fullmatch(r"[0-9a-f]{40,64}", commit):
         raise ProtocolError("the hub named no commit", sent=True)
     tags = told.get("tags")
-    licence = next((tag[8:] for tag in tags if isinstance(tag, str) and tag.startswith("license:")), "") if isinstance(tags, list) else ""
-    return commit, licence[:64]
+    found = (_LICENCE.match(tag) for tag in tags if isinstance(tag, str)) if isinstance(tags, list) else ()
+    return commit, next((licence[1] for licence in found if licence), "")
 
 
 def read_tree(body: bytes) -> list[Listed]:
@@ -185,17 +202,25 @@ def read_tree(body: bytes) -> list[Listed]:
         lfs = lfs if isinstance(lfs, dict) else {}
         digest = lfs.get("oid") or lfs.get("sha256")
         size = lfs.get("size", size)
-        if not isinstance(path, str) or not isinstance(size, int) or size < 0:
+        if not isinstance(path, str) or not _is_plain(path) or not isinstance(size, int) or size < 0:
             continue
         is_digest = isinstance(digest, str) and re.fullmatch(r"[0-9a-f]{64}", digest)
         found.append(Listed(path, size, digest if is_digest else None))
     return found
 
 
+def _is_plain(path: str) -> bool:
+    """Can a person read this path, and does it stay in its repository? What a hub says is shown on a terminal."""
+    return path.isprintable() and "\\" not in path and not any(part in ("", ".", "..") for part in path.split("/"))
+
+
 def next_page(page: str, headers: Mapping[str, str]) -> str | None:
     """The address of the page after this one, where there is one."""
     found = re.search(r'<([^>]{1,2000})>;\s*rel="next"', headers.get("link", ""))
-    return urljoin(page, found[1]) if found else None
+    try:
+        return urljoin(page, found[1]) if found else None
+    except ValueError:
+        raise ProtocolError("the hub named no next page that is a URL", sent=True) from None
 
 
 def choose(files_: list[Listed], reference: Reference) -> Listed:
@@ -230,7 +255,8 @@ def _json(body: bytes) -> object:
 def _authority(endpoint: str) -> str:
     parts = urlsplit(endpoint)
     port = parts.port or (80 if parts.scheme == "http" else 443)
-    return f"{(parts.hostname or '').lower()}:{port}"
+    host = (parts.hostname or "").lower()
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _place(url: str) -> tuple[str, int]:
@@ -242,9 +268,10 @@ def _place(url: str) -> tuple[str, int]:
 
 
 def _matches(listed: str, host: str, port: int) -> bool:
-    name, _, wanted = listed.lower().partition(":")
+    inner, bracket, rest = listed.lower().removeprefix("[").partition("]")
+    name, _, wanted = (inner, "", rest.removeprefix(":")) if bracket else listed.lower().partition(":")
     # Plain http is for the local network alone, which the transport sees to.
-    if port not in ((int(wanted),) if wanted else (443, 80)):
+    if str(port) not in ((wanted,) if wanted else ("443", "80")):
         return False
     # `*.` stands for one or more names in front, and never for none.
     return host.endswith(name[1:]) and len(host) > len(name) - 1 if name.startswith("*.") else host == name

@@ -14,7 +14,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -22,7 +22,7 @@ from types import MappingProxyType
 from hybridrt.errors import DigestError, InUseError, MissingModelError, ModelFileError, SpaceError, StoreError
 from hybridrt.store.disk import TEMPORARY, FileLock, move_whole, sync_folder, write_whole
 from hybridrt.store.loan import Loan, Use, lend, uses
-from hybridrt.store.record import NAME, Manifest, Record, Slots, read_record
+from hybridrt.store.record import MAX_RECORD_BYTES, NAME, Manifest, Record, Slots, read_record
 
 # What a download that was given up may lie about for; a person who comes back after the weekend goes on where it stopped.
 PARTIAL_LIFE_S = 14 * 24 * 3600.0
@@ -113,15 +113,24 @@ class Store:
             MissingModelError: the file is gone.
             DigestError: it is another file by now.
         """
+        self._look(manifest)
+        return self.place_of(manifest)
+
+    def _look(self, manifest: Manifest) -> Manifest:
+        """Look whether a file is still the one that was taken in; return by what it is known from now on.
+
+        A file of the store that has another time or place on the disk is read once. A file that was left where it lies is its
+        owner's, who may well have written another version there, so that it is not read each time it is lent.
+        """
         path = self.place_of(manifest)
         name = manifest.name
-        try:
-            found = path.stat()
-        except OSError:
-            raise MissingModelError(
-                f"the file of `{name}` is gone: {path}", model=name, hint=f"hybridrt models rm {name}, then pull or add it again"
-            ) from None
-        is_same = found.st_size == manifest.size and (manifest.mtime_ns is None or found.st_mtime_ns == manifest.mtime_ns)
+        found = self._stat_of(manifest)
+        is_same = found.st_size == manifest.size
+        if manifest.place is not None:
+            is_same = is_same and manifest.mtime_ns in (None, found.st_mtime_ns)
+        elif is_same and (manifest.mtime_ns, manifest.inode) != (found.st_mtime_ns, found.st_ino):
+            is_same = digest_of(path) == manifest.digest
+            manifest = _known_by(manifest, found)
         if not is_same:
             raise DigestError(
                 f"the file of `{name}` was changed since it was taken in: {path}",
@@ -130,7 +139,16 @@ class Store:
                 model=name,
                 hint=f"hybridrt models verify {name} says whether it is still the same; to take the new one in: hybridrt models add",
             )
-        return path
+        return manifest
+
+    def _stat_of(self, manifest: Manifest) -> os.stat_result:
+        name, path = manifest.name, self.place_of(manifest)
+        try:
+            return path.stat()
+        except OSError:
+            raise MissingModelError(
+                f"the file of `{name}` is gone: {path}", model=name, hint=f"hybridrt models rm {name}, then pull or add it again"
+            ) from None
 
     def blob(self, digest: str, kind: str = "gguf") -> Path:
         """The place of a blob, whether it is there or not."""
@@ -161,11 +179,20 @@ class Store:
         loan = lend(self._uses, manifest, self.place_of(manifest), self._clock(), is_proven=self._is_proven(record, manifest))
         try:
             # After the note is written: what is lent is not collected, so what is there now stays.
-            self.path_of(manifest)
+            known = self._look(manifest)
+            if known != manifest:
+                self._remember(known)
         except BaseException:
             loan.close()
             raise
         return loan
+
+    def _remember(self, known: Manifest) -> None:
+        """Keep by what a file is known, so that it is not read the next time. A store that cannot be written lends all the same."""
+        with suppress(StoreError), self._locked():
+            record = self._read(known.name)
+            if known.digest in record.manifests:
+                self._write(record.with_version(known), record)
 
     @staticmethod
     def _is_proven(record: Record, manifest: Manifest) -> bool:
@@ -236,14 +263,19 @@ class Store:
     def take(self, part: Path, manifest: Manifest) -> Record:
         """Take a verified file of the folder `partial` in, as the candidate of its name. The caller has checked its digest.
 
+        A file that is here already stays: another name may know it by its time, and a process may have it open.
+
         Raises:
             StoreError: it cannot be written.
         """
         check_name(manifest.name)
         with self._locked():
             blob = self.place_of(manifest)
+            if blob.is_file():
+                part.unlink()
+                return self._propose(manifest)
             move_whole(part, blob)
-            return self._propose(manifest)
+            return self._propose(_known_by(manifest, blob.stat()))
 
     def add(self, path: Path, facts: Manifest, *, how: str = "link", expected: str | None = None, told: Told | None = None) -> Record:
         """Take in a file that is here already: by `link` where the disk allows it, by `copy`, or where it lies (`reference`).
@@ -302,7 +334,7 @@ class Store:
             except OSError:
                 return None
             sync_folder(self._blobs)
-            return self._propose(replace(manifest, mtime_ns=before.st_mtime_ns))
+            return self._propose(_known_by(manifest, before))
 
     def readopt(self, manifest: Manifest) -> Record:
         """Make a blob that is here already the candidate of a name.
@@ -311,7 +343,7 @@ class Store:
             MissingModelError: it was removed a moment ago.
         """
         with self._locked():
-            self.path_of(manifest)
+            self._stat_of(manifest)
             return self._propose(manifest)
 
     def verify(self, manifest: Manifest, told: Told | None = None) -> None:
@@ -323,7 +355,7 @@ class Store:
         """
         path = self.place_of(manifest)
         if not path.is_file():
-            self.path_of(manifest)
+            self._stat_of(manifest)
         found = digest_of(path, told)
         if found != manifest.digest:
             raise DigestError(
@@ -374,7 +406,14 @@ class Store:
 
     def _write(self, record: Record, before: Record) -> Record:
         if record != before:
-            write_whole(self._models / f"{record.name}.json", record.encode())
+            data = record.encode()
+            if len(data) > MAX_RECORD_BYTES:
+                raise StoreError(
+                    f"the versions of `{record.name}` say more than {MAX_RECORD_BYTES // 1_000_000} MB of themselves",
+                    model=record.name,
+                    hint="give it a smaller golden set",
+                )
+            write_whole(self._models / f"{record.name}.json", data)
         return record
 
     def _propose(self, manifest: Manifest) -> Record:
@@ -458,6 +497,10 @@ def digest_of(path: Path, told: Told | None = None) -> str:
             f"{path} cannot be read: {(error.strerror or type(error).__name__).lower()}", hint="check its permissions"
         ) from None
     return digest.hexdigest()
+
+
+def _known_by(manifest: Manifest, found: os.stat_result) -> Manifest:
+    return replace(manifest, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
 
 
 def _stat(path: Path) -> os.stat_result:

@@ -13,12 +13,11 @@ import subprocess
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from hybridrt.errors import MissingError, MissingModelError, StoreError, TrialError
+from hybridrt.errors import BugError, MissingError, MissingModelError, StoreError, TrialError
 from hybridrt.local.process import child_command, child_environment
 from hybridrt.store.loan import Loan
 from hybridrt.store.record import Manifest, Record
@@ -35,7 +34,6 @@ LIMITS = MappingProxyType(
 )
 # A golden set is for a device: minutes are what a person waits for, and a model that hangs is found by it.
 PATIENCE_S = 900.0
-MAX_CASES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +57,7 @@ def activate(store: Store, name: str, look: Callable[[Loan], Report] | None = No
     """Try the candidate of a name and let it serve. `look` is how it is seen; by default `examine`.
 
     Raises:
+        BugError: we failed, and not the model; the candidate waits.
         TrialError: it crashed, or is over a limit; what served before still serves.
         MissingModelError: there is no candidate.
         MissingError: what reads such a file is not installed; the candidate waits.
@@ -100,10 +99,11 @@ def activate_untried(store: Store, name: str) -> Record:
 
 
 def examine(loan: Loan, *, runs: int = 0, threads: int | None = None, patience_s: float = PATIENCE_S) -> Report:
-    """Load a model in a child and ask it its golden set; with `runs`, measure it too.
+    """Load a model in a child and ask it its golden set; with `runs`, measure it instead.
 
     Raises:
         TrialError: the child crashed or hung.
+        BugError: we failed, and not the model.
         MissingError: what reads such a file is not installed.
     """
     manifest = loan.manifest
@@ -120,6 +120,8 @@ def examine(loan: Loan, *, runs: int = 0, threads: int | None = None, patience_s
     if failure is not None:
         if failure["code"].startswith("missing"):
             raise MissingError(failure["message"], hint=failure["hint"])
+        if failure["code"] == BugError.code:
+            raise BugError(str(failure["kind"]), where=tuple(map(str, failure["where"])))
         raise TrialError(f"`{name}` cannot be used: {failure['message']}", check="load", model=name, hint=failure["hint"])
     if code != 0 or not events or events[-1]["event"] != "done":
         raise TrialError(
@@ -166,68 +168,6 @@ def judge(manifest: Manifest, report: Report) -> None:
                 model=manifest.name,
                 hint="what served before still serves; change the limit in the manifest if it was meant otherwise",
             )
-
-
-def read_manifest(path: Path, facts: Manifest) -> Manifest:
-    """Add what a manifest file says to what is known of a model.
-
-    Raises:
-        StoreError: it is no manifest.
-    """
-
-    def wrong(what: str, hint: str = "") -> StoreError:
-        return StoreError(f"{path.name}: {what}", model=facts.name, hint=hint)
-
-    try:
-        told = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        raise wrong("this is no JSON file") from None
-    if not isinstance(told, dict):
-        raise wrong("a manifest is an object", '{"golden": [...], "limits": {...}}')
-    is_net = "hybridrt_net" in told
-    limits = told.pop("limits", {})
-    about = dict(told)
-    # The golden tensors of a net are looked at by whoever loads it.
-    golden = told.pop("golden", []) if not is_net else []
-    if not isinstance(golden, list) or len(golden) > MAX_CASES or not all(map(_is_case, golden)):
-        raise wrong(
-            f"`golden` is a list of at most {MAX_CASES} cases",
-            '{"prompt": "...", "expect": {"contains": "...", "equals": "...", "json": true}, "max_tokens": 64}',
-        )
-    if not isinstance(limits, dict) or not all(
-        key in LIMITS and isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < math.inf
-        for key, value in limits.items()
-    ):
-        raise wrong("`limits` holds what is not known", f"known: {', '.join(LIMITS)}, each a number above 0")
-    licence = told.pop("licence", facts.licence)
-    labels, tasks = told.pop("labels", []), told.pop("tasks", [])
-    if not isinstance(licence, str) or not _is_words(labels) or not _is_words(tasks):
-        raise wrong("`licence` is a text, `labels` and `tasks` are lists of texts")
-    window = told.pop("window", facts.window)
-    if window is not None and (not isinstance(window, int) or isinstance(window, bool) or not 0 < window < 1 << 31):
-        raise wrong("`window` is a number of tokens")
-    return replace(
-        facts,
-        golden=tuple(MappingProxyType(case) for case in golden),
-        limits=MappingProxyType(limits),
-        window=window,
-        licence=licence,
-        labels=tuple(labels),
-        tasks=tuple(tasks),
-        about=MappingProxyType(about if is_net else told),
-    )
-
-
-def _is_case(case: object) -> bool:
-    if not isinstance(case, dict) or set(case) - {"prompt", "expect", "max_tokens"} or not isinstance(case.get("prompt"), str):
-        return False
-    expected, most = case.get("expect"), case.get("max_tokens", 1)
-    is_number = isinstance(most, int) and not isinstance(most, bool) and most > 0
-    return is_number and isinstance(expected, dict) and bool(expected) and set(expected) <= {"contains", "equals", "json"}
-
-
-def _is_words(told: object) -> bool:
-    return isinstance(told, list) and all(isinstance(each, str) for each in told)
 
 
 def _in_child(asked: Mapping[str, Any], patience_s: float) -> tuple[list[dict[str, Any]], int]:

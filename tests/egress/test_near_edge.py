@@ -161,6 +161,67 @@ async def test_an_ollama_that_is_bound_without_discovery_is_verified_all_the_sam
     assert b"France" not in provider.received
 
 
+def by_hand(folder: Path, port: int, model: str, **more: str) -> Path:
+    """An application file that binds the server with a model and lists nobody to discover."""
+    path = application(folder, port, **more)
+    path.write_text(f"hybridrt: 1\npolicy: policy.yaml\nrecipients: {{box: {{model: '{model}'}}}}\n")
+    return path
+
+
+HIDDEN = {
+    "by where it really is": ollama(tag("mine:latest", remote_model="gpt-oss:120b", remote_host="https://ollama.com")),
+    "made by somebody, with another model of theirs": {
+        **models("ana/mine:latest", owner="ana"),
+        "/api/tags": {"models": [tag("ana/mine:latest", 384)]},
+    },
+    "by a server that shows only its own list": {"/api/tags": {"models": [tag("mine:latest", 384)]}},
+}
+
+
+@pytest.mark.parametrize("how", HIDDEN)
+async def test_an_ollama_at_any_port_is_known_without_discovery_and_its_cloud_is_sent_no_word(tmp_path, how):
+    name = "ana/mine" if "somebody" in how else "mine"
+    async with (
+        LoopbackProvider(plays(HIDDEN[how])) as provider,
+        opened(by_hand(tmp_path, provider.port, name)) as router,
+    ):
+        answer = await router.infer(ASK)
+    assert answer.text == "from the device"
+    assert b"France" not in provider.received
+
+
+@pytest.mark.parametrize("name", ["gpt-oss:120b-cloud", "kimi-k2:cloud", "GPT-OSS:120B-CLOUD"])
+async def test_a_binding_by_the_name_of_a_cloud_model_is_refused_when_the_router_opens(tmp_path, name):
+    async with (
+        LoopbackProvider(plays(models(name, owner="me"))) as provider,
+        opened(by_hand(tmp_path, provider.port, name)) as router,
+    ):
+        (box,) = [target for target in router.status().targets if target.id == "box"]
+        assert (await router.infer(ASK)).text == "from the device"
+    assert not box.usable
+    assert "cloud" in box.reason
+    assert not provider.connections
+
+
+BY_HAND = {
+    "a server without any list": {},
+    "one that answers everything with something": {"/v1/models": {"error": "unexpected"}, "/api/tags": {"error": "unexpected"}},
+    "one that lists its file and takes any name": models("/models/qwen.gguf", owner="llamacpp"),
+    "one that lists the maker in the name": models("Qwen/chat", owner="Qwen"),
+    "an ollama": ollama(tag("chat:latest")),
+}
+
+
+@pytest.mark.parametrize("what", BY_HAND)
+async def test_what_is_bound_by_hand_answers_and_is_asked_for_its_list_once(tmp_path, what):
+    async with LoopbackProvider(plays(BY_HAND[what])) as provider, opened(by_hand(tmp_path, provider.port, "chat")) as router:
+        for _ in range(2):
+            assert (await router.infer(ASK)).text == "Paris"
+    asked = [received.json["model"] for received in provider.requests if received.method == "POST"]
+    assert asked == ["chat:latest" if what == "an ollama" else "chat"] * 2
+    assert len(provider.requests) <= 4
+
+
 # --- servers that are not there, or odd ---
 
 ODD = {

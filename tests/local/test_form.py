@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import enum
 import json
 import random
 import typing
+import uuid
 from typing import Annotated, Literal
 
 import jsonschema
@@ -13,13 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hybridrt.errors import ProtocolError, UnsupportedError
+from hybridrt.errors import InvalidRequestError, ProtocolError, UnsupportedError
 from hybridrt.local.factory import placeholder
 from hybridrt.local.form import conforms, read_answer
 from hybridrt.local.grammar import to_grammar
 from hybridrt.local.llama import LlamaSource
 from hybridrt.local.model import Job
-from hybridrt.request import Output
+from hybridrt.request import Output, make_request
 from tests.local.conftest import say
 
 SHORT = {"type": "string", "maxLength": 8}
@@ -259,6 +262,146 @@ def any_form(dice: random.Random, depth: int = 0) -> typing.Any:
             {"type": "object", "additionalProperties": parts[0]},
         ]
     )
+
+
+def bounded_form(dice: random.Random, defs: dict[str, typing.Any], depth: int = 0) -> typing.Any:
+    """A form from the part that is kept, whose values are short enough to be finished; `defs` are what it refers to."""
+    low, high = sorted(dice.randrange(-(10 ** dice.randrange(1, 6)), 10 ** dice.randrange(1, 6)) for _ in range(2))
+    few = dice.randrange(4)
+    word = "".join(dice.choice('ab"\\\\\n é漢😀[]{}|*+?.^$-/') for _ in range(dice.randrange(1, 5)))
+    plain: list[typing.Any] = [
+        {"type": dice.choice(["boolean", "null"])},
+        {"type": ["boolean", "integer", "null"], "minimum": 0, "maximum": 9},
+        {"type": "string", "minLength": few, "maxLength": few + dice.randrange(6)},
+        {"type": dice.choice(["integer", "number"]), "minimum": low, "maximum": high},
+        {"type": "integer", "exclusiveMinimum": low, "exclusiveMaximum": high + 2},
+        {"type": "string", "format": dice.choice(["date", "time", "date-time", "uuid"])},
+        {"const": {word: [word, low, None]}},
+        {"enum": [word, low, None, True, word + "x", {"k": word}]},
+    ]
+    if depth > 2 or dice.random() < 0.35:
+        return dice.choice(plain)
+    parts = [bounded_form(dice, defs, depth + 1) for _ in range(dice.randrange(1, 4))]
+    names = [f"{word}{number}" for number in range(len(parts))]
+    defs[f"d{len(defs)}"] = parts[0]
+    return dice.choice(
+        [
+            {"anyOf": parts},
+            {"allOf": parts[:1], "description": word},
+            {"$ref": f"#/$defs/d{len(defs) - 1}", "default": None},
+            {"type": "array", "items": parts[0], "minItems": few, "maxItems": few + 2},
+            {"type": "array", "prefixItems": parts, "minItems": len(parts), "maxItems": len(parts)},
+            {"type": "object", "properties": dict(zip(names, parts, strict=True)), "required": names[: dice.randrange(len(names) + 1)]},
+            {"type": "object", "properties": dict(zip(names, parts, strict=True)), "required": names, "additionalProperties": False},
+        ]
+    )
+
+
+async def test_what_random_weights_say_validates_for_200_random_schemas(backend) -> None:
+    dice, tries, refused = random.Random(200), 0, 0
+    for number in range(200):
+        defs: dict[str, typing.Any] = {}
+        schema = {**bounded_form(dice, defs), "$defs": defs, "title": f"form {number}"}
+        judge = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER)
+        for seed in range(8):
+            tries += 1
+            try:
+                said = await say(backend, f"{number}", output=Output("form", schema), temperature=1.5, seed=seed, max_output_tokens=800)
+            except ProtocolError:  # what the check at the end is for: the days of a month, numbers between whole ones
+                refused += 1
+                continue
+            if said.finish.reason == "stop":
+                judge.validate(said.finish.parsed)
+                judge.validate(json.loads(said.text))
+                break
+        else:
+            pytest.fail(f"schema {number} was never fulfilled")
+    assert tries < 240
+    assert refused < 30
+
+
+class Colour(enum.Enum):
+    RED = "red"
+    BLUE = "blue"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+Short = Annotated[str, pydantic.Field(max_length=6)]
+
+
+class Cat(pydantic.BaseModel):
+    kind: Literal["cat"]
+    lives: Annotated[int, pydantic.Field(ge=1, le=9)]
+
+
+class Dog(pydantic.BaseModel):
+    kind: Literal["dog"]
+    name: Short
+
+
+class Order(pydantic.BaseModel):
+    """Everything people commonly put into a model."""
+
+    colour: Colour
+    level: Level
+    pet: Annotated[Cat | Dog, pydantic.Field(discriminator="kind")]
+    pets: Annotated[list[Cat | Dog], pydantic.Field(max_length=2)]
+    due: dt.date
+    at: dt.datetime | None
+    key: uuid.UUID
+    count: Annotated[int, pydantic.Field(gt=0, lt=100)]
+    share: Annotated[float, pydantic.Field(ge=0, le=1)] = 0.5
+    tags: Annotated[set[Colour], pydantic.Field(max_length=2)]
+    pair: tuple[bool, Level]
+    amounts: dict[str, Annotated[int, pydantic.Field(ge=0, le=9)]]
+    note: Short | None = None
+    either: bool | Annotated[int, pydantic.Field(ge=2, le=5)]
+    more: Annotated[list[Order], pydantic.Field(max_length=0)] = []
+
+
+async def test_what_people_put_into_their_models_comes_back_as_their_models(backend) -> None:
+    whole = 0
+    for seed in range(24):
+        try:
+            said = await say(
+                backend, "Hi", output=Output("Order", Order.model_json_schema(), Order), temperature=1.0, seed=seed, max_output_tokens=1500
+            )
+        except ProtocolError:  # a 31st of April, two equal tags
+            continue
+        if said.finish.reason == "stop":
+            whole += 1
+            assert isinstance(said.finish.parsed, Order)
+            assert said.finish.parsed == Order.model_validate_json(said.text)
+    assert whole >= 6
+
+
+@pytest.mark.parametrize(
+    "output",
+    [
+        {"type": "json_schema", "json_schema": {"name": "form", "schema": SCHEMAS["object"], "strict": True}},
+        {"type": "json_schema", "name": "form", "schema": SCHEMAS["object"]},
+    ],
+)
+async def test_a_form_may_be_spelled_as_the_openai_wires_do(backend, output) -> None:
+    asked = make_request("Hello", {"output": output}).output
+    assert asked == Output("form", SCHEMAS["object"])
+    said = await say(backend, "Hello", output=asked)
+    jsonschema.validate(said.finish.parsed, SCHEMAS["object"])
+
+
+def test_any_object_may_be_asked_for_as_the_openai_wires_do() -> None:
+    assert make_request("Hello", {"output": {"type": "json_object"}}).output == Output("answer", {"type": "object"})
+
+
+@pytest.mark.parametrize("body", [None, 3, {}, {"name": "form"}, {"schema": []}])
+def test_a_response_format_without_a_schema_is_refused(body) -> None:
+    with pytest.raises(InvalidRequestError) as wrong:
+        make_request("Hello", {"output": {"type": "json_schema", "json_schema": body}})
+    assert wrong.value.field == "output"
 
 
 def test_every_grammar_is_one_that_llama_cpp_reads_for_it_prints_those_it_does_not(capfd) -> None:

@@ -11,9 +11,9 @@ import pytest
 from PIL import Image
 
 from hybridrt.errors import PictureError
-from hybridrt.image import read_image
+from hybridrt.image import MAX_PIXELS, read_image
 from hybridrt.local.manifest import PictureForm, Tensor
-from hybridrt.local.picture import MAX_PIXELS, open_picture, plain, prepare
+from hybridrt.local.picture import open_picture, plain, prepare
 from tests.local.nets import png
 
 

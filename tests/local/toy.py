@@ -23,7 +23,7 @@ class Toy:
     position, and `step_s` is how long a computation takes.
     """
 
-    name, is_placeholder, escalate_token, held_bytes = "toy", False, ESCALATE, 1000
+    name, is_placeholder, escalate_token, held_bytes, calling = "toy", False, ESCALATE, 1000, None
 
     def __init__(
         self, tape=None, *, slots=1, window=64, chunk=8, gate=None, fails_at=-1, chooses_badly_at=-1, step_s=0.0, thread_counts=(1,)

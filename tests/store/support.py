@@ -36,6 +36,7 @@ class Hub:
     etag: str = '"one"'
     path: str = "tiny-Q8_0.gguf"
     others: tuple[str, ...] = ("README.md", "mmproj-tiny.gguf")
+    licence: str = "apache-2.0"
     host: str = "hub.example"
     redirect: str = "https://cdn.example"
     faults: list[Callable[[Reply, Received], Reply]] = field(default_factory=list)
@@ -56,7 +57,7 @@ class Hub:
         if "/revision/" in received.path:
             if "missing" in received.path:
                 return Reply(status=404, pieces=(b"{}",))
-            return told({"sha": COMMIT, "tags": ["gguf", "license:apache-2.0"]})
+            return told({"sha": COMMIT, "tags": ["gguf", f"license:{self.licence}"]})
         if "/tree/" in received.path:
             if "cursor=2" not in received.path and self.others:
                 page = told([{"type": "file", "path": each, "size": 3, "oid": "0" * 40} for each in self.others])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,13 +14,17 @@ import pytest
 
 from hybridrt.application import read_application
 from hybridrt.errors import ApplicationFileError, DownloadRefused, MissingModelError
+from hybridrt.event import Finish
 from hybridrt.policy import closed_policy, load
 from hybridrt.router import Router
 from hybridrt.store import Manifest, Store
+from hybridrt.store.manifest_file import read_manifest
 from hybridrt.store.permission import duties
+from hybridrt.store.proving import ProvingBackend
 from hybridrt.store.trial import activate_untried
 from hybridrt.target import Place
 from hybridrt.testing import MemoryLedger
+from tests.local.nets import colour_net
 from tests.store.model_files import PLACEHOLDER
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +97,65 @@ def test_a_router_that_crashed_while_its_model_loaded_gets_the_version_before_it
     loan.close()
 
 
+class Loading:
+    """A backend that only says what the store knew when its model began to load."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.seen: list[dict] = []
+
+    async def start(self) -> None:
+        self.seen.append(dict(self.store.record("noise").slots.attempts))
+
+    async def count(self, messages, tools=(), output=None) -> None:
+        await self.start()
+
+    async def target_facts(self) -> None:
+        await self.start()
+
+    async def answer(self, call):
+        await self.start()
+        yield Finish("stop")
+
+    async def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("how", ["start", "count", "target_facts", "answer"])
+async def test_whatever_loads_an_untried_model_is_counted_before(tmp_path, how):
+    digest = put(tmp_path)
+    store = Store(tmp_path / "models")
+    inner, loan = Loading(store), store.lend("noise")
+    backend = ProvingBackend(inner, store, loan)
+
+    async def ask() -> None:
+        if how == "answer":
+            _ = [event async for event in backend.answer(None)]
+        else:
+            await (backend.count(()) if how == "count" else getattr(backend, how)())
+
+    await asyncio.gather(ask(), ask())
+    assert inner.seen[0] == {digest: 1}
+    await backend.close()
+    loan.close()
+    slots = store.record("noise").slots
+    assert dict(slots.attempts) == {}
+    # To load is not to answer.
+    assert (digest in slots.proven) == (how == "answer")
+
+
+async def test_a_probe_loads_no_net_that_was_not_tried(app, tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = colour_net(tmp_path)
+    store = Store(tmp_path / "models")
+    store.add(path, read_manifest(path.with_suffix(".json"), replace(FACTS, kind="onnx")))
+    activate_untried(store, "noise")
+    async with Router.open(app, ledger=MemoryLedger()) as router:
+        probed = await router.probe()
+        (chat,) = (target for target in probed.targets if target.id == "chat")
+        assert (chat.usable, chat.reason) == (True, "")
+    assert not store.record("noise").slots.proven
+
+
 async def test_a_model_that_is_not_in_the_store_is_said_with_the_command_that_gets_it(app):
     async with Router.open(app, ledger=MemoryLedger()) as router:
         (target,) = (target for target in router.status().targets if target.id == "chat")
@@ -126,6 +191,11 @@ def test_sources_are_read(app, tmp_path):
         ("  ours: {hosts: [cdn.example]}", "one of a `hub` or a `server`"),
         ("  ours: {hub: 'https://a.example', server: 'https://a.example'}", "one of a `hub` or a `server`"),
         ("  ours: {hub: 'http://a.example'}", "no https URL"),
+        ("  ours: {hub: 'https://'}", "is not an https URL"),
+        ("  ours: {hub: 'https://[::1'}", "is not a URL"),
+        ("  ours: {hub: 'https://a.example:99999999'}", "is not a URL"),
+        ("  ours: {hub: 'https://u:p@a.example'}", "holds a user name"),
+        ("  ours: {hub: 'https://a.example?key=1'}", "more than a host"),
         ("  ours: {hub: 'https://a.example', hosts: ['*']}", "no host"),
         ("  ours: {hub: 'https://a.example', hosts: ['*.example.*']}", "no host"),
         ("  ours: {hub: 'https://a.example', hosts: ['https://b.example']}", "no host"),

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 
+from hybridrt.application import read_application
 from hybridrt.cli.main import main
 from hybridrt.store import Store
 from hybridrt.testing import LoopbackProvider
 from hybridrt.testing.provider import serve_in_thread
+from tests.local.nets import colour_net
 from tests.store.support import DIGEST, MODEL, Hub, silent
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -176,11 +178,30 @@ def test_a_file_of_this_device_is_added_switched_and_rolled_back(tmp_path):
     assert "untried" in run(tmp_path, "list").stdout
 
 
+def test_a_net_of_this_device_is_added_tried_and_measured(tmp_path):
+    pytest.importorskip("onnxruntime")
+    said = run(tmp_path, "add", colour_net(tmp_path)).stdout
+    assert "1 of 1 golden answers right" in said
+    (row,) = [row for row in json.loads(run(tmp_path, "list", "--json").stdout)["models"] if row["name"] == "colours"]
+    assert (row["slot"], row["proven"]) == ("current", True)
+    for name in ("colours", "digits"):
+        assert "one run" in run(tmp_path, "bench", name, "--runs", "2").stdout
+
+
 @pytest.mark.parametrize(
     ("arguments", "what"),
     [
         (("add", "none.gguf"), "no model file"),
+        (("add", "none.gguf"), "check the path"),
         (("add", "notes.txt"), "neither a GGUF nor an ONNX"),
+        (("pull", "https://[::1"), "is not a URL"),
+        (("pull", "https://h.example:99999999/m.gguf"), "is not a URL"),
+        (("pull", "https:///m.gguf"), "is not an https URL"),
+        (("pull", "https://u:p@h.example/m.gguf"), "holds a user name"),
+        (("pull", "https://h.example/../m.gguf"), "leads out of its server"),
+        (("pull", "https://h.example/%1b%5B2J.gguf"), "cannot be shown"),
+        (("pull", "https://h.example/m.gguf", "https://h.example:0/m.gguf"), "address 2 has no port"),
+        (("pull", "https://h.example/m.gguf", "--allow-host", "h.example:x"), "no source lists"),
         (("use", "none"), "has no model"),
         (("rm", "hybridrt-placeholder"), "ships with the package"),
         (("rm", "none@"), "names no version"),
@@ -196,6 +217,36 @@ def test_what_cannot_be_done_is_said_in_two_lines(tmp_path, arguments, what):
     done = run(tmp_path, *arguments, code=1)
     assert what in done.stderr
     assert len(done.stderr.splitlines()) <= 2
+    assert "u:p" not in done.stderr
+
+
+EVIL = "\x1b]0;owned\x07\x1b[2Jok\u202egfug"
+
+
+def test_what_a_hub_says_does_not_write_to_the_terminal(app, hub, tmp_path):
+    hub.licence, hub.others = EVIL, (f"{EVIL}.gguf", "../../up.gguf", "a-Q4.gguf")
+    listed = run(tmp_path, "pull", "o/tiny-GGUF", "--app", app, code=1)
+    assert "a-Q4.gguf" in listed.stderr
+    said = run(tmp_path, "pull", "o/tiny-GGUF:tiny-Q8", "--app", app, "--no-use")
+    # What an earlier version of this program wrote down.
+    record = tmp_path / "models" / "models" / "tiny.json"
+    told = json.loads(record.read_text())
+    told["versions"][DIGEST] |= {"licence": EVIL, "source": EVIL}
+    record.write_text(json.dumps(told))
+    shown = run(tmp_path, "list", "--app", app)
+    assert "owned" in shown.stdout
+    for text in (listed.stderr, said.stdout, shown.stdout):
+        assert "up.gguf" not in text
+        assert all(letter.isprintable() for letter in text.replace("\n", ""))
+
+
+def test_a_model_in_a_folder_of_its_own_is_named_with_its_folder(tmp_path):
+    pytest.importorskip("onnxruntime")
+    said = run(tmp_path, "add", colour_net(tmp_path), "--store", tmp_path / "s p")
+    lines = [line.partition(": `")[2].rstrip("`") for line in said.stdout.splitlines() if ": `" in line]
+    app = tmp_path / "named.yaml"
+    app.write_text("hybridrt: 1\npolicy: device-only\n" + "\n".join(lines) + "\n")
+    assert read_application(app).store == tmp_path / "s p"
 
 
 def test_ps_shows_who_holds_a_model(tmp_path):

@@ -12,7 +12,7 @@ import pytest
 from hybridrt.application import read_application
 from hybridrt.cli.models import models
 from hybridrt.store import Manifest
-from hybridrt.store.trial import read_manifest
+from hybridrt.store.manifest_file import read_manifest
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "models.md").read_text(encoding="utf-8")
 

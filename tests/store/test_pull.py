@@ -340,3 +340,48 @@ async def test_a_closed_fetcher_asks_nobody(detour, hub, store):
     with pytest.raises(ClosedError):
         await pull(store, fetch, WANTED, FACTS, lambda _: None, patience=ONCE)
     assert hub.asked == []
+
+
+async def test_what_is_no_model_is_thrown_away_and_named_as_it_was_asked_for(detour, hub, store):
+    hub.data = b"no model at all" * 1000
+    with pytest.raises(ModelFileError, match=r"`m\.gguf`") as caught:
+        await fetched(store, detour, UNKNOWN)
+    assert "thrown away" in caught.value.hint
+    assert [path.name for path in store.partial.iterdir() if path.suffix != ".lock"] == []
+
+
+async def test_a_key_in_the_query_of_an_address_is_not_written_down(detour, hub, store):
+    hub.faults = [truncated(60_000)]
+    wanted = replace(UNKNOWN, urls=("https://cdn.example/m.gguf?token=s3cret",))
+    with pytest.raises(BrokenStream):
+        await fetched(store, detour, wanted, patience=ONCE)
+    states = [path.read_text() for path in store.partial.glob("*.json")]
+    assert states
+    assert not any("s3cret" in text for text in states)
+    # It is still known where the beginning came from.
+    _, heard = await fetched(store, detour, wanted)
+    assert "resumed" in whats(heard)
+
+
+@pytest.mark.parametrize(
+    "url", ["https://u:p@cdn.example/m.gguf", "https://cdn.example/a/../m.gguf", "https://[::1", "https://cdn.example:x/m"]
+)
+async def test_what_is_no_address_is_not_asked_twice(detour, hub, store, url):
+    heard: list[Progress | Notice] = []
+    fetch = fetcher(detour)
+    with pytest.raises(ProtocolError, match="address of the file") as caught:
+        await pull(store, fetch, replace(WANTED, urls=(url,)), FACTS, heard.append, patience=PATIENCE)
+    await fetch.close()
+    assert "policy" not in caught.value.hint
+    assert "adapter" not in str(caught.value)
+    assert (heard, hub.asked) == ([], [])
+
+
+@pytest.mark.parametrize("url", ["http://[::1]:8080", "http://[::1]"])
+def test_a_source_may_be_an_address_of_the_sixth_version(url):
+    source = Source("lan", url, ("[fe80::1]:9", "cdn.example:80"))
+    port = 8080 if "8080" in url else 80
+    assert source.allows("::1", port)
+    assert source.allows("fe80::1", 9)
+    assert not source.allows("fe80::1", 80)
+    assert not source.allows("::2", port)

@@ -8,6 +8,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -149,6 +150,58 @@ def test_a_file_that_was_changed_behind_the_store_is_not_served(store, files, ho
         store.lend("chat")
     with pytest.raises(DigestError):
         store.verify(store.record("chat").manifests[DIGESTS[0]])
+
+
+def test_a_copy_that_was_changed_and_kept_its_size_is_not_served(store, files):
+    store.add(files[0], FACTS, how="copy")
+    store.change("chat", lambda slots: slots.activate())
+    blob = store.blob(DIGESTS[0])
+    blob.chmod(0o600)
+    blob.write_bytes(DATA[0][:-1] + bytes([DATA[0][-1] ^ 1]))
+    with pytest.raises(DigestError, match="was changed"):
+        store.lend("chat")
+
+
+def test_a_file_of_the_store_that_was_only_touched_is_read_once_and_served(store, files):
+    store.add(files[0], FACTS, how="copy")
+    store.change("chat", lambda slots: slots.activate())
+    os.utime(store.blob(DIGESTS[0]), ns=(1, 1_000_000_000))
+    store.lend("chat").close()
+    assert store.record("chat").serving.mtime_ns == 1_000_000_000
+
+
+@pytest.mark.parametrize("hows", [("link", "copy"), ("copy", "link"), ("link", "link")])
+def test_two_that_take_the_same_file_in_at_once_find_one_file(store, files, hows):
+    barrier = threading.Barrier(2)
+
+    def told(done: int, size: int) -> None:
+        if done == size and not barrier.broken:
+            barrier.wait(10)  # both have looked before either has taken anything in
+
+    names = ("one", "two")
+    tasks = [
+        threading.Thread(target=store.add, args=(files[0], replace(FACTS, name=name)), kwargs={"how": how, "told": told})
+        for name, how in zip(names, hows, strict=True)
+    ]
+    for task in tasks:
+        task.start()
+    for task in tasks:
+        task.join()
+    for name in names:
+        store.lend(name, "candidate").close()
+    assert store.collect().files == 0
+
+
+def test_a_file_that_is_here_already_stays_the_file_that_others_know(store, files):
+    store.add(files[0], FACTS, how="link")
+    part = store.partial / "part"
+    part.write_bytes(DATA[0])
+    os.utime(part, ns=(1, 1))
+    store.take(part, replace(FACTS, name="other", digest=DIGESTS[0], size=len(DATA[0])))
+    assert not part.exists()
+    assert store.blob(DIGESTS[0]).stat().st_mtime_ns == files[0].stat().st_mtime_ns
+    for name in ("chat", "other"):
+        store.lend(name, "candidate").close()
 
 
 def test_a_file_that_is_gone_says_what_to_do(store, files):

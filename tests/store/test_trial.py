@@ -10,15 +10,18 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 
 import psutil
 import pytest
 
-from hybridrt.errors import MissingError, MissingModelError, StoreError, TrialError
+from hybridrt.errors import BugError, MissingError, MissingModelError, StoreError, TrialError
 from hybridrt.store import Manifest, Store
 from hybridrt.store.child import fits
-from hybridrt.store.trial import Report, activate, activate_untried, examine, judge, read_manifest
+from hybridrt.store.manifest_file import read_manifest
+from hybridrt.store.trial import Report, activate, activate_untried, examine, judge
+from tests.local.nets import base64_of, byte_net, colour_net, encoder, png
 from tests.store.model_files import PLACEHOLDER, gguf, onnx
 
 FACTS = Manifest("chat", "0" * 64, 0, "gguf")
@@ -104,6 +107,23 @@ def test_an_answer_is_held_against_what_was_expected(text, expected, is_right):
         '{"labels": [1]}',
         '{"licence": 1}',
         '{"window": 0}',
+        '{"goldne": []}',
+        '{"golden": []}',
+        '{"hybridrt_nte": 1}',
+        '{"hybridrt_net": 1, "limit": {"load_s": 1}}',
+        '{"golden": [{"prompt": "a", "expect": {"contains": 5}}]}',
+        '{"golden": [{"prompt": "a", "expect": {"contains": []}}]}',
+        '{"golden": [{"prompt": "a", "expect": {"equals": 5}}]}',
+        '{"golden": [{"prompt": "a", "expects": {"equals": "b"}}]}',
+        '{"golden": [{"prompt": "a", "expect": {"json": NaN}}]}',
+        '{"limits": {"golden": 0.5}}',
+        '{"limits": {"load_s": 1' + 400 * "0" + "}}",
+        '{"licence": "\\u001b[2J"}',
+        '{"labels": ["\\u202e"]}',
+        200_000 * "[",
+        100 * "[" + 100 * "]",
+        '{"what": "' + 2_000_000 * "a" + '"}',
+        "\xff",
     ],
 )
 def test_a_manifest_that_says_nothing_sensible_is_refused(tmp_path, told):
@@ -113,11 +133,37 @@ def test_a_manifest_that_says_nothing_sensible_is_refused(tmp_path, told):
         read_manifest(path, FACTS)
 
 
+@pytest.mark.parametrize(
+    ("told", "place", "hint"),
+    [
+        ('{"goldne": []}', "`goldne`", "`golden`"),
+        ('{\n"golden": [}', "2:12", ""),
+        ('{"golden": [{"prompt": "a", "expect": {"contains": 5}}]}', r"golden\[0\]\.expect\.contains", ""),
+        ('{"limits": {"p95": 1}}', "limits: `p95`", "p95_s"),
+    ],
+)
+def test_what_is_wrong_in_a_manifest_is_said_with_its_place(tmp_path, told, place, hint):
+    path = tmp_path / "manifest.json"
+    path.write_text(told)
+    with pytest.raises(StoreError, match=place) as caught:
+        read_manifest(path, FACTS)
+    assert hint in caught.value.hint
+
+
+def test_a_golden_set_that_no_record_holds_is_refused_and_changes_nothing(store, model, tmp_path):
+    path = tmp_path / "manifest.json"
+    wide = [{"prompt": "a", "expect": {"json": [[[[[[[[1] * 400]]]]]]]}}] * 1000
+    path.write_text(json.dumps({"golden": wide}, separators=(",", ":")))
+    with pytest.raises(StoreError, match="of themselves"):
+        store.add(model, read_manifest(path, FACTS))
+    assert store.names() == []
+
+
 def test_a_manifest_adds_what_it_says(tmp_path):
     path = tmp_path / "manifest.json"
-    path.write_text('{"golden": [{"prompt": "a", "expect": {"json": true}}], "limits": {"load_s": 2}, "labels": ["x"], "temperature": 0.8}')
+    path.write_text('{"golden": [{"prompt": "a", "expect": {"json": true}}], "limits": {"load_s": 2}, "labels": ["x"], "what": "it chats"}')
     read = read_manifest(path, FACTS)
-    assert (len(read.golden), dict(read.limits), read.labels, dict(read.about)) == (1, {"load_s": 2}, ("x",), {"temperature": 0.8})
+    assert (len(read.golden), dict(read.limits), read.labels, dict(read.about)) == (1, {"load_s": 2}, ("x",), {"what": "it chats"})
 
 
 def test_what_the_author_of_a_net_says_lies_beside_it(store, tmp_path):
@@ -243,6 +289,45 @@ def test_without_what_reads_it_a_model_waits(store, tmp_path):
     with pytest.raises(MissingError):
         activate(store, "chat", nothing)
     assert store.record("chat").slots.candidate == digest
+
+
+def test_a_bug_of_ours_refuses_no_model(store, model):
+    pytest.importorskip("llama_cpp")
+    digest = store.add(model, FACTS).slots.candidate
+    # No model is loaded on no thread: the child is asked for what cannot be.
+    with pytest.raises(BugError, match="ValueError") as caught:
+        activate(store, "chat", partial(examine, threads=0))
+    assert caught.value.where[-1].endswith("__init__")
+    slots = store.record("chat").slots
+    assert (slots.candidate, dict(slots.attempts), slots.refused) == (digest, {}, frozenset())
+    store.collect()
+    assert store.blob(digest).exists()
+
+
+@pytest.mark.parametrize("make", [colour_net, byte_net, encoder])
+def test_a_net_is_tried_by_its_golden_cases_and_measured(store, tmp_path, make):
+    pytest.importorskip("onnxruntime")
+    path = make(tmp_path)
+    store.add(path, read_manifest(path.with_suffix(".json"), replace(FACTS, kind="onnx")))
+    record, report = activate(store, "chat")
+    assert record.serving.digest in record.slots.proven
+    assert (report.passed, report.cases) == (1, 1)
+    assert report.p95_s > 0
+    loan = store.lend("chat")
+    measured = examine(loan, runs=3)
+    loan.close()
+    assert 0 < measured.rates["run_s"] < 1
+    assert measured.rss_bytes > 1_000_000
+
+
+def test_a_net_that_does_not_say_what_it_said_does_not_serve(store, tmp_path):
+    pytest.importorskip("onnxruntime")
+    case = {"picture": base64_of(png((255, 0, 0))), "output": [7.0, 0, 0]}
+    path = colour_net(tmp_path, golden={"tolerance": 0.001, "cases": [case]})
+    store.add(path, read_manifest(path.with_suffix(".json"), replace(FACTS, kind="onnx")))
+    with pytest.raises(TrialError, match="golden case 1"):
+        activate(store, "chat")
+    assert store.names() == []
 
 
 def test_without_a_candidate_there_is_nothing_to_try(store, model):

@@ -1,0 +1,1 @@
+"""How the detector of statements about people is made."""
