@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-
 from hybridrt.policy.facts import Facts
 from hybridrt.request import Request
 
@@ -13,10 +10,9 @@ _SHARED = frozenset({"public", "internal"})
 
 
 def scope_of(request: Request, facts: Facts) -> str | None:
-    """Return the scope of a request, in which no name can be read; none where nothing may be kept of it."""
+    """Return the scope of a request, which holds no word of it; none where nothing may be kept of it."""
     is_shared = facts.sensitivity in _SHARED
     if not is_shared and not request.conversation:
         return None
     conversation = "" if is_shared else request.conversation
-    parts = [request.tenant, request.user, conversation, facts.sensitivity, sorted(facts.present), sorted(facts.unknown)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return repr((request.tenant, request.user, conversation, facts.sensitivity, sorted(facts.present), sorted(facts.unknown)))

@@ -17,7 +17,7 @@ import pytest
 
 from hybridrt import Router
 from hybridrt.application import read_application
-from hybridrt.errors import ApplicationFileError, CrashError
+from hybridrt.errors import ApplicationFileError, CrashError, NoRoomError
 from hybridrt.local.factory import actions, placeholder
 from hybridrt.local.host import HostedBackend
 from hybridrt.store import Manifest, Store
@@ -27,6 +27,7 @@ from hybridrt.testing import MemoryLedger
 from tests.local.conftest import ROOT, make_call, say
 
 WHOLE = placeholder().read_bytes()
+NEIGHBOURS = {"inside": "", "hosted": ", isolation: process", "other": ", isolation: process"}
 
 
 @pytest.fixture
@@ -159,3 +160,19 @@ def test_a_trial_of_the_store_runs_without_network_and_without_keys(tmp_path, mo
                 seen.update(line for line in Path(f"/proc/{child.pid}/status").read_text().splitlines() if line.startswith("Seccomp:"))
     loan.close()
     assert "Seccomp:\t2" in seen
+
+
+@pytest.mark.parametrize(("memory_mb", "is_enough"), [(150, False), (160, True)])
+async def test_processes_and_the_application_hold_no_more_together_than_it_allows(tmp_path, memory_mb: int, is_enough: bool) -> None:
+    path = tmp_path / "hybridrt.yaml"
+    models = "".join(f"  {name}: {{path: {placeholder()}{isolation}}}\n" for name, isolation in NEIGHBOURS.items())
+    path.write_text(f"hybridrt: 1\npolicy: device-only\nengine: {{memory_mb: {memory_mb}, slots: 1}}\nmodels:\n{models}")
+    async with Router.open(path, ledger=MemoryLedger()) as router:
+        for name in ("inside", "hosted"):
+            asked = router.infer("Hello", model=name, max_output_tokens=2)
+            if is_enough:
+                assert (await asked).target == name
+            else:
+                with pytest.raises(NoRoomError) as refused:
+                    await asked
+                assert refused.value.budget_bytes == 50_000_000
