@@ -320,6 +320,17 @@ def test_a_net_is_tried_by_its_golden_cases_and_measured(store, tmp_path, make):
     assert measured.rss_bytes > 1_000_000
 
 
+def test_a_net_without_a_manifest_waits_until_it_has_one(store, tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = colour_net(tmp_path)
+    digest = store.add(path, replace(FACTS, kind="onnx"), how="copy").slots.candidate
+    with pytest.raises(MissingError, match="outputs of `chat`"):
+        activate(store, "chat")
+    assert store.record("chat").slots.candidate == digest
+    store.add(path, read_manifest(path.with_suffix(".json"), replace(FACTS, kind="onnx")), how="copy")
+    assert activate(store, "chat")[0].slots.current == digest
+
+
 def test_a_net_that_does_not_say_what_it_said_does_not_serve(store, tmp_path):
     pytest.importorskip("onnxruntime")
     case = {"picture": base64_of(png((255, 0, 0))), "output": [7.0, 0, 0]}
