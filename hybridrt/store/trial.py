@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from hybridrt.errors import BugError, MissingError, MissingModelError, StoreError, TrialError
+from hybridrt.errors import BugError, ManifestError, MissingError, MissingModelError, StoreError, TrialError
 from hybridrt.local.process import child_command, child_environment
 from hybridrt.store.loan import Loan
 from hybridrt.store.record import Manifest, Record
@@ -104,7 +104,7 @@ def examine(loan: Loan, *, runs: int = 0, threads: int | None = None, patience_s
     Raises:
         TrialError: the child crashed or hung.
         BugError: we failed, and not the model.
-        MissingError: what reads such a file is not installed.
+        MissingError: what reads such a file is not installed, or a net has no manifest.
     """
     manifest = loan.manifest
     asked = {
@@ -120,6 +120,12 @@ def examine(loan: Loan, *, runs: int = 0, threads: int | None = None, patience_s
     if failure is not None:
         if failure["code"].startswith("missing"):
             raise MissingError(failure["message"], hint=failure["hint"])
+        if failure["code"] == ManifestError.code:
+            # The file may be sound: it waits until somebody says what its outputs mean.
+            raise MissingError(
+                f"nothing usable says what the outputs of `{name}` mean: {failure['message']}",
+                hint="write a manifest, as docs/vision.md shows, and add the net again with --manifest FILE",
+            )
         if failure["code"] == BugError.code:
             raise BugError(str(failure["kind"]), where=tuple(map(str, failure["where"])))
         raise TrialError(f"`{name}` cannot be used: {failure['message']}", check="load", model=name, hint=failure["hint"])

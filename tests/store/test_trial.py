@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -266,6 +267,42 @@ def test_a_process_that_dies_in_a_trial_leaves_the_count_by_which_the_next_one_r
     assert slots.candidate is None
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no such signal there")
+@pytest.mark.parametrize("later_s", [0.0, 0.2, 0.5, 5.0])
+def test_killed_at_any_moment_of_a_trial_the_old_or_the_new_serves(store, tmp_path, later_s):
+    pytest.importorskip("onnxruntime")
+    digests = []
+    for gain in (8.0, 4.0):
+        path = colour_net(tmp_path, gain=gain)
+        facts = read_manifest(path.with_suffix(".json"), replace(FACTS, kind="onnx"))
+        digests.append(store.add(path, facts, how="copy").slots.candidate)
+        if gain == 8.0:
+            activate(store, "chat")
+    first, second = digests
+    code = (
+        "import sys,pathlib\nfrom hybridrt.store import Store\nfrom hybridrt.store.trial import activate\n"
+        "activate(Store(pathlib.Path(sys.argv[1])), 'chat')"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(store.root)])
+    # From the moment on at which its count is on the disk.
+    while not (attempts := store.record("chat").slots.attempts) and process.poll() is None:
+        time.sleep(0.005)
+    assert attempts
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(later_s)
+    process.kill()
+    process.wait()
+    loan = Store(store.root).lend("chat")
+    slots = store.record("chat").slots
+    is_through = second in slots.proven
+    assert loan.manifest.digest == (second if is_through and slots.current == second else first)
+    assert (second in slots.refused) == (not is_through)
+    assert is_through or later_s < 5
+    assert slots.candidate is None
+    assert dict(slots.attempts) == {}
+    loan.close()
+
+
 def test_a_trial_that_is_given_up_says_nothing_about_the_model(store, model):
     digest = store.add(model, FACTS).slots.candidate
 
@@ -318,6 +355,17 @@ def test_a_net_is_tried_by_its_golden_cases_and_measured(store, tmp_path, make):
     loan.close()
     assert 0 < measured.rates["run_s"] < 1
     assert measured.rss_bytes > 1_000_000
+
+
+def test_a_net_without_a_manifest_waits_until_it_has_one(store, tmp_path):
+    pytest.importorskip("onnxruntime")
+    path = colour_net(tmp_path)
+    digest = store.add(path, replace(FACTS, kind="onnx"), how="copy").slots.candidate
+    with pytest.raises(MissingError, match="outputs of `chat`"):
+        activate(store, "chat")
+    assert store.record("chat").slots.candidate == digest
+    store.add(path, read_manifest(path.with_suffix(".json"), replace(FACTS, kind="onnx")), how="copy")
+    assert activate(store, "chat")[0].slots.current == digest
 
 
 def test_a_net_that_does_not_say_what_it_said_does_not_serve(store, tmp_path):
