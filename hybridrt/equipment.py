@@ -1,7 +1,9 @@
 """What a router conducts: policy, targets, backends, gate, ledger, senses. Put together once, from the application file.
 
 Whatever is wrong here closes the cloud and leaves the device useful: nothing in this file raises for a bad file, a missing
-key or a missing adapter; it says so in `Status` and keeps the target out of every plan with the reason.
+key or a missing adapter; it says so in `Status` and keeps the target out of every plan with the reason. Only where the
+application file cannot be read is nothing answered: which models and which policy were meant is then unknown, and others in their
+place would give other answers.
 """
 
 from __future__ import annotations
@@ -94,6 +96,17 @@ class Equipment:
     # The latest moment anything was recorded.
     last_seen: datetime
     loans: list[Loan]
+    # Why the application file cannot be read; then nothing is answered.
+    unread: FileError | None = None
+
+    def check_read(self) -> None:
+        """Go on only with an application that is known.
+
+        Raises:
+            ApplicationFileError: with file, line, column and what to do.
+        """
+        if self.unread is not None:
+            raise _again(self.unread)
 
     def world(self, closed: str) -> World:
         """What is so at the moment, for a plan."""
@@ -189,10 +202,15 @@ def equip(
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.transport import Transport
+    from hybridrt.policy import closed_policy
 
     problems: list[str] = []
-    app = _application(application, problems)
-    policy = _policy(app.policies if policies is None else _listed(policies), problems)
+    app, unread = _application(application, problems)
+    policy: Deciding
+    if unread is not None and policies is None:
+        policy = closed_policy(problems[-1])
+    else:
+        policy = _policy(app.policies if policies is None else _listed(policies), problems)
     ledger = ledger or _ledger(app.ledger, problems)
     senses = _senses(app, policy, problems, device)
     # Some 25 ms, paid here and not by the first request.
@@ -200,8 +218,9 @@ def equip(
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour)
     bench = _Bench(app, gate, transport, backends)
-    bench.place_models(policy)
-    bench.place_bindings(policy)
+    if unread is None:
+        bench.place_models(policy)
+        bench.place_bindings(policy)
     return Equipment(
         policy=policy,
         because=MappingProxyType(dict(policy.because)),
@@ -225,19 +244,21 @@ def equip(
         stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
         loans=bench.loans,
+        unread=unread,
     )
 
 
-def _application(application: str | PathLike[str] | Application | None, problems: list[str]) -> Application:
+def _application(application: str | PathLike[str] | Application | None, problems: list[str]) -> tuple[Application, FileError | None]:
     if isinstance(application, Application):
-        return application
+        return application, None
     if application is None:
-        return Application()
+        return Application(), None
     try:
-        return read_application(application)
+        return read_application(application), None
     except FileError as error:
         problems.append(_told(error))
-        return Application()
+        # Not the default policy: what the status names must not look like a choice of the file.
+        return Application(policies=()), error
 
 
 def _listed(policies: object) -> Sequence[str | PathLike[str]]:

@@ -69,8 +69,9 @@ class Router:
             confirm: asks the person, where a policy wants that.
             device: knows battery, network and temperature better than the system tells; see `DeviceProbe`.
 
-        A wrong file does not raise: nothing leaves the device, the device answers, and `status()` says why. Ask
-        `status().problems` or run `hybridrt doctor`.
+        A wrong policy does not raise: nothing leaves the device, the device answers, and `status()` says why. A wrong
+        application file raises from `infer`, `stream`, `decide` and `embed`, for which models and which policy were meant is
+        unknown. Ask `status().problems` or run `hybridrt doctor`.
         """
         from hybridrt.equipment import equip
 
@@ -93,6 +94,7 @@ class Router:
 
         Raises:
             InvalidRequestError: the request is wrong.
+            ApplicationFileError: the application file cannot be read.
             RefusedByPolicy: the policy left nobody who could answer.
             NoAnswerError: everybody who may was tried and failed.
             DeadlineError: the time is spent.
@@ -219,6 +221,7 @@ class Router:
 
     async def _walk(self, request: Request, deadline: Deadline, *, hold: bool) -> AsyncGenerator[StreamEvent]:
         equipment = self._open()
+        equipment.check_read()
         signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
         decision = self._decide_and_record(equipment, request, signals)
         if not decision.plan:
@@ -248,6 +251,7 @@ class Router:
 
     def _decide(self, equipment: Equipment, request: Request, signals: Signals, closed: str = "") -> Decision:
         """The plan: pure over what was sensed, what the policy says and what is here."""
+        equipment.check_read()
         policy, today = equipment.policy, equipment.today()
         check_declared(request.declared, policy.vocabulary)
         facts, settled = make_facts(request, signals, covered=equipment.covered, settles=policy.declared_settles)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from hybridrt.application import Application, Binding
-from hybridrt.errors import LedgerError, NoAnswerError, UnavailableError
+from hybridrt.errors import ApplicationFileError, LedgerError, NoAnswerError, UnavailableError
 from hybridrt.event import Done
 from hybridrt.request import Message, Text
 from hybridrt.router import Router
@@ -275,14 +275,39 @@ async def test_e10_a_broken_policy_closes_the_cloud_and_the_device_answers(tmp_p
     assert not cloud_backend.calls
 
 
-async def test_e10_a_broken_application_file_says_where_and_the_device_answers(tmp_path):
+UNREAD = {
+    "a recipient with a slip": ("hybridrt: 1\nrecipients:\n  openai:\n    modle: gpt\n", (4, 5)),
+    "a model with a slip": ("hybridrt: 1\npolicy: device-only\nmodels: {chat: {path: chat.gguf, windw: 4096}}\n", (3, 34)),
+}
+
+
+@pytest.mark.parametrize("what", UNREAD)
+async def test_e10_an_application_file_that_cannot_be_read_says_where_and_nobody_answers_in_place_of_what_was_meant(tmp_path, what):
+    text, place = UNREAD[what]
     path = tmp_path / "hybridrt.yaml"
-    path.write_text("hybridrt: 1\nrecipients:\n  openai:\n    modle: gpt\n")
-    async with Router.open(path, backends={"factory": ScriptedBackend("here")}, ledger=MemoryLedger()) as router:
-        assert (await router.infer(ASK)).text == "here"
-        (problem,) = router.status().problems
-    assert "hybridrt.yaml:4:5" in problem
-    assert "model" in problem
+    path.write_text(text)
+    factory, ledger = ScriptedBackend("here"), MemoryLedger()
+    async with Router.open(path, backends={"factory": factory}, ledger=ledger) as router:
+        status = router.status()
+        (problem,) = status.problems
+        assert f"hybridrt.yaml:{place[0]}:{place[1]}" in problem
+        assert "did you mean" in problem
+        assert (status.targets, status.policy) == ((), "closed"), "nothing stands in for what the file names"
+        for ask in (router.infer, router.decide, router.embed):
+            with pytest.raises(ApplicationFileError) as caught:
+                await ask(ASK)
+            assert (caught.value.line, caught.value.column) == place
+        with pytest.raises(ApplicationFileError):
+            await anext(router.stream(ASK))
+        assert (await router.probe()).problems == status.problems
+    assert not factory.calls
+    assert not ledger.records
+
+
+async def test_e10_an_application_file_that_is_not_there_is_an_error_of_the_request():
+    async with Router.open("no-such-file.yaml", ledger=MemoryLedger()) as router:
+        with pytest.raises(ApplicationFileError):
+            await router.infer(ASK)
 
 
 class FullDisk(MemoryLedger):
