@@ -154,7 +154,10 @@ def _has_name(passage: Passage) -> bool:
 
 @lru_cache(maxsize=1)
 def _naming_words() -> frozenset[str]:
-    return frozenset(word for word in common_words() if any(name in word for name in _NAMES))
+    # In one text, which is quicker than to ask each word for each name.
+    words = f" {' '.join(common_words())} "
+    places = [at for name in _NAMES for at in places_of(words, name)]
+    return frozenset(words[words.rfind(" ", 0, at) + 1 : words.find(" ", at)] for at in places)
 
 
 def _named_secrets(passage: Passage) -> Iterator[Hit]:

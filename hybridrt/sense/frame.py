@@ -117,17 +117,22 @@ def is_anybodys(passage: Passage) -> bool:
 
 
 def _has_figure(folded: str, words: frozenset[str]) -> bool:
-    figures = _figures()
-    return any(figures[head].search(folded) for head in figures.keys() & words)
+    return any(_figure(head).search(folded) for head in _figures().keys() & words)
 
 
 @lru_cache(maxsize=1)
-def _figures() -> dict[str, re.Pattern[str]]:
+def _figures() -> dict[str, list[str]]:
+    """Return the names of public figures by their longest word."""
     heads: dict[str, list[str]] = {}
     for _, line in rows_of("figures.txt"):
         for name in line.split(", "):
             heads.setdefault(max(re.split(r"[^\w']+", name), key=len), []).append(re.escape(name))
-    return {head: re.compile(rf"(?<!\w)(?:{'|'.join(names)})(?!\w){_OF_OTHERS}") for head, names in heads.items()}
+    return heads
+
+
+@lru_cache(maxsize=1024)  # one per longest word of a name in the list: made when a text first has it, as few ever do
+def _figure(head: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w)(?:{'|'.join(_figures()[head])})(?!\w){_OF_OTHERS}")
 
 
 @lru_cache(maxsize=1)
