@@ -35,9 +35,9 @@ SLICE = 3_000
 # The event loop is let go on between two detectors once it has waited this long.
 TURN_S = 0.001
 # A slice in which one detector takes longer is too long: half of what the event loop may wait. Shorter ones than the
-# shortest would cost more for what they reach beyond their ends.
+# shortest would cost more for what they reach beyond their ends: that length as it is costs twice, half of it three times.
 SLOW_STEP_S = 0.0025
-SHORTEST_SLICE = 500
+SHORTEST_SLICE = 1_000
 REACH_BACK = 400
 REACH_ON = 600
 REACH_FURTHER = 5_000
