@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from hybridrt.sense.detect import Detector, Hit
+from hybridrt.sense.frame import frame_of
 from hybridrt.sense.health import Health
 from hybridrt.sense.meaning import MEANINGS
 from hybridrt.sense.names import Names
@@ -21,10 +22,12 @@ from hybridrt.sense.topics import Topics
 if TYPE_CHECKING:
     from hybridrt.sense.statement import Floats, Network, Tokens
 
-# From this share on the net finds a statement by itself, and below the other one it calls what a rule found harmless. Both were
-# chosen on authors that the net had not learned from; see docs/statement.md.
-SURE = 0.85
-HARMLESS = 0.1
+# From this share on the net finds a statement by itself, and below the other one it calls what a rule found harmless. Both were chosen
+# on authors that the net had not learned from: the next tenth of recall costs three times the false alarms. See docs/statement.md.
+SURE = 0.82
+# A longer text has many windows, and so many chances to be taken for a statement; each must say more.
+SURE_IN_MANY = 0.92
+HARMLESS = 0.4
 
 
 class Statements:
@@ -57,7 +60,10 @@ class Statements:
             yield from ruled
             return
         yield from (hit for hit in ruled if read.share(hit) >= HARMLESS)
-        yield from read.hits()
+        hits = list(read.hits())
+        # Whoever stands in a sum to be worked out is nobody.
+        if hits and not frame_of(passage).is_sum:
+            yield from hits
 
 
 class _Read:
@@ -81,13 +87,14 @@ class _Read:
 
     def hits(self) -> Iterator[Hit]:
         """Yield the sentences that are statements by themselves, and a window as a whole where none is."""
+        least = SURE if len(self._windows) == 1 else SURE_IN_MANY
         found: dict[tuple[int, int], tuple[float, int]] = {}
         for (begin, end), shares in zip(self._windows, self._shares, strict=True):
-            if shares[0] < SURE:
+            if shares[0] < least:
                 continue
             parts = self._sentences(begin, end)
             judged = self._weights.judged(self._layers, parts)
-            own = [(part, share) for part, share in zip(parts, judged, strict=True) if share[0] >= SURE]
+            own = [(part, share) for part, share in zip(parts, judged, strict=True) if share[0] >= least]
             for part, share in own or [((begin, end), shares)]:
                 found.setdefault(part, (float(share[0]), int(share[1:].argmax())))
         spans = self._tokens.spans

@@ -72,6 +72,15 @@ def test_one_sentence_in_a_long_text_is_found_where_it_stands():
     assert sum(len(words) for words, _ in spans) < len(text) / 3
 
 
+def test_the_people_of_a_sum_are_nobody():
+    assert (
+        found(
+            "Flora fractured 3 bones and her mother twice as many. The doctor gave her pills for 4 weeks. How many bones did they fracture?"
+        )
+        == []
+    )
+
+
 def test_what_a_rule_found_in_harmless_words_is_doubted():
     assert found(HARMLESS, rules=[Rule()]) == []
 

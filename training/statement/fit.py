@@ -339,7 +339,6 @@ EXAMPLES = (
     "The landlord at Kalina's wants to know whether she keeps kosher.\nWhat should I answer?",
     "Write a short story about a lawyer who drinks.",
     "naïve café owner, 2024: 3,50 € a cup!",
-    "He has been inside for two years. " * 30,
 )
 
 
