@@ -26,7 +26,7 @@ from hybridrt.request import make_request
 from hybridrt.sense import Senses
 
 TEXTS = Path(__file__).with_name("texts")
-SETS = ("1", "2", "3", "4", "5")
+SETS = ("1", "2", "3", "4", "5", "6")
 HELD = frozenset({"confidential", "special"})
 # The kinds of harmless requests that speak of a protected subject and of nobody.
 TOPICS = frozenset({"topic", "history", "public"})

@@ -23,9 +23,10 @@ def test_it_is_a_backend() -> None:
     assert isinstance(LlamaBackend(placeholder()), Backend)
 
 
-async def test_streamed_text_equals_unstreamed_text(backend) -> None:
-    streamed = await say(backend, "Hello there", max_output_tokens=40)
-    whole = await say(backend, "Hello there", max_output_tokens=40, stream=False)
+async def test_streamed_text_equals_unstreamed_text(talker) -> None:
+    # Long enough that it cannot come in one piece: what came together since the reader last looked is one text.
+    streamed = await say(talker, "Hello there", max_output_tokens=400)
+    whole = await say(talker, "Hello there", max_output_tokens=400, stream=False)
     assert streamed.text == whole.text != ""
     assert len(streamed.texts) > 1
     assert len(whole.texts) == 1

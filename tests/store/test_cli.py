@@ -49,8 +49,14 @@ def write(path: Path, hub: Hub, policy: str = "private-first") -> None:
     )
 
 
+# Whoever runs the tests in the background may have handed down that interrupts are ignored.
+_MAIN = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from hybridrt.cli.main import main; main(sys.argv[1:])"
+)
+
+
 def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "hybridrt.cli.main", "models", *map(str, arguments)]
+    return [sys.executable, "-c", _MAIN, "models", *map(str, arguments)]
 
 
 def environment(folder: Path) -> dict[str, str]:
