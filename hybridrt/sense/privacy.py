@@ -21,7 +21,7 @@ from hybridrt.sense.decode import base64_texts, renumbered, unescaped
 from hybridrt.sense.detect import Detector, checked
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
-from hybridrt.sense.meaning import LEVELS, Meaning
+from hybridrt.sense.meaning import LEVELS, MEANINGS, Meaning
 from hybridrt.sense.passage import Passage, prepare
 from hybridrt.sense.stretch import Stretch, Whole, stretches
 from hybridrt.sense.texts import SensedText
@@ -201,7 +201,7 @@ class Scan:
                 await self._pause()
         known = self.findings[before:]
         for view, place in views(reading.passage):
-            for detector in self.detectors:
+            for detector in _of_words(self.detectors):
                 for one in self._found(index, detector, view, 0):
                     # It stands where the other notation is written.
                     start, stop = reading.passage.original(*place(one.start, one.end))
@@ -300,6 +300,17 @@ def nothing_found(detectors: Sequence[Detector], meanings: Mapping[str, Meaning]
 
 def _covered(detectors: Sequence[Detector]) -> frozenset[str]:
     return frozenset[str]().union(*[detector.covers for detector in detectors])
+
+
+def _of_words(detectors: Sequence[Detector]) -> list[Detector]:
+    """Return those that find more than whole sentences, which read the same in every notation; where one lives may be one of them."""
+    said = _said()
+    return [one for one in detectors if said.isdisjoint(one.covers) or not one.covers <= said | {"address"}]
+
+
+@lru_cache(maxsize=1)
+def _said() -> frozenset[str]:
+    return frozenset(MEANINGS[label].data for label in STATEMENTS)
 
 
 def _shared(languages: set[str]) -> str:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hybridrt.sense.statement import Floats, Network, Tokens
 
 # From this share on the net finds a statement by itself, and below the other one it calls what a rule found harmless. Both were chosen
-# on authors that the net had not learned from: the next tenth of recall costs three times the false alarms. See docs/statement.md.
+# on authors that the net had not learned from: a tenth more of recall costs twice the false alarms. See docs/statement.md.
 SURE = 0.82
 # A longer text has many windows, and so many chances to be taken for a statement; each must say more.
 SURE_IN_MANY = 0.92
