@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from hybridrt.backend import Backend
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
     from hybridrt.local.shelf import Shelf
@@ -61,6 +62,8 @@ class TargetStatus:
     usable: bool
     reason: str = ""
     isolation: str = "none"
+    # Of a recipient off the device: `closed` lets everything through, `open` nothing, `half_open` asks for a sign of life first.
+    breaker: str = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class Equipment:
     backends: dict[str, Backend]
     gate: Gate
     transport: Transport
+    traffic: Traffic
     ledger: LedgerPort
     senses: Senses
     covered: frozenset[str]
@@ -113,6 +117,7 @@ class Equipment:
         return World(
             unusable={name: _told(error) for name, error in self.missing.items()},
             closed=closed or "; ".join(self.status.problems),
+            resting=self.traffic.resting(),
             can_ask_person=self.confirm is not None,
         )
 
@@ -174,8 +179,11 @@ class Equipment:
 
     def _noted(self, target: TargetStatus) -> TargetStatus:
         backend = self.backends.get(target.id)
-        fault, note = getattr(backend, "fault", ""), getattr(backend, "note", "")
-        return replace(target, usable=not fault, reason=fault or note or target.reason) if target.usable else target
+        state = self.traffic.state(target.id)
+        fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
+        note = getattr(backend, "note", "")
+        noted = replace(target, breaker=str(state))
+        return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -201,6 +209,7 @@ def equip(
 ) -> Equipment:
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Transport
     from hybridrt.policy import closed_policy
 
@@ -217,7 +226,8 @@ def equip(
     senses.warm()
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour)
-    bench = _Bench(app, gate, transport, backends)
+    traffic = Traffic()
+    bench = _Bench(app, gate, transport, traffic, backends)
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
@@ -228,6 +238,7 @@ def equip(
         backends=bench.backends,
         gate=gate,
         transport=transport,
+        traffic=traffic,
         ledger=ledger,
         senses=senses,
         covered=senses.covered_labels(),
@@ -381,10 +392,11 @@ def _told(error: HybridrtError) -> str:
 class _Bench:
     """Where targets and their backends are laid out."""
 
-    def __init__(self, app: Application, gate: Gate, transport: Transport, given: Mapping[str, Backend]) -> None:
+    def __init__(self, app: Application, gate: Gate, transport: Transport, traffic: Traffic, given: Mapping[str, Backend]) -> None:
         self._app = app
         self._gate = gate
         self._transport = transport
+        self._traffic = traffic
         self._given = given
         self.targets: list[Target] = []
         self.backends: dict[str, Backend] = {}
@@ -560,8 +572,10 @@ class _Bench:
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
         if target.place is Place.NEAR_EDGE:
-            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport, discover=binding.discover)
-        return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
+            return NearEdgeBackend(
+                target, adapter(), key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
+            )
+        return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport, traffic=self._traffic)
 
     def status_of(self, target: Target) -> TargetStatus:
         """Say whether a target can be used."""
