@@ -19,7 +19,7 @@ from cloud_adapters.failure import failure_in_answer
 from cloud_adapters.json_stream import JsonStream
 from cloud_adapters.json_text import NotJsonError, write
 from cloud_adapters.reply import is_success, media_type, read_json
-from cloud_adapters.request import json_request, key_header, refuse_unsaid
+from cloud_adapters.request import json_body, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
@@ -85,7 +85,7 @@ class AnthropicMessages:
         refuse_unsaid(call, "tools", "output", "images", "max_output_tokens", "temperature", "stop")
         body: dict[str, Any] = {
             "model": call.target.model,
-            "max_tokens": call.max_output_tokens or call.target.max_output_tokens or DEFAULT_MAX_TOKENS,
+            "max_tokens": DEFAULT_MAX_TOKENS,
             "messages": _messages(call),
         }
         if system := [block for message in call.messages if message.role == "system" for block in _texts(message, call)]:
@@ -100,6 +100,7 @@ class AnthropicMessages:
             body["temperature"] = call.temperature
         if call.stop:
             body["stop_sequences"] = list(call.stop)
+        body["max_tokens"] = _limit(call, body)
         return body
 
 
@@ -179,6 +180,18 @@ def _ask_for_form(body: dict[str, Any], call: Call) -> None:
     # Beside other tools the model chooses between them and the answer, one at a time: an answer made before a tool has
     # been heard is none.
     body["tool_choice"] = {"type": "any", "disable_parallel_tool_use": True} if call.tools else {"type": "tool", "name": name}
+
+
+def _limit(call: Call, body: Mapping[str, Any]) -> int:
+    """The caller's limit, else all the model can write. Prompt and limit must fit its window together: beside a long prompt, less."""
+    if call.max_output_tokens is not None:
+        return call.max_output_tokens
+    most = call.target.max_output_tokens or DEFAULT_MAX_TOKENS
+    if call.target.window is None:
+        return most
+    # A picture counts less than its bytes, and few texts have more than a token for two bytes: there is at least so much room.
+    room = call.target.window - len(json_body(call, body)) // 2
+    return min(most, max(DEFAULT_MAX_TOKENS, room))
 
 
 def _native_form(call: Call) -> dict[str, Any] | None:
