@@ -45,6 +45,8 @@ _FINISHES = {
     "compaction": "length",
 }
 _REASONS = Reasons(_FINISHES, refusals=frozenset({"refusal"}))
+_CHOICES = {"auto": "auto", "required": "any"}
+_EFFORTS = frozenset(("low", "medium", "high", "xhigh", "max"))
 # The kind of a block that calls that tool; no service's word has spaces.
 _FORM = "the answer in its form"
 _NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
@@ -82,7 +84,12 @@ class AnthropicMessages:
 
     def body(self, call: Call) -> dict[str, Any]:
         """The request as JSON; a service that wants more or less of it overrides this."""
-        refuse_unsaid(call, "tools", "output", "images", "max_output_tokens", "temperature", "stop")
+        refuse_unsaid(
+            call,
+            *("tools", "tool_choice", "parallel_tool_calls", "output", "images", "max_output_tokens", "temperature", "top_p"),
+            "effort",
+            "stop",
+        )
         body: dict[str, Any] = {
             "model": call.target.model,
             "max_tokens": DEFAULT_MAX_TOKENS,
@@ -94,10 +101,16 @@ class AnthropicMessages:
             body["stream"] = True
         if call.tools:
             body["tools"] = [_tool(tool) for tool in call.tools]
+            if choice := _tool_choice(call):
+                body["tool_choice"] = choice
         if call.output is not None:
             _ask_for_form(body, call)
         if call.temperature is not None:
             body["temperature"] = call.temperature
+        if call.top_p is not None:
+            body["top_p"] = call.top_p
+        if call.effort is not None:
+            _ask_for_effort(body, call, call.effort)
         if call.stop:
             body["stop_sequences"] = list(call.stop)
         body["max_tokens"] = _limit(call, body)
@@ -165,11 +178,37 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": {"type": "object", **tool.parameters}}
 
 
+def _tool_choice(call: Call) -> dict[str, Any]:
+    """The choice of tools in this service's words; nothing where the caller says nothing."""
+    choice = call.tool_choice or "auto"
+    if choice == "none":
+        return {"type": "none"}
+    said = {"type": _CHOICES[choice]} if choice in _CHOICES else {"type": "tool", "name": choice}
+    if call.parallel_tool_calls is not None:
+        return {**said, "disable_parallel_tool_use": not call.parallel_tool_calls}
+    return said if call.tool_choice is not None else {}
+
+
+def _ask_for_effort(body: dict[str, Any], call: Call, effort: str) -> None:
+    if effort == "none":
+        body["thinking"] = {"type": "disabled"}
+    elif effort in _EFFORTS:
+        body["output_config"] = {**body.get("output_config", {}), "effort": effort}
+    else:
+        raise UnsupportedError(f"`{call.target.id}` has no effort `{effort}`", feature="effort", target=call.target.id, hint="say `low`")
+
+
 def _ask_for_form(body: dict[str, Any], call: Call) -> None:
     schema = _native_form(call)
     if schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
         return
+    if call.tool_choice not in (None, "auto"):
+        raise UnsupportedError(
+            f"`{call.target.id}` gives this form by a tool of its own, beside which no other can be chosen",
+            feature="tool_choice",
+            target=call.target.id,
+        )
     form: Mapping[str, Any] = call.output.schema if call.output else {}
     if form.get("type") != "object":
         raise UnsupportedError(

@@ -48,7 +48,7 @@ class Model:
     """One row. None is unknown, here as in the file.
 
     `window` bounds input and output together, `max_input_tokens` the input where it is bounded for itself. `tokenizer` names an
-    encoding that counts its text exactly. `image_tokens` is the published rule for what a picture counts, as `docs/models.md`
+    encoding that counts its text exactly. `image_tokens` is the published rule for what a picture counts, as `docs/catalogue.md`
     writes it.
     """
 
