@@ -89,8 +89,8 @@ class Weather:
                 Connecting("never", delay_s=1e6),
                 Connecting("slow", delay_s=dice.uniform(1, 9)),
                 Connecting("reset in the handshake", error=ConnectionResetError(104, "reset")),
-                Connecting("certificate", error=_bad_certificate()),
-                Connecting("no tls", error=ssl.SSLError(1, "wrong version number")),
+                Connecting("certificate", error=bad_certificate("certificate has expired")),
+                Connecting("no tls", error=_no_tls()),
                 Connecting("short-lived", life_s=dice.choice((0.0, dice.uniform(0, 0.2), dice.uniform(0, 30)))),
             )
         )
@@ -111,9 +111,16 @@ class Weather:
         return FAULTS[name](dice, good), name
 
 
-def _bad_certificate() -> ssl.SSLCertVerificationError:
+def bad_certificate(why: str) -> ssl.SSLCertVerificationError:
+    """Make the error that OpenSSL makes of a certificate."""
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_message = "certificate has expired"
+    error.verify_message, error.reason = why, "CERTIFICATE_VERIFY_FAILED"
+    return error
+
+
+def _no_tls() -> ssl.SSLError:
+    error = ssl.SSLError(1, "wrong version number")
+    error.reason = "WRONG_VERSION_NUMBER"
     return error
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hybridrt.errors import HybridrtError
+from hybridrt.errors import BugError, HybridrtError, PermitError
 from hybridrt.testing.canary import Canary
 from hybridrt.testing.simulate.network import Send
 from hybridrt.testing.simulate.wire import WORD
@@ -17,11 +17,14 @@ from hybridrt.testing.simulate.world import KEYS, Played, Told
 PUNCTUAL_S = 1e-6
 # A limit of the transport for requests without a deadline, over all that a plan may try: six targets, twice each, and the waits.
 PATIENT_S = 6 * 2 * 700.0
+# Manners of answering that change no byte: what comes of them is all of the answer, or an error.
+WHOLE_OR_BROKEN = frozenset({"well", "cut", "stalls", "trickles", "ends silently"})
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that did not hold. `rule` is one of `leak`, `lost`, `late`, `unrecorded`, `open`, `left`, `crossed`, `untyped`, `noise`."""
+    """A rule that did not hold. `rule` is one of `leak`, `lost`, `late`, `unrecorded`, `open`, `left`, `crossed`, `cut`, `untyped`,
+    `noise`."""
 
     rule: str
     what: str
@@ -139,9 +142,19 @@ def _endings(played: Played) -> Iterator[Finding]:
         if isinstance(error, asyncio.CancelledError):
             if told.cancelled is None and told.ended is not None:
                 yield Finding("untyped", f"ask {number} was cancelled by nobody")
-        elif error is not None and not isinstance(error, HybridrtError):
-            yield Finding("untyped", f"ask {number} ended with {type(error).__name__}")
-        if told.answer is not None and not told.answer.place.is_device:
-            words = WORD.findall(told.answer.text.encode())
-            if any(word != told.ask.word.encode() for word in words) and played.schedule.roughness == 0.0:
-                yield Finding("crossed", f"ask {number} got the answer to another request")
+        elif error is not None and (not isinstance(error, HybridrtError) or isinstance(error, BugError | PermitError)):
+            # A bug of ours, or a send that only the gate stopped: neither is a proper end.
+            yield Finding("untyped", f"ask {number} ended with {type(error).__name__}: {error}")
+        yield from _answer(played, told)
+
+
+def _answer(played: Played, told: Told) -> Iterator[Finding]:
+    """It speaks of nobody else, and it is whole where the recipient said all of it or broke off."""
+    answer, number = told.answer, told.ask.number
+    if answer is None or answer.place.is_device:
+        return
+    if any(other.ask.word in answer.text or other.ask.secret in answer.text for other in played.told if other is not told):
+        yield Finding("crossed", f"ask {number} got the answer to another request")
+    said = [what for host, what, word in played.net.replies if word == told.ask.word]
+    if said and said[-1] in WHOLE_OR_BROKEN and answer.finish == "stop" and answer.text != f"Noted: {told.ask.word}.":
+        yield Finding("cut", f"ask {number} got a part of the answer as if it were all of it, from a recipient that {said[-1]}")

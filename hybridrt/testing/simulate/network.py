@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import random
 import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -13,8 +12,9 @@ from typing import Any, cast
 from hybridrt.sealed import Sealed
 from hybridrt.testing.provider import reply_head
 from hybridrt.testing.replies import BEFORE_HEAD, Received, Reply, Stop
-from hybridrt.testing.simulate.fault import Connecting, Weather
+from hybridrt.testing.simulate.fault import Connecting, Weather, bad_certificate
 from hybridrt.testing.simulate.loop import VirtualLoop
+from hybridrt.testing.simulate.wire import WORD
 
 # One address for each host; those of documentation would be refused as not public.
 ADDRESSES = {"alpha.example": "93.184.216.1", "beta.example": "93.184.216.2", "gamma.example": "93.184.216.3", "delta.example": "93.184.216.4"}
@@ -43,6 +43,8 @@ class FakeNet:
         self.log = log
         self.sends: list[Send] = []
         self.connections: list[Line] = []
+        # How each request was answered: the host, the manner, the word that the request spoke of.
+        self.replies: list[tuple[str, str, str]] = []
 
     async def resolve(self, host: str, port: int) -> list[tuple[Any, ...]]:
         """Look a name up."""
@@ -63,7 +65,7 @@ class FakeNet:
         if way.error is not None:
             raise way.error
         if ADDRESSES.get(name, NEAR) != host:
-            raise ssl.SSLCertVerificationError(1, f"certificate is not valid for {name}")
+            raise bad_certificate("the certificate is for somebody else")
         line = Line(self, self._loop, name, len(self.connections), protocol())
         self.connections.append(line)
         line.begin(way.life_s)
@@ -108,6 +110,8 @@ class Line(asyncio.Transport):
         while (received := self._request()) is not None:
             reply, what = self._net.weather.reply(self.host, received)
             self._net.log(f"{self.host} #{self.number} will answer: {what}")
+            words = WORD.findall(received.body)
+            self._net.replies.append((self.host, what, words[-1].decode() if words else ""))
             self._loop.call_later(self._net.weather.thinking_s(), self._say, reply)
 
     def abort(self) -> None:

@@ -85,12 +85,12 @@ def _ask(dice: random.Random, number: int) -> Ask:
     kind = dice.choice(_KINDS)
     word, secret = canary_word(dice), canary_word(dice)
     prompt, options, seen_by = _words(kind, word, secret)
-    if kind in ("plain", "masked", "one recipient") and dice.random() < 0.6:
+    if kind in ("plain", "masked", "one recipient") and dice.random() < 0.7:
         options["only"] = "off_device"
     elif kind not in ("one recipient",) and dice.random() < 0.3:
         options["purpose"] = "coding"  # the clouds first
     if dice.random() < 0.7:
-        options["deadline_s"] = dice.choice((0.01, 0.5, 2.0, 5.0, 20.0)) * dice.uniform(0.5, 1.5)
+        options["deadline_s"] = dice.choice((0.05, 0.5, 2.0, 5.0, 20.0)) * dice.uniform(0.5, 1.5)
     is_streamed = dice.random() < 0.5
     return Ask(
         number=number,

@@ -15,6 +15,7 @@ from typing import Any
 from hybridrt.answer import Answer
 from hybridrt.application import Application, Binding
 from hybridrt.backend import Backend, Call
+from hybridrt.deadline import Deadline
 from hybridrt.egress.cloud import CloudBackend
 from hybridrt.egress.gate import Gate
 from hybridrt.egress.transport import Limits, Transport
@@ -23,6 +24,7 @@ from hybridrt.errors import Busy, LedgerError, RefusedError, UnavailableError
 from hybridrt.event import Done, Finish
 from hybridrt.key import Key
 from hybridrt.plugins import load_plugin
+from hybridrt.request import Request
 from hybridrt.router import Router
 from hybridrt.sealed import Sealed
 from hybridrt.sense.latency import Stopwatch
@@ -209,7 +211,10 @@ class Stage:
             if not target.place.is_device
         }
         backends["factory"] = ScriptedBackend(_device(dice))
-        return replace(base, gate=gate, transport=transport, ledger=ledger, backends=backends, stopwatch=Stopwatch({}), loans=[])
+        senses: Any = _SteadySenses(base.senses, dice)
+        return replace(
+            base, gate=gate, transport=transport, ledger=ledger, backends=backends, senses=senses, stopwatch=Stopwatch({}), loans=[]
+        )
 
 
 def _equipped(application: Application, backends: Mapping[str, Backend]) -> Equipment:
@@ -232,6 +237,26 @@ def _blinded(equipment: Equipment) -> Any:
             raise ZeroDivisionError
 
     return Senses([*equipment.senses.detectors, Broken()])
+
+
+class _SteadySenses:
+    """The real senses, which give way to others by the processor's clock, giving way as often as the dice say."""
+
+    def __init__(self, senses: Any, dice: random.Random) -> None:
+        self._senses = senses
+        self._dice = dice
+        self.meanings = senses.meanings
+
+    async def sense(self, request: Request, deadline: Deadline | None = None) -> Any:
+        """Sense in one go, then let others have their turns."""
+        sensing = self._senses.sense(request, deadline)
+        try:
+            while True:
+                sensing.send(None)
+        except StopIteration as done:
+            for _ in range(self._dice.randrange(3)):
+                await asyncio.sleep(0)
+            return done.value
 
 
 def _device(dice: random.Random) -> Callable[[Call], list[Step]]:
