@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hybridrt.confidence.score import Score, fit_score, running_score
+from hybridrt.confidence.score import Score, fit_score
 from hybridrt.confidence.threshold import Found, find_threshold, impossible_share, lay_thresholds
 
 # The share of the labels that the confidence is fitted to; the promise is tested on the others.
@@ -33,7 +34,7 @@ class Labelled:
 
 @dataclass(frozen=True, slots=True)
 class Calibrated:
-    """What came of a calibration. `score` is none where the model's own confidence serves."""
+    """What came of a calibration. `score` is none where the model's own confidence serves, or there were too few labels to fit one."""
 
     score: Score | None
     groups: dict[str, Found]
@@ -83,16 +84,17 @@ def calibrate(labels: Sequence[Labelled], *, alpha: float, delta: float) -> Cali
 
 
 def confidence_of(row: Labelled, score: Score | None) -> float:
-    """Return how sure one answer is; an answer of which nothing is known is not sure at all."""
-    if score is None:
-        return row.own or 0.0
-    return 0.0 if row.features is None else score.chance(row.features)
+    """Return how sure one answer is: as its model says, as a fitted score says, or as its tokens say; of nothing known, not at all."""
+    if row.own is not None:
+        return row.own
+    if row.features is None:
+        return 0.0
+    return math.exp(row.features[0]) if score is None else score.chance(row.features)
 
 
-def _fitted(tuning: Sequence[Labelled]) -> Score:
-    known = [row for row in tuning if row.features is not None]
-    fitted = fit_score([row.features for row in known if row.features is not None], [1 - row.loss for row in known]) if known else None
-    return fitted or running_score()
+def _fitted(tuning: Sequence[Labelled]) -> Score | None:
+    known = [(row.features, 1 - row.loss) for row in tuning if row.features is not None]
+    return fit_score([values for values, _ in known], [right for _, right in known]) if known else None
 
 
 def _found(tuning: Sequence[float], calibration: Sequence[tuple[float, float]], alpha: float, delta: float) -> Found:

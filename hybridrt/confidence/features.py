@@ -41,8 +41,9 @@ _REFUSAL_CHARACTERS = 160
 # Values beyond this many tell nothing more, and an answer may be long.
 _MOST_VALUES = 256
 _REFUSAL = re.compile(
-    r"\b(?:i(?: a|')m (?:sorry|unable|not able)|i (?:can(?:no|')t|do(?: not|n't) know|apologi[sz]e)|as an ai\b|(?:es )?tut mir leid|ich kann (?:nicht|leider)"
-    r"|ich wei(?:ß|ss) (?:es )?nicht|je suis désolé|je ne (?:peux|sais) pas|lo siento|no puedo|no lo sé)",
+    r"\b(?:i(?: a|')m (?:sorry|unable|not able)|i (?:can(?:no|')t|do(?: not|n't) know|apologi[sz]e)|as an ai\b"
+    r"|tut mir leid|ich kann (?:nicht|leider)|ich wei(?:ß|ss) (?:es )?nicht"
+    r"|je suis désolé|je ne (?:peux|sais) pas|lo siento|no puedo|no lo sé)",
 )
 # Digits behind a mark that parts thousands.
 _THOUSANDS = 3

@@ -38,11 +38,6 @@ def running_confidence(evidence: Evidence) -> float:
     return math.exp(min(0.0, evidence.low_logprob))
 
 
-def running_score() -> Score:
-    """Return the same order as `running_confidence` in the form of a fitted score: all weight on one feature."""
-    return Score(tuple(float(name == "low_logprob") for name in FEATURES), 0.0)
-
-
 def fit_score(rows: Sequence[Sequence[float]], right: Sequence[float]) -> Score | None:
     """Fit to features and how right each answer was, 0 to 1; none where there are too few labels or nothing to tell apart."""
     if len(rows) < FEWEST_LABELS or min(right) == max(right):
@@ -51,7 +46,7 @@ def fit_score(rows: Sequence[Sequence[float]], right: Sequence[float]) -> Score 
     means = [sum(column) / len(rows) for column in columns]
     spreads = [math.sqrt(sum((value - mean) ** 2 for value in column) / len(rows)) for column, mean in zip(columns, means, strict=True)]
     # A feature that never changes says nothing, and would be divided by nothing.
-    used = [at for at, spread in enumerate(spreads) if spread > 1e-9]  # noqa: PLR2004 - rounding
+    used = [at for at, spread in enumerate(spreads) if spread > 1e-9]
     table = [[(row[at] - means[at]) / spreads[at] for at in used] + [1.0] for row in rows]
     solved = _newton(table, right)
     weights = [0.0] * len(columns)
@@ -81,7 +76,7 @@ def _newton(table: Sequence[Sequence[float]], right: Sequence[float]) -> list[fl
                 curve[column][row] = curve[row][column]
         step = _solve(curve, gradient)
         weights = [weight + change for weight, change in zip(weights, step, strict=True)]
-        if max(map(abs, step)) < 1e-8:  # noqa: PLR2004 - rounding
+        if max(map(abs, step)) < 1e-8:
             break
     return weights
 

@@ -57,7 +57,7 @@ def binomial_p(errors: int, count: int, alpha: float) -> float:
     for at in range(errors, 0, -1):
         ratio *= at / (count - at + 1) * (1 - alpha) / alpha
         total += ratio
-        if ratio < 1e-17 * total:  # noqa: PLR2004 - beyond double precision
+        if ratio < 1e-17 * total:
             break
     return min(1.0, math.exp(log_term) * total)
 
