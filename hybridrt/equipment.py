@@ -102,6 +102,8 @@ class Equipment:
     loans: list[Loan]
     # Why the application file cannot be read; then nothing is answered.
     unread: FileError | None = None
+    # What the application lets one request cost.
+    usd_per_request: float | None = None
 
     def check_read(self) -> None:
         """Go on only with an application that is known.
@@ -209,7 +211,7 @@ def equip(
 ) -> Equipment:
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
-    from hybridrt.egress.resilience.traffic import Traffic
+    from hybridrt.egress.resilience.setup import make_traffic
     from hybridrt.egress.transport import Transport
     from hybridrt.policy import closed_policy
 
@@ -226,7 +228,7 @@ def equip(
     senses.warm()
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour)
-    traffic = Traffic()
+    traffic = make_traffic(app, ledger)
     bench = _Bench(app, gate, transport, traffic, backends)
     if unread is None:
         bench.place_models(policy)
@@ -256,6 +258,7 @@ def equip(
         last_seen=ledger.latest() or datetime.now(UTC),
         loans=bench.loans,
         unread=unread,
+        usd_per_request=app.budget.usd_per_request,
     )
 
 
@@ -560,10 +563,19 @@ class _Bench:
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
             self._add(target, None, MissingError(f"the adapter `{target.adapter}` cannot be made: {type(error).__name__}"))
         else:
-            self._add(target, backend, None)
+            self._add(target, backend, self._unpriced(target))
+
+    def _unpriced(self, target: Target) -> MissingError | None:
+        """What nobody knows the price of cannot be held to a budget."""
+        if not self._app.budget or target.price is not None:
+            return None
+        return MissingError(
+            f"the price of `{target.id}` is unknown, and the application has a `budget`",
+            hint=f"add `input_usd_per_mtok` and `output_usd_per_mtok` to recipient `{target.id}`; 0 for a server of your own",
+        )
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
-        from hybridrt.egress.cloud import CloudBackend
+        from hybridrt.egress.cloud import CloudBackend, Terms
         from hybridrt.egress.near_edge import NearEdgeBackend
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
@@ -572,11 +584,17 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         adapter: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        terms = Terms(binding.timeouts, binding.retries, binding.key)
         if target.place is Place.NEAR_EDGE:
             return NearEdgeBackend(
-                target, adapter(), key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
+                *(target, adapter(), key),
+                gate=self._gate,
+                transport=self._transport,
+                traffic=self._traffic,
+                terms=terms,
+                discover=binding.discover,
             )
-        return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport, traffic=self._traffic)
+        return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport, traffic=self._traffic, terms=terms)
 
     def status_of(self, target: Target) -> TargetStatus:
         """Say whether a target can be used."""

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from random import Random
 from threading import Lock
 
+from hybridrt.allowance import Rates
 from hybridrt.egress.resilience.breaker import Breaker, BreakerLimits, Pass, State
+from hybridrt.egress.resilience.purse import Booking, Purse
+from hybridrt.egress.resilience.rate import Meter
 from hybridrt.egress.resilience.retry import RetryBudget, RetryLimits
 from hybridrt.errors import (
     BrokenStream,
+    BudgetError,
     Busy,
     EgressError,
     HybridrtError,
     LateError,
     OpenBreakerError,
+    OverLimitError,
     ProtocolError,
     RateLimitedError,
     RetryBudgetError,
@@ -64,13 +69,34 @@ def verdict(error: HybridrtError | None, *, is_out_of_time: bool) -> Verdict:
     return Verdict.ALIVE
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """How much an attempt is taken to need: in tokens, in US dollars, and whose they are."""
+
+    tokens: float = 0.0
+    usd: float = 0.0
+    tenant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """How much it did need, as far as that was told."""
+
+    tokens: float | None = None
+    usd: float | None = None
+
+
+NOTHING, FREE, NOT_TOLD = Asked(), Used(0.0, 0.0), Used()
+
+
 class Circuit:
     """What is known of one recipient."""
 
-    __slots__ = ("breaker", "is_tested", "last_bad_at", "last_code", "last_good_at", "paused_until")
+    __slots__ = ("breaker", "is_tested", "last_bad_at", "last_code", "last_good_at", "meter", "paused_until")
 
-    def __init__(self, limits: BreakerLimits, dice: Random) -> None:
+    def __init__(self, limits: BreakerLimits, dice: Random, meter: Meter | None) -> None:
         self.breaker = Breaker(limits, dice)
+        self.meter = meter
         self.last_good_at: float | None = None
         self.last_bad_at: float | None = None
         self.last_code = ""
@@ -94,13 +120,21 @@ class Visit:
 
     circuit: Circuit
     given: Pass
+    asked: Asked
+    began_at: float
     is_test: bool
+    booking: Booking | None
     is_over: bool = False
 
     @property
     def is_trial(self) -> bool:
         """Is a sign of life to be asked for before anything of the request is sent?"""
         return self.given.is_trial
+
+    @property
+    def booked_usd(self) -> float | None:
+        """What it is booked at; none where nobody counts money."""
+        return None if self.booking is None else self.booking.usd
 
 
 class Traffic:
@@ -111,12 +145,16 @@ class Traffic:
         *,
         retry: RetryLimits | None = None,
         breaker: BreakerLimits | None = None,
+        rates: Mapping[str, Rates] | None = None,
+        purse: Purse | None = None,
         clock: Callable[[], float] | None = None,
         dice: Random | None = None,
     ) -> None:
         self.retry = retry or RetryLimits()
         self.dice = dice or Random()  # noqa: S311  no secret
         self._breaker = breaker or BreakerLimits()
+        self._rates = rates or {}
+        self._purse = purse
         self._clock = clock
         self._latest = 0.0
         self._budget = RetryBudget(self.retry)
@@ -135,12 +173,14 @@ class Traffic:
         self._latest = loop.time()
         return self._latest
 
-    def enter(self, target: str, turn: Turn) -> Visit:
+    def enter(self, target: str, turn: Turn, asked: Asked = NOTHING) -> Visit:
         """Begin an attempt. Give the visit back with `leave`, whatever happens.
 
         Raises:
             OpenBreakerError: the recipient failed too often lately.
             RateLimitedError: it asked for a pause that is not over.
+            OverLimitError: it has as much as the application lets it have.
+            BudgetError: the money of the day is spent.
             RetryBudgetError: too much is being tried again.
         """
         now = self.now()
@@ -151,14 +191,30 @@ class Traffic:
             if now < circuit.paused_until:
                 left_s = circuit.paused_until - now
                 raise RateLimitedError(f"`{target}` asked for a pause of {left_s:.3g} s more", retry_after_s=left_s, target=target)
+            # All that can refuse comes before anything is counted.
+            meter, purse = circuit.meter, self._purse
+            if meter is not None and (full := meter.full(asked.tokens, now)) is not None:
+                raise OverLimitError(target=target, limit=full.limit, unit=full.unit, retry_after_s=full.wait_s)
+            if purse is not None and (short := purse.short(asked.usd, asked.tenant)) is not None:
+                raise BudgetError(
+                    f"`{target}` could cost {asked.usd:.4f} USD, and of {short.limit_usd:g} USD {short.unit} "
+                    f"{short.committed_usd:.4f} are spent",
+                    limit_usd=short.limit_usd,
+                    committed_usd=short.committed_usd,
+                    needed_usd=asked.usd,
+                    target=target,
+                )
             is_test = False
             if turn is Turn.FIRST:
                 self._budget.count_request(now)
             elif turn is Turn.FURTHER:
                 is_test = self._count_further(circuit, target, now)
+            if meter is not None:
+                meter.begin(asked.tokens, now)
+            booking = purse.book(asked.usd, asked.tenant) if purse is not None else None
             given = circuit.breaker.enter(now)
             assert given is not None  # noqa: S101  `wait_s` said so, under the same lock
-            return Visit(circuit, given, is_test)
+            return Visit(circuit, given, asked, now, is_test, booking)
 
     def may_retry(self, target: str) -> bool:
         """Would a further attempt at this recipient be let through now?"""
@@ -174,16 +230,20 @@ class Traffic:
             with self._lock:
                 visit.circuit.breaker.prove(visit.given)
 
-    def leave(self, visit: Visit, what: Verdict, error: HybridrtError | None = None) -> None:
-        """End an attempt. A second call does nothing."""
+    def leave(self, visit: Visit, what: Verdict, error: HybridrtError | None = None, used: Used = NOT_TOLD) -> float | None:
+        """End an attempt, and return what it stays booked at; none without a budget. A second call does nothing."""
         if visit.is_over:
-            return
+            return None
         visit.is_over = True
         now = self.now()
         circuit = visit.circuit
         with self._lock:
             if visit.is_test:
                 circuit.is_tested = False
+            if circuit.meter is not None:
+                circuit.meter.end(now - visit.began_at, visit.asked.tokens, used.tokens, now)
+            if self._purse is not None and visit.booking is not None and used.usd is not None:
+                self._purse.settle(visit.booking, used.usd)
             if what is Verdict.GOOD:
                 circuit.last_good_at = now
                 circuit.breaker.succeed(visit.given)
@@ -197,6 +257,7 @@ class Traffic:
                     circuit.paused_until = now + min(error.retry_after_s or 0.0, MOST_PAUSE_S)
             else:
                 circuit.breaker.give_up(visit.given)
+        return None if visit.booking is None else visit.asked.usd if used.usd is None else used.usd
 
     # --- for plans and for the status ---
 
@@ -222,7 +283,9 @@ class Traffic:
     def _circuit(self, target: str) -> Circuit:
         circuit = self._circuits.get(target)
         if circuit is None:
-            circuit = self._circuits[target] = Circuit(self._breaker, self.dice)
+            rates = self._rates.get(target)
+            meter = None if rates is None else Meter(rates, self.now())
+            circuit = self._circuits[target] = Circuit(self._breaker, self.dice, meter)
         return circuit
 
     def _has_room(self, circuit: Circuit, now: float) -> bool:
