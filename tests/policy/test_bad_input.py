@@ -125,7 +125,7 @@ WRONG = [
     (DEVICE + "routing:\n  - {id: a, when: {complexity: [hard]}}\n", "invalid_value", 6, "last"),
     (DEVICE + "routing:\n  - {id: a}\n  - {id: b}\n", "invalid_value", 6, "never used"),
     (DEVICE + "routing:\n  - {id: a, hedge: {after: p95}}\n", "not_built", 6, "not built"),
-    (DEVICE + "routing:\n  - {id: a, fit: [summarise]}\n", "not_built", 6, "not built"),
+    (DEVICE + "routing:\n  - {id: a, fit: [summarise]}\n", "unknown_word", 6, "not a word of `fit`"),
     (DEVICE + "routing:\n  - {id: a, order: [cloud, cloud]}\n", "duplicate_word", 6, "twice"),
     (DEVICE + "routing:\n  - {id: a, escalate: {unless: {certified: 10}}}\n", "invalid_value", 6, "share"),
     (DEVICE + "never:\n  - {id: c, claim: {data: [phi]}}\n", "missing_key", 6, "reaches"),
