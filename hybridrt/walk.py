@@ -67,7 +67,7 @@ class Walk:
     # Nothing is shown before the answer of a step is whole, so that every trigger can still send the walk on.
     hold: bool = False
     # What makes the request fit the windows of the plan.
-    fitting: Fitting = None  # type: ignore[assignment] - made below where none is given
+    fitting: Fitting = None  # type: ignore[assignment]  # made below where none is given
     attempts: list[Attempt] = field(default_factory=list)
     shown: bool = False
     # The target found the call too long, and a remedy may still make it fit.
