@@ -17,14 +17,17 @@ from typing import Protocol
 from hybridrt.request import Image, Message, Output, Text, Tool
 from hybridrt.signals import TokenCount
 
-# What a chat template writes before everything: harmony, the longest recorded, puts 67 tokens there; the rest is room.
-PROMPT_OVERHEAD_TOKENS = 128
+# What stands before everything without the caller's doing. The longest template recorded, harmony, writes 67 tokens; one service
+# was recorded putting some 680 of instructions of its own there. A bound has room for those, an estimate for the template.
+PROMPT_OVERHEAD_TOKENS = 1_024
+TEMPLATE_TOKENS = 128
 # What it writes around a message (role names and marks of begin and end) is at most this many tokens in the templates of the
 # Llama, ChatML, Gemma and Mistral families, with the blank that SentencePiece puts before a text.
 MESSAGE_OVERHEAD_TOKENS = 16
-# A tool is written out as JSON with its own frame, and the first tool brings a paragraph of instructions.
+# A tool is written out as JSON with its own frame, and the first tool brings paragraphs of instructions: the longest recorded has
+# some 600 tokens.
 TOOL_OVERHEAD_TOKENS = 32
-TOOLS_PREAMBLE_TOKENS = 512
+TOOLS_PREAMBLE_TOKENS = 1_024
 # A schema that the answer must have is introduced by a paragraph where it is not a field of its own.
 OUTPUT_OVERHEAD_TOKENS = 512
 # What the providers charge for a large picture; the true number depends on its size and on the model.
@@ -67,7 +70,8 @@ def upper_bound(asked: Conversation, mask_bytes: int = 0) -> TokenCount:
 
     `mask_bytes` is what masks may add to the text.
     """
-    total = mask_bytes + sum(message_bytes(message) for message in asked.messages) + frame_tokens(asked)
+    total = mask_bytes + sum(message_bytes(message) for message in asked.messages)
+    total += PROMPT_OVERHEAD_TOKENS + frame_tokens(asked)
     images = images_of(asked.messages)
     return TokenCount(total + images * IMAGE_TOKENS, "estimate" if images else "upper_bound", "bytes")
 
@@ -89,8 +93,8 @@ def calls_bytes(message: Message) -> int:
 
 
 def frame_tokens(asked: Conversation) -> int:
-    """The most tokens of everything that is no message: the template's head, tools, the form of the answer."""
-    total = PROMPT_OVERHEAD_TOKENS
+    """The most tokens of everything that is no message: tools, the form of the answer, and what introduces them."""
+    total = 0
     if asked.tools:
         total += TOOLS_PREAMBLE_TOKENS + sum(
             TOOL_OVERHEAD_TOKENS + text_bytes(tool.name) + text_bytes(tool.description) + _json_bytes(tool.parameters)

@@ -16,8 +16,8 @@ from hybridrt.target import Target
 from hybridrt.window.count import (
     IMAGE_TOKENS,
     MESSAGE_OVERHEAD_TOKENS,
-    PROMPT_OVERHEAD_TOKENS,
     SHORT_CHARACTERS,
+    TEMPLATE_TOKENS,
     Conversation,
     bytes_by_kind,
     calls_bytes,
@@ -112,7 +112,7 @@ class Counter:
             words = [bytes_by_kind(part.text) for part in message.parts if isinstance(part, Text)]
             return Tally(sum(self.ratios.estimate(model, kinds) for kinds in words), is_exact=False)
 
-        total = frame_tokens(asked) + images_of(asked.messages) * IMAGE_TOKENS
+        total = TEMPLATE_TOKENS + frame_tokens(asked) + images_of(asked.messages) * IMAGE_TOKENS
         for message in asked.messages:
             total += memo.tally(f"rates of {model}", message, lambda message=message: tally(message)).tokens  # type: ignore[misc]
             total += MESSAGE_OVERHEAD_TOKENS + text_bytes(message.tool_call_id) + calls_bytes(message)
@@ -130,7 +130,7 @@ def _by_table(family: Family, asked: Conversation, memo: Memo) -> TokenCount:
             is_exact = False
             total += MESSAGE_OVERHEAD_TOKENS + text_bytes(message.tool_call_id) + calls_bytes(message)
     if images := images_of(asked.messages):
-        return TokenCount(total + frame_tokens(asked) - PROMPT_OVERHEAD_TOKENS + images * IMAGE_TOKENS, "estimate", "tiktoken")
+        return TokenCount(total + frame_tokens(asked) + images * IMAGE_TOKENS, "estimate", "tiktoken")
     if asked.tools or asked.output is not None:
-        return TokenCount(total + frame_tokens(asked) - PROMPT_OVERHEAD_TOKENS, "upper_bound", "tiktoken")
+        return TokenCount(total + frame_tokens(asked), "upper_bound", "tiktoken")
     return TokenCount(total, "exact" if is_exact else "upper_bound", "tiktoken")

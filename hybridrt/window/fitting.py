@@ -36,6 +36,10 @@ _SHORTEST_ANSWER_TOKENS = 16
 # A provider that counts otherwise than we do is met again with a tenth more each time; three times make a third.
 _TRIES = 3
 _REFUSED_SHARE = 0.9
+# Where it said how much it counted, other turns of the same conversation may still count a little more.
+_MARGIN = 1.03
+# The remedies after which less, or other words, go.
+_LOSSY = ("compact", "map_reduce", "truncate")
 # A summary of turns that went: as long as a page, and no more than a quarter of the room.
 _SUMMARY_TOKENS = 512
 _SUMMARY_SHARE = 4
@@ -80,6 +84,8 @@ class Fitting:
         self._windows: dict[str, int] = {}
         self._scales: dict[str, float] = {}
         self._refusals: dict[str, int] = {}
+        # What each target was given last, while it has not said that it is too long.
+        self._sent: dict[str, Fitted] = {}
         self.fits: dict[str, Fit] = {}
 
     async def fit(self, call: Call, rest: Sequence[Target], mask_tokens: int = 0) -> Fitted:
@@ -118,26 +124,22 @@ class Fitting:
 
     def takes_again(self, target: Target, error: ContextOverflowError) -> bool:
         """Learn from a target that found a call too long. True where a remedy other than going elsewhere may still make it fit."""
-        refusals = self._refusals[target.id] = self._refusals.get(target.id, 0) + 1
-        sent = self.fits.get(target.id)
-        if sent is None or refusals > _TRIES:
+        sent, refusals = self._sent.pop(target.id, None), self._refusals.get(target.id, 0) + 1
+        self._refusals[target.id] = refusals
+        if sent is None:
+            # It was not sent: the refusal is our own.
             return False
-        if error.window is not None:
-            self._windows[target.id] = error.window
-        elif self._window(target) is None:
-            # It did not say how much it takes: less than this.
-            self._windows[target.id] = int((sent.tokens.value + sent.reserve.total) * _REFUSED_SHARE)
-        counted = sent.tokens.value + sent.reserve.total
+        counted = sent.fit.tokens.value + (sent.call.max_output_tokens or 0)
+        window = error.window or self._window(target) or int(counted * _REFUSED_SHARE)
+        self._windows[target.id] = window
         known = self._scales.get(target.id, 1.0)
-        said = error.needed / counted if error.needed is not None and counted else 0.0
-        if target.place.is_device and error.window is not None:
-            return self._has_more
-        self._scales[target.id] = max(said, known, 1.0) if said > known else known / _REFUSED_SHARE
-        return self._has_more
-
-    @property
-    def _has_more(self) -> bool:
-        return any(word in ("truncate", "compact", "map_reduce") for word in self._remedies)
+        if sent.fit.tokens.kind == "exact" and target.place.is_device:
+            pass
+        elif error.needed is not None and error.needed > window and counted:
+            self._scales[target.id] = known * error.needed / counted * _MARGIN
+        elif counted <= window:
+            self._scales[target.id] = known / _REFUSED_SHARE
+        return refusals <= _TRIES and any(word in _LOSSY for word in self._remedies)
 
     def learn(self, fitted: Fitted, usage: Usage) -> None:
         """Learn from what a provider counted."""
@@ -145,7 +147,8 @@ class Fitting:
 
     def _fitted(self, call: Call, fit: Fit, chunks: tuple[str, ...] = (), ask: str = "") -> Fitted:
         self.fits[call.target.id] = fit
-        return Fitted(call, fit, chunks, ask)
+        fitted = self._sent[call.target.id] = Fitted(call, fit, chunks, ask)
+        return fitted
 
     def _window(self, target: Target) -> int | None:
         return self._windows.get(target.id, target.window)
@@ -187,7 +190,13 @@ class Fitting:
     # ---- truncate: whole turns, the oldest first
 
     async def _truncate(self, call: Call, kept: Reserve, window: int, count: TokenCount) -> Fitted | None:
-        if (found := await self._fewest(call, window - kept.total)) is None:
+        found = await self._fewest(call, window - kept.total)
+        if found is None and self._refusals.get(call.target.id) and (ways := droppable(call.messages)):
+            # All of it was refused, and what is left may fit: only the provider can count it.
+            left = replace(call, messages=without(call.messages, ways[-1]))
+            after = await self._count(call.target, left, 0)
+            found = (ways[-1], left, after) if after.kind != "exact" and not call.target.place.is_device else None
+        if found is None:
             return None
         places, left, after = found
         return self._fitted(left, Fit(window, after, kept, "truncate", _cuts(call.messages, places, count.value - after.value, "dropped")))
