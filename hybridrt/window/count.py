@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
 from hybridrt.request import Image, Message, Output, Text, Tool
 from hybridrt.signals import TokenCount
+from hybridrt.window.pace import Steps, at_once
 
 # What stands before everything without the caller's doing. The longest template recorded, harmony, writes 67 tokens; one service
 # was recorded putting some 680 of instructions of its own there. A bound has room for those, an estimate for the template.
@@ -33,12 +34,10 @@ OUTPUT_OVERHEAD_TOKENS = 512
 # What the providers charge for a large picture; the true number depends on its size and on the model.
 IMAGE_TOKENS = 2048
 
-# One call into C for each: a thread that counts a long text lets the event loop run in between.
-SLICE_CHARACTERS = 16_384
+# One step each: half a millisecond for the text that takes longest to normalise.
+SLICE_CHARACTERS = 4_096
 # Signs on both sides of a cut may have been one sign; no sign with its marks that is in use has more bytes.
 _CUT_BYTES = 32
-# Up to here a request is counted where it stands; a thread costs more than it. Prose takes 20 us in all.
-SHORT_CHARACTERS = 32_768
 
 
 class Conversation(Protocol):
@@ -70,25 +69,30 @@ def upper_bound(asked: Conversation, mask_bytes: int = 0) -> TokenCount:
 
     `mask_bytes` is what masks may add to the text.
     """
-    total = mask_bytes + sum(message_bytes(message) for message in asked.messages)
-    total += PROMPT_OVERHEAD_TOKENS + frame_tokens(asked)
+    return at_once(bounding(asked, mask_bytes))
+
+
+def bounding(asked: Conversation, mask_bytes: int = 0) -> Steps[TokenCount]:
+    """The same in steps."""
+    total = mask_bytes + PROMPT_OVERHEAD_TOKENS + frame_tokens(asked)
+    for message in asked.messages:
+        total += calls_bytes(message)
+        for part in message.parts:
+            if isinstance(part, Text):
+                total += len(part.text) if part.text.isascii() else (yield from _measuring(part.text))
     images = images_of(asked.messages)
     return TokenCount(total + images * IMAGE_TOKENS, "estimate" if images else "upper_bound", "bytes")
 
 
-def message_bytes(message: Message) -> int:
-    """The most tokens of one message, with its frame and without its pictures."""
-    total = MESSAGE_OVERHEAD_TOKENS + text_bytes(message.tool_call_id)
-    for part in message.parts:
-        if isinstance(part, Text):
-            total += text_bytes(part.text)
-    return total + calls_bytes(message)
-
-
 def calls_bytes(message: Message) -> int:
-    """The most tokens of the tool calls of one message."""
-    return sum(
-        MESSAGE_OVERHEAD_TOKENS + text_bytes(call.name) + text_bytes(call.id) + _json_bytes(call.arguments) for call in message.tool_calls
+    """The most tokens of one message without its words: its frame, and its calls of tools."""
+    return (
+        MESSAGE_OVERHEAD_TOKENS
+        + text_bytes(message.tool_call_id)
+        + sum(
+            MESSAGE_OVERHEAD_TOKENS + text_bytes(call.name) + text_bytes(call.id) + _json_bytes(call.arguments)
+            for call in message.tool_calls
+        )
     )
 
 
@@ -117,9 +121,15 @@ def characters_of(messages: Sequence[Message]) -> int:
 
 def text_bytes(text: str) -> int:
     """The bytes of a text, as it stands or in NFKC: whichever is more."""
-    if text.isascii():
-        return len(text)
-    return sum(map(_slice_bytes, _slices(text))) + len(text) // SLICE_CHARACTERS * _CUT_BYTES
+    return len(text) if text.isascii() else at_once(_measuring(text))
+
+
+def _measuring(text: str) -> Steps[int]:
+    total = 0
+    for at in range(0, len(text), SLICE_CHARACTERS):
+        total += _slice_bytes(text[at : at + SLICE_CHARACTERS]) + (_CUT_BYTES if at else 0)
+        yield
+    return total
 
 
 def _slice_bytes(text: str) -> int:
@@ -127,11 +137,6 @@ def _slice_bytes(text: str) -> int:
     if unicodedata.is_normalized("NFKC", text):
         return size
     return max(size, len(unicodedata.normalize("NFKC", text).encode("utf-8", "replace")))
-
-
-def _slices(text: str) -> Iterator[str]:
-    for at in range(0, len(text), SLICE_CHARACTERS):
-        yield text[at : at + SLICE_CHARACTERS]
 
 
 def _json_bytes(value: object) -> int:
@@ -172,9 +177,15 @@ def kind_of(passage: str) -> str:
 
 def bytes_by_kind(text: str) -> dict[str, int]:
     """How many bytes of a text are of each kind."""
+    return at_once(sorting(text))
+
+
+def sorting(text: str) -> Steps[dict[str, int]]:
+    """The same in steps."""
     found: dict[str, int] = {}
     for at in range(0, len(text), _PASSAGE_CHARACTERS):
         passage = text[at : at + _PASSAGE_CHARACTERS]
         kind = kind_of(passage)
         found[kind] = found.get(kind, 0) + text_bytes(passage)
+        yield
     return found

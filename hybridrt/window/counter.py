@@ -6,8 +6,8 @@ device, the shipped table of the family elsewhere. Last an estimate from the rat
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hybridrt.request import Message, Text
@@ -15,26 +15,25 @@ from hybridrt.signals import TokenCount
 from hybridrt.target import Target
 from hybridrt.window.count import (
     IMAGE_TOKENS,
-    MESSAGE_OVERHEAD_TOKENS,
-    SHORT_CHARACTERS,
     TEMPLATE_TOKENS,
     Conversation,
+    bounding,
     bytes_by_kind,
     calls_bytes,
     characters_of,
     frame_tokens,
     images_of,
-    text_bytes,
-    upper_bound,
+    sorting,
 )
+from hybridrt.window.pace import Steps, in_turns
 from hybridrt.window.ratio import Ratios
-from hybridrt.window.table import Family, Tally, family_of, message_tally, table
+from hybridrt.window.table import Family, Tally, family_of, message_tallying, table
 
 if TYPE_CHECKING:
     from hybridrt.backend import Backend
 
-# Merging pairs takes up to 2 ms for a slice; from here on a thread does it.
-_SHORT_TABLE_CHARACTERS = 8_192
+# What is longer is read for nothing but learning; shorter ones teach as much.
+_LEARNED_CHARACTERS = 32_768
 
 
 class Memo:
@@ -43,11 +42,11 @@ class Memo:
     def __init__(self) -> None:
         self._found: dict[tuple[str, int], tuple[Message, Tally]] = {}
 
-    def tally(self, name: str, message: Message, count: Callable[[], Tally]) -> Tally:
+    def tallying(self, name: str, message: Message, count: Callable[[], Steps[Tally]]) -> Steps[Tally]:
         """Return what is known, or count it now."""
         if (found := self._found.get((name, id(message)))) is None:
             # The message is kept with it: its identity must not pass to another while this lives.
-            found = self._found[name, id(message)] = (message, count())
+            found = self._found[name, id(message)] = (message, (yield from count()))
         return found[1]
 
 
@@ -72,8 +71,7 @@ class Counter:
         Raises:
             TargetError: the model on the device cannot be asked this at all.
         """
-        is_long = characters_of(asked.messages) > SHORT_CHARACTERS
-        bound = await asyncio.to_thread(upper_bound, asked) if is_long else upper_bound(asked)
+        bound = await in_turns(bounding(asked))
         if room is not None and bound.value <= room:
             return bound
         if target.place.is_device:
@@ -84,20 +82,14 @@ class Counter:
             return TokenCount(found.value, found.kind, "model")
         memo = memo or Memo()
         family = family_of(target.model)
-        if family is not None:
-            if characters_of(asked.messages) > _SHORT_TABLE_CHARACTERS:
-                return await asyncio.to_thread(_by_table, family, asked, memo)
-            return _by_table(family, asked, memo)
-        if characters_of(asked.messages) > SHORT_CHARACTERS:
-            return await asyncio.to_thread(self._by_rates, target.model, asked, memo, bound)
-        return self._by_rates(target.model, asked, memo, bound)
+        return await in_turns(_by_table(family, asked, memo) if family is not None else self._by_rates(target.model, asked, memo, bound))
 
     def learn(self, target: Target, asked: Conversation, tokens: int | None) -> None:
         """Learn from what a provider says it counted."""
         if tokens is None or target.place.is_device or family_of(target.model) is not None:
             return
-        # Tools, forms and pictures would be taken for words; what is long is read for nothing but this.
-        if asked.tools or asked.output or images_of(asked.messages) or characters_of(asked.messages) > SHORT_CHARACTERS:
+        # Tools, forms and pictures would be taken for words.
+        if asked.tools or asked.output or images_of(asked.messages) or characters_of(asked.messages) > _LEARNED_CHARACTERS:
             return
         kinds: dict[str, int] = {}
         for message in asked.messages:
@@ -107,28 +99,30 @@ class Counter:
                         kinds[kind] = kinds.get(kind, 0) + size
         self.ratios.learn(target.model, kinds, tokens)
 
-    def _by_rates(self, model: str, asked: Conversation, memo: Memo, bound: TokenCount) -> TokenCount:
-        def tally(message: Message) -> Tally:
-            words = [bytes_by_kind(part.text) for part in message.parts if isinstance(part, Text)]
-            return Tally(sum(self.ratios.estimate(model, kinds) for kinds in words), is_exact=False)
+    def _by_rates(self, model: str, asked: Conversation, memo: Memo, bound: TokenCount) -> Steps[TokenCount]:
+        def tallying(message: Message) -> Steps[Tally]:
+            total = 0
+            for part in message.parts:
+                if isinstance(part, Text):
+                    total += self.ratios.estimate(model, (yield from sorting(part.text)))
+            return Tally(total, is_exact=False)
 
         total = TEMPLATE_TOKENS + frame_tokens(asked) + images_of(asked.messages) * IMAGE_TOKENS
         for message in asked.messages:
-            total += memo.tally(f"rates of {model}", message, lambda message=message: tally(message)).tokens  # type: ignore[misc]
-            total += MESSAGE_OVERHEAD_TOKENS + text_bytes(message.tool_call_id) + calls_bytes(message)
+            total += (yield from memo.tallying(f"rates of {model}", message, partial(tallying, message))).tokens + calls_bytes(message)
         return TokenCount(min(total, bound.value), "estimate", "usage")
 
 
-def _by_table(family: Family, asked: Conversation, memo: Memo) -> TokenCount:
+def _by_table(family: Family, asked: Conversation, memo: Memo) -> Steps[TokenCount]:
     """Count with the table of a family: exact for words, and a bound where tools or a form come in, which nobody documents."""
     total, is_exact = family.per_prompt, family.is_confirmed
     for message in asked.messages:
-        found = memo.tally(family.table, message, lambda message=message: message_tally(family.table, message))  # type: ignore[misc]
+        found = yield from memo.tallying(family.table, message, partial(message_tallying, family.table, message))
         total += family.per_message + found.tokens
         is_exact = is_exact and found.is_exact and message.role in ("system", "user", "assistant")
         if message.tool_calls or message.tool_call_id:
             is_exact = False
-            total += MESSAGE_OVERHEAD_TOKENS + text_bytes(message.tool_call_id) + calls_bytes(message)
+            total += calls_bytes(message)
     if images := images_of(asked.messages):
         return TokenCount(total + frame_tokens(asked) + images * IMAGE_TOKENS, "estimate", "tiktoken")
     if asked.tools or asked.output is not None:

@@ -21,10 +21,11 @@ from hybridrt.request import Image, Message, Text, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.signals import TokenCount
 from hybridrt.target import PLACEHOLDER, Target
-from hybridrt.window.count import Conversation, message_bytes, upper_bound
+from hybridrt.window.count import Conversation, bounding
 from hybridrt.window.counter import Counter, Memo
 from hybridrt.window.fit import Cut, Fit, Reserve, check_output, droppable, reserve, too_long, without
-from hybridrt.window.reduce import chunk, merge, split_ask
+from hybridrt.window.pace import Steps, in_turns
+from hybridrt.window.reduce import chunk, chunking, merge, split_ask
 
 if TYPE_CHECKING:
     from hybridrt.policy.ruling import Routing
@@ -98,7 +99,7 @@ class Fitting:
         check_output(target, call.max_output_tokens)
         kept, window = reserve(target, call.max_output_tokens), self._window(target)
         if window is None:
-            return self._fitted(call, Fit(None, upper_bound(call), kept))
+            return self._fitted(call, Fit(None, await in_turns(bounding(call)), kept))
         room = window - kept.total
         count = await self._count(target, call, room)
         if count.value <= room:
@@ -113,7 +114,7 @@ class Fitting:
             ways = {"truncate": self._truncate, "compact": self._compact, "map_reduce": self._map_reduce}
             if (fitted := await ways[remedy](call, kept, window, count)) is not None:
                 return fitted
-        if self._goes_as_it_is(call, count, kept, window):
+        if await self._goes_as_it_is(call, count, kept, window):
             return self._fitted(call, Fit(window, count, kept))
         raise too_long(target, count, kept, window)
 
@@ -178,13 +179,13 @@ class Fitting:
                 continue
         return False
 
-    def _goes_as_it_is(self, call: Call, count: TokenCount, kept: Reserve, window: int) -> bool:
+    async def _goes_as_it_is(self, call: Call, count: TokenCount, kept: Reserve, window: int) -> bool:
         """Would to fail be too much? Nothing is cut by sending what surely has room, or what only the provider can count."""
         if self._refusals.get(call.target.id):
             return False
         if call.max_output_tokens is None and count.value + _SHORTEST_ANSWER_TOKENS <= window:
             return True
-        least = upper_bound(call).value // _MOST_BYTES_PER_TOKEN + (call.max_output_tokens or 0)
+        least = (await in_turns(bounding(call))).value // _MOST_BYTES_PER_TOKEN + (call.max_output_tokens or 0)
         return count.kind != "exact" and not call.target.place.is_device and least <= window
 
     # ---- truncate: whole turns, the oldest first
@@ -266,7 +267,7 @@ class Fitting:
         users = [place for place, message in enumerate(call.messages) if message.role == "user"]
         if not target.place.is_device or target.facts.get(PLACEHOLDER) or call.tools or not users:
             return None
-        last, longest = users[-1], max(users, key=lambda place: message_bytes(call.messages[place]))
+        last, longest = users[-1], max(users, key=lambda place: _weight(call.messages[place]))
         if any(isinstance(part, Image) for place in (last, longest) for part in call.messages[place].parts):
             return None
         ask, text = split_ask(call.messages[longest].text)
@@ -287,7 +288,7 @@ class Fitting:
         """Cut a text into chunks each of which fits the target's window with what is asked about it."""
         backend = self._backends[base.target.id]
         if longest := getattr(backend, "longest_characters", None):
-            return chunk(text, longest)
+            return await in_turns(chunking(text, longest))
         window = window or self._window(base.target) or await _own_window(backend)
         if window is None:
             return ()
@@ -299,7 +300,7 @@ class Fitting:
         if characters < _SHORTEST_CHUNK:
             return ()
         found: list[str] = []
-        for piece in chunk(text, characters):
+        for piece in await in_turns(chunking(text, characters)):
             found.extend(await self._halved(base, ask, piece, room))
         return tuple(found)
 
@@ -318,8 +319,7 @@ class Fitting:
             if read is None:
                 yield Finish("escalate")
                 return
-            values = [await asyncio.to_thread(read, piece) for piece in fitted.chunks]
-            merged = merge(values)
+            merged = merge(await in_turns(_reading(read, fitted.chunks)))
             yield Text(_said(merged))
             yield Finish("stop", parsed=merged)
             return
@@ -425,16 +425,29 @@ def _words(message: Message) -> str:
 
 def _cuts(messages: Sequence[Message], places: Sequence[int], tokens: int, how: str) -> tuple[Cut, ...]:
     """List messages with their part of the tokens, by their bytes."""
-    weights = [message_bytes(messages[place]) for place in places]
+    weights = [_weight(messages[place]) for place in places]
     whole = sum(weights) or 1
     return tuple(
         Cut(place, messages[place].role, max(1, tokens * weight // whole), how) for place, weight in zip(places, weights, strict=True)
     )
 
 
+def _weight(message: Message) -> int:
+    """How much of a conversation a message is, roughly."""
+    return 1 + len(message.text) + sum(len(str(call.arguments)) for call in message.tool_calls)
+
+
 async def _own_window(backend: Backend) -> int | None:
     facts = getattr(backend, "target_facts", None)
     return None if facts is None else (await facts()).window
+
+
+def _reading(read: Callable[[str], Any], pieces: Sequence[str]) -> Steps[list[Any]]:
+    values = []
+    for piece in pieces:
+        values.append(read(piece))
+        yield
+    return values
 
 
 def _is_label(text: str) -> bool:

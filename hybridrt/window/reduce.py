@@ -12,6 +12,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hybridrt.window.pace import Steps, at_once
+
 # What two chunks share: longer than an address, a date or an order number, a sentence of ordinary length.
 OVERLAP_CHARACTERS = 120
 # What people ask about a text stands in a line or a short paragraph before or behind it.
@@ -44,6 +46,11 @@ def split_ask(text: str) -> tuple[str, str]:
 
 def chunk(text: str, characters: int, overlap: int = OVERLAP_CHARACTERS) -> tuple[str, ...]:
     """Cut a text into chunks of at most so many characters. Every character is in one; neighbours share up to `overlap`."""
+    return at_once(chunking(text, characters, overlap))
+
+
+def chunking(text: str, characters: int, overlap: int = OVERLAP_CHARACTERS) -> Steps[tuple[str, ...]]:
+    """The same in steps."""
     overlap = min(overlap, characters // 4)
     chunks: list[str] = []
     at = 0
@@ -54,6 +61,7 @@ def chunk(text: str, characters: int, overlap: int = OVERLAP_CHARACTERS) -> tupl
         begin = max(end - overlap, at + 1)
         word = re.search(r"(?<=\s)\S", text[begin:end])
         at = begin + word.start() if word else end
+        yield
     return (*chunks, text[at:])
 
 
