@@ -23,6 +23,7 @@ from hybridrt.errors import FileError, HybridrtError, LateError, LedgerError, Mi
 from hybridrt.plan import World
 from hybridrt.sense.latency import Rate, Seen, Stopwatch, guess
 from hybridrt.target import NOISE, PLACEHOLDER, Place, Target
+from hybridrt.window.counter import Counter
 
 if TYPE_CHECKING:
     from hybridrt.answer import Answer, Attempt
@@ -100,6 +101,7 @@ class Equipment:
     # The latest moment anything was recorded.
     last_seen: datetime
     loans: list[Loan]
+    counter: Counter
     # Why the application file cannot be read; then nothing is answered.
     unread: FileError | None = None
 
@@ -231,6 +233,8 @@ def equip(
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
+    counter = Counter(bench.backends)
+    counter.warm(tuple(bench.targets))
     return Equipment(
         policy=policy,
         because=MappingProxyType(dict(policy.because)),
@@ -255,6 +259,7 @@ def equip(
         stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
         loans=bench.loans,
+        counter=counter,
         unread=unread,
     )
 
