@@ -37,7 +37,7 @@ from hybridrt.errors import (
 from hybridrt.event import Done, Event, Reasoning, Route, Text, ToolCall, Usage
 from hybridrt.mask import mask
 from hybridrt.obligation import output_bound
-from hybridrt.request import Message, Request
+from hybridrt.request import Message, Pixels, Request
 from hybridrt.scope import scope_of
 from hybridrt.sense.meaning import MEANINGS, Meaning
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
@@ -154,6 +154,8 @@ class Walk:
             fitted = await self.fitting.fit(self._call(target, number), self.decision.plan[number:])
             call = fitted.call
             await self._ask_person(target)
+            if not target.place.is_device:
+                await self._encode_pictures()
             self._commit(target, call)
             async with aclosing(self.fitting.answer(fitted)) as answer:
                 async for event in self._in_time(answer, target):
@@ -247,6 +249,18 @@ class Walk:
         if agreed is not True:
             raise DeclinedError(f"the person did not agree to `{target.id}`", target=target.id)
         self._check_time()
+
+    async def _encode_pictures(self) -> None:
+        """Encode what is still pixels, away from the event loop: a service takes no other pictures."""
+        pixels = [part for message in self.request.messages for part in message.parts if isinstance(part, Pixels) and not part.is_encoded]
+        if not pixels:
+            return
+        try:
+            async with asyncio.timeout_at(self.deadline.at):
+                await asyncio.to_thread(lambda: [one.data for one in pixels])
+        except TimeoutError:
+            self._check_time()
+            raise
 
     def _commit(self, target: Target, call: Call) -> None:
         """Hold a limit of cost over all attempts of the request, each at the most it can cost."""
