@@ -41,12 +41,16 @@ _FINISHES = {
     "model_length": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "model_context_window_exceeded": "length",
 }
 _REASONS = Reasons(
     _FINISHES,
-    refusals=frozenset({"content_filter"}),
-    failures=frozenset({"error", "abort", "insufficient_system_resource"}),
+    refusals=frozenset({"content_filter", "refusal", "sensitive"}),
+    failures=frozenset({"error", "abort", "insufficient_system_resource", "network_error"}),
 )
+# Parts of a text that say where its words are from; the words stand in parts of their own.
+_SOURCES = frozenset({"reference", "tool_reference", "citation"})
 
 
 class OpenAIChat:
@@ -270,7 +274,7 @@ def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
             yield Reasoning("".join(text_of(object_of(piece, target).get("text"), target) for piece in pieces))
         elif kind == "text":
             yield Text(text_of(part.get("text"), target))
-        else:
+        elif kind not in _SOURCES:
             raise wrong(target, "sent a part that is neither text nor thought")
 
 
