@@ -23,6 +23,7 @@ from cloud_adapters.reply import is_success, media_type, read_json
 from cloud_adapters.request import json_body, json_request, key_header
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
+from cloud_adapters.vectors import OpenAIVectors
 from hybridrt.backend import Call
 from hybridrt.errors import BrokenStream, TargetError
 from hybridrt.event import Event, Reasoning, Text, Usage
@@ -53,11 +54,10 @@ _REASONS = Reasons(
 _SOURCES = frozenset({"reference", "tool_reference", "citation"})
 
 
-class OpenAIChat:
+class OpenAIChat(OpenAIVectors):
     """Says a call as a chat completion and reads the reply, streamed or whole."""
 
     path: ClassVar[str] = "/chat/completions"
-    key_header: ClassVar[tuple[str, str]] = ("authorization", "Bearer ")
     limit_field: ClassVar[str] = "max_completion_tokens"
     # The service keeps conversations unless it is told not to; strict relatives do not know the field.
     asks_not_to_store: ClassVar[bool] = True

@@ -37,6 +37,7 @@ from hybridrt.errors import (
 from hybridrt.event import Done, Event, Reasoning, Route, Text, ToolCall, Usage
 from hybridrt.mask import mask
 from hybridrt.obligation import output_bound
+from hybridrt.plan import EMBED
 from hybridrt.request import Message, Request
 from hybridrt.scope import scope_of
 from hybridrt.sense.meaning import MEANINGS, Meaning
@@ -132,7 +133,13 @@ class Walk:
         recorded = self.clearance.attempts.begin_unsent(target) if target.place.is_device else None
         try:
             call = self._call(target, number)
-            if not target.place.is_device and (overflow := why_too_long(self.decision.signals.tokens, call.max_output_tokens, target)):
+            # Texts for vectors are read one by one; whether each of them fits is looked at where they are sent.
+            is_one = self.request.task != EMBED
+            if (
+                is_one
+                and not target.place.is_device
+                and (overflow := why_too_long(self.decision.signals.tokens, call.max_output_tokens, target))
+            ):
                 raise overflow
             await self._ask_person(target)
             self._commit(target, call)
