@@ -50,6 +50,7 @@ log = logging.getLogger("hybridrt")
 
 # Clocks are corrected by seconds, and by an hour where a time zone was wrong; a policy lives for days.
 CLOCK_SLACK = timedelta(hours=2)
+_EMBEDS = frozenset({"embed"})
 _NET_LIBRARIES = ("onnxruntime", "numpy", "PIL")
 
 
@@ -542,11 +543,20 @@ class _Bench:
                 reason = "only a `near_edge` recipient is asked for its models; bind this one with a `model`"
                 self.strangers.append(TargetStatus(binding.recipient, Place(recipient.place), binding.model, usable=False, reason=reason))
             else:
-                self._place_binding(binding, recipient)
+                if binding.model or binding.discover:
+                    self._place_binding(binding, recipient)
+                if binding.embed:
+                    self._place_encoder(binding, recipient)
 
-    def _place_binding(self, binding: Binding, recipient: Recipient) -> None:
+    def _place_encoder(self, binding: Binding, recipient: Recipient) -> None:
+        """The model of a recipient that makes vectors is a target of its own; what is said of limits and prices is of the other one."""
+        alone = not (binding.model or binding.discover)
+        other = binding if alone else replace(binding, window=None, max_output_tokens=None, modalities=None, price=None)
+        self._place_binding(replace(other, model=binding.embed, discover=False), recipient, id_=f"{recipient.id}/embed", tasks=_EMBEDS)
+
+    def _place_binding(self, binding: Binding, recipient: Recipient, *, id_: str = "", tasks: frozenset[str] = frozenset()) -> None:
         target = Target(
-            id=binding.recipient,
+            id=id_ or binding.recipient,
             place=Place(recipient.place),
             model=binding.model,
             adapter=recipient.adapter,
@@ -556,6 +566,8 @@ class _Bench:
             modalities=binding.modalities or frozenset({"text"}),
             price=binding.price,
             facts=recipient.facts,
+            tasks=tasks,
+            recipient=recipient.id,
         )
         target = _with_known_facts(target, binding)
         try:
@@ -575,13 +587,21 @@ class _Bench:
 
         if target.adapter is None or target.endpoint is None:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
-        adapter: Any = load_plugin("adapters", target.adapter)
+        make: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        adapter, wire = make(), None
+        if target.tasks == _EMBEDS:
+            from hybridrt.egress.question import EmbeddingBackend, embedding
+
+            adapter, wire = embedding(adapter, target)
+        backend: Backend
         if target.place is Place.NEAR_EDGE:
-            return NearEdgeBackend(
-                target, adapter(), key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
+            backend = NearEdgeBackend(
+                target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
             )
-        return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport, traffic=self._traffic)
+        else:
+            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic)
+        return backend if wire is None else EmbeddingBackend(backend, wire)
 
     def status_of(self, target: Target) -> TargetStatus:
         """Say whether a target can be used."""
@@ -611,6 +631,7 @@ def _with_known_facts(target: Target, binding: Binding) -> Target:
         max_output_tokens=target.max_output_tokens or known.max_output_tokens,
         modalities=binding.modalities or known.modalities or target.modalities,
         price=target.price or known.price,
+        tasks=_EMBEDS if known.kind == "embedding" else target.tasks,
     )
 
 

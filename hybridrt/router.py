@@ -110,13 +110,14 @@ class Router:
         raise failure
 
     async def embed(self, texts: str | Sequence[str], **options: Unpack[RequestOptions]) -> Embedding:
-        """Return one vector per text, from an encoder on this device; nothing leaves it, whatever the policy allows.
+        """Return one vector per text, from an encoder on this device or from a recipient that the policy allows for these texts.
 
-        A text that is longer than the encoder reads is an error: nothing is cut.
+        A text that is longer than the encoder reads is an error: nothing is cut. Vectors of different encoders do not compare:
+        `model` names the one to ask, and `only="device"` keeps everything here.
 
         Raises:
             InvalidRequestError: there is no text, or an option has no place here.
-            RefusedByPolicy: no encoder is here, or the policy lists no local recipient.
+            RefusedByPolicy: no encoder may and can be asked.
             ContextOverflowError: a text is too long: `needed` and `window` are tokens.
             DeadlineError, TargetError: as `infer`.
         """

@@ -148,6 +148,19 @@ class CloudBackend:
             self._leave(visit, call, fault, is_over=bool(outcome))
         yield finish
 
+    async def count(self, call: Call) -> int:
+        """Ask how many tokens a call has, as an attempt with a permit of its own; its decision must be cleared.
+
+        Raises:
+            UnsupportedError: this recipient does not count.
+            TargetError, EgressError: as `answer`.
+        """
+        from hybridrt.egress.question import count_of, counting
+
+        adapter = counting(self._adapter, call.target)
+        asking = CloudBackend(call.target, adapter, self._key, gate=self._gate, transport=self._transport, further=0)
+        return await count_of(asking, call)
+
     async def close(self) -> None:
         """Hold nothing: the connections are the transport's."""
 

@@ -79,8 +79,9 @@ class Fitting:
         self._backends = backends
         self._targets = tuple(targets)
         self._routing = routing
-        # Each text of a request for vectors is wanted whole.
-        self._remedies = tuple(word for word in routing.fit if word in ("escalate", "fail") or task != EMBED)
+        # Texts for vectors are read one by one and wanted whole; whether each fits is looked at where it is read.
+        self._is_one = task != EMBED
+        self._remedies = routing.fit
         self._memo = Memo()
         self._windows: dict[str, int] = {}
         self._scales: dict[str, float] = {}
@@ -98,7 +99,7 @@ class Fitting:
         target = call.target
         check_output(target, call.max_output_tokens)
         kept, window = reserve(target, call.max_output_tokens), self._window(target)
-        if window is None:
+        if window is None or not self._is_one:
             return self._fitted(call, Fit(None, await in_turns(bounding(call)), kept))
         room = window - kept.total
         count = await self._count(target, call, room)
