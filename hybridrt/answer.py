@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hybridrt.event import Usage
+from hybridrt.certificate import Certificate
+from hybridrt.event import Evidence, Usage
 from hybridrt.request import ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place
 
 if TYPE_CHECKING:
+    from hybridrt.confidence.watch import Ballot
     from hybridrt.decision import Decision
 
 
@@ -65,6 +67,26 @@ class Answer(Sealed):
     certified_for: str = ""
     dropped: tuple[str, ...] = ()
     disclosures: tuple[str, ...] = ()
+    # What a calibration promises of a local answer, or why it promises nothing; none for answers from elsewhere.
+    certificate: Certificate | None = None
+    # What `confidence` is: the `model`'s own, of a `calibration`, or of its `tokens`: then it orders answers and is no probability.
+    confidence_by: str = ""
+    # What the scores of a local model said of it.
+    evidence: Evidence | None = field(default=None, repr=False)
+    ballot: Ballot | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_audit(self) -> bool:
+        """Was this answer drawn at random to be judged? Ask the person, or look it up, and say so with `feedback`."""
+        return self.ballot is not None and self.ballot.kind == "audit"
+
+    async def feedback(self, *, correct: bool) -> bool:
+        """Say whether the answer was right; a promise that breaks in use ends. Return whether that was counted.
+
+        Counted is one word on each answer under a certificate: of the others nothing was promised. Kept is a number, and nothing
+        of the request or the answer.
+        """
+        return self.ballot is not None and await self.ballot.cast(0.0 if correct else 1.0)
 
     def __repr__(self) -> str:
         return f"<Answer {len(self.text)} characters from {self.target} ({self.place}), {self.receipt.bytes_out} bytes left the device>"
