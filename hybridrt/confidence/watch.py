@@ -13,7 +13,7 @@ import logging
 import math
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -45,7 +45,7 @@ class Count:
 class Tally:
     """What was heard since a certificate was made. Once a promise was found broken it stays so: the capital may only sink by luck."""
 
-    counts: Mapping[str, Count] = MappingProxyType({})
+    counts: Mapping[str, Count] = field(default_factory=lambda: MappingProxyType({}))
     violated_by: str = ""
 
     def heard(self, kind: str, loss: float, *, alpha: float, delta: float, is_about_agreement: bool) -> Tally:
