@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from hybridrt.certificate import Certificate
 from hybridrt.event import Evidence, Usage
@@ -78,15 +78,19 @@ class Answer(Sealed):
     @property
     def is_audit(self) -> bool:
         """Was this answer drawn at random to be judged? Ask the person, or look it up, and say so with `feedback`."""
-        return self.ballot is not None and self.ballot.kind == "audit"
+        return self.ballot is not None and self.ballot.is_audit
 
-    async def feedback(self, *, correct: bool) -> bool:
+    async def feedback(self, *, correct: bool, by: Literal["person", "checker", "cloud"] = "person") -> bool:
         """Say whether the answer was right; a promise that breaks in use ends. Return whether that was counted.
 
-        Counted is one word on each answer under a certificate: of the others nothing was promised. Kept is a number, and nothing
-        of the request or the answer.
+        Counted is one word of each kind on each answer under a certificate: of the others nothing was promised. Kept is a number,
+        and nothing of the request or the answer.
+
+        Args:
+            correct: was it right?
+            by: who says so: a person, code that knows a right answer, or a stronger model that agrees, which is not the same.
         """
-        return self.ballot is not None and await self.ballot.cast(0.0 if correct else 1.0)
+        return self.ballot is not None and await self.ballot.cast(0.0 if correct else 1.0, by)
 
     def __repr__(self) -> str:
         return f"<Answer {len(self.text)} characters from {self.target} ({self.place}), {self.receipt.bytes_out} bytes left the device>"

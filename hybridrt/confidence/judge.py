@@ -125,7 +125,7 @@ class JudgedBackend:
         certificate = await self._certificate(used, call, said, confidence)
         ballot = None
         if certificate.is_certified:
-            ballot = Ballot(used.watch, "audit" if self._draw() < used.audit_share else "feedback")
+            ballot = Ballot(used.watch, is_audit=self._draw() < used.audit_share)
         return replace(finish, certificate=certificate, ballot=ballot)
 
     async def _certificate(self, used: InUse, call: Call, said: Said, confidence: float | None) -> Certificate:

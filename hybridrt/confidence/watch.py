@@ -175,19 +175,23 @@ def _tally(found: Mapping[str, Any]) -> Tally:
 
 
 class Ballot:
-    """The one label that an answer may get, by its caller."""
+    """What may still be said of one answer under a certificate: one label of each kind.
 
-    def __init__(self, watch: Watch, kind: str) -> None:
+    `is_audit`: it was drawn at random, so that what a person says of it is a fair sample.
+    """
+
+    def __init__(self, watch: Watch, *, is_audit: bool) -> None:
         self._watch = watch
-        self.kind = kind
-        self._is_cast = False
+        self.is_audit = is_audit
+        self._cast: set[str] = set()
 
-    async def cast(self, loss: float, kind: str | None = None) -> bool:
-        """Count the label, once; say whether it was counted."""
-        if self._is_cast:
+    async def cast(self, loss: float, by: str) -> bool:
+        """Count a label by a `person`, a `checker` or the `cloud`; say whether it was counted."""
+        kind = ("audit" if self.is_audit else "feedback") if by == "person" else by
+        if kind in self._cast:
             return False
-        self._is_cast = True
-        await self._watch.hear(kind or self.kind, loss)
+        self._cast.add(kind)
+        await self._watch.hear(kind, loss)
         return True
 
 

@@ -143,7 +143,12 @@ async def test_e12_an_answer_stays_under_its_certificate_and_leaves_when_the_mod
     async with opened() as router:
         answer = await router.infer(ASK)
         assert (answer.text, answer.certified, answer.certificate.state) == ("Paris", True, "certified")
-        assert (answer.certificate.alpha, answer.certificate.delta, answer.certificate.n, answer.certificate.coverage) == (0.1, 0.05, 700, 0.7)
+        assert (answer.certificate.alpha, answer.certificate.delta, answer.certificate.n, answer.certificate.coverage) == (
+            0.1,
+            0.05,
+            700,
+            0.7,
+        )
         change_weights(model)
         answer = await router.infer(ASK)
         assert (answer.text, answer.certified) == ("Lyon", False), "the file was changed under a router that runs"

@@ -87,7 +87,8 @@ def test_a_fitted_score_finds_what_matters_and_puts_right_before_wrong():
     table = list(rows(random.Random(1), 600))
     score = fit_score([values for values, _ in table], [right for _, right in table])
     assert score is not None
-    assert score.weights[0] > 1 > 0 > score.weights[1]
+    assert score.weights[0] > 1
+    assert score.weights[1] < 0
     assert score.weights[3] == 0.0
     fresh = list(rows(random.Random(2), 400))
     right = [score.chance(values) for values, is_right in fresh if is_right]
