@@ -22,6 +22,7 @@ class Call(Sealed):
     `scope` is within whom anything computed for this call may be found again, and none where nothing may be kept of it.
     `input_tokens` is the bound that was decided with, and `tenant` whose request it is: for limits of rate and money, and for nobody else.
     `obligations` are what the policy joined for the request, each already found to be dischargeable here.
+    `task` is what the caller named it, or else what its words say; empty where they say nothing.
     """
 
     target: Target
@@ -45,6 +46,7 @@ class Call(Sealed):
     obligations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     input_tokens: int = 0
     tenant: str = ""
+    task: str = ""
 
 
 @runtime_checkable

@@ -98,6 +98,8 @@ class Terms:
     timeouts: Timeouts = field(default_factory=Timeouts)
     retries: int | None = None
     key: str | None = None
+    # Lists of models and numbers of tokens are on no bill.
+    is_billed: bool = True
 
 
 @dataclass(slots=True)
@@ -148,6 +150,7 @@ class CloudBackend:
         self._traffic = traffic or Traffic()
         terms = terms or Terms()
         self._key_source = terms.key
+        self._is_billed = terms.is_billed
         self._limits = _limits(transport.limits, terms.timeouts)
         self._further = next(many for many in (further, terms.retries, self._traffic.retry.further) if many is not None)
 
@@ -189,6 +192,22 @@ class CloudBackend:
             attempt.usage = told.usage
             self._end(attempt, call)
         yield finish
+
+    async def count(self, call: Call) -> int:
+        """Ask how many tokens a call has, as an attempt with a permit of its own; its decision must be cleared.
+
+        Raises:
+            UnsupportedError: this recipient does not count.
+            TargetError, EgressError: as `answer`.
+        """
+        from hybridrt.egress.question import count_of, counting
+
+        adapter = counting(self._adapter, call.target)
+        terms = Terms(retries=0, is_billed=False)
+        asking = CloudBackend(
+            call.target, adapter, self._key, gate=self._gate, transport=self._transport, traffic=self._traffic, terms=terms
+        )
+        return await count_of(asking, call)
 
     async def close(self) -> None:
         """Hold nothing: the connections are the transport's."""
@@ -266,7 +285,9 @@ class CloudBackend:
         """One attempt up to the head of a good reply, with a permit and a record of its own."""
         request: HttpRequest = self._guarded(self._adapter.build, call, self._key.value if self._key is not None else None)
         self._check_time(call)
-        attempt = _Try(self._traffic.enter(self._recipient.id, self._gate.turn(call.decision_id), _asked(call)))
+        attempt = _Try(
+            self._traffic.enter(self._recipient.id, self._gate.turn(call.decision_id), _asked(call) if self._is_billed else NOTHING)
+        )
         is_begun = False
         try:
             if attempt.visit.is_trial:
@@ -424,15 +445,19 @@ def _limits(limits: Limits, timeouts: Timeouts) -> Limits:
 
 
 def _asked(call: Call) -> Asked:
-    """What an attempt is taken to need. A question that holds nothing of a request is no matter of tokens or money."""
-    if not call.messages:
-        return NOTHING
-    most_output = call.max_output_tokens
+    """What an attempt is taken to need; vectors have no tokens of output."""
+    most_output = 0 if "embed" in call.target.tasks else call.max_output_tokens
     usd = 0.0 if call.target.price is None else bound_usd(call.target.price, call.input_tokens, most_output)
-    return Asked(call.input_tokens / BYTES_PER_TOKEN + min(most_output or TYPICAL_OUTPUT_TOKENS, TYPICAL_OUTPUT_TOKENS), usd, call.tenant)
+    return Asked(
+        call.input_tokens / BYTES_PER_TOKEN + (TYPICAL_OUTPUT_TOKENS if most_output is None else min(most_output, TYPICAL_OUTPUT_TOKENS)),
+        usd,
+        call.tenant,
+    )
 
 
 def _used(call: Call, usage: Usage | None) -> Used:
+    if usage is not None and usage.output_tokens is None and "embed" in call.target.tasks:
+        usage = replace(usage, output_tokens=0)
     if usage is None or usage.input_tokens is None or usage.output_tokens is None:
         return Used()
     price = call.target.price

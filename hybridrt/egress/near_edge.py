@@ -82,8 +82,9 @@ class NearEdgeBackend:
         # One server, so one breaker for what it is asked and what it lists.
         traffic = traffic or Traffic()
         self._answering = CloudBackend(target, adapter, key, gate=gate, transport=transport, traffic=traffic, terms=terms)
-        self._listing = CloudBackend(target, _List("/models"), key, gate=gate, transport=transport, traffic=traffic, terms=terms)
-        self._ollama = CloudBackend(root, _OllamaList("/api/tags"), key, gate=gate, transport=transport, traffic=traffic, terms=terms)
+        free = replace(terms or Terms(), is_billed=False)
+        self._listing = CloudBackend(target, _List("/models"), key, gate=gate, transport=transport, traffic=traffic, terms=free)
+        self._ollama = CloudBackend(root, _OllamaList("/api/tags"), key, gate=gate, transport=transport, traffic=traffic, terms=free)
         self._model = ""
         self._is_listed = False
         self._known_until = 0.0

@@ -19,7 +19,9 @@ _NO_RATES = Rates()
 def make_traffic(application: Application, ledger: LedgerPort) -> Traffic:
     """Make the traffic of one router."""
     rates = {binding.recipient: binding.rates for binding in application.bindings if binding.rates != _NO_RATES}
-    return Traffic(rates=rates, purse=_purse(application, ledger))
+    # The model that makes vectors has limits of its own at every service, of the same size.
+    vectors = {f"{name}/embed": limits for name, limits in rates.items()}
+    return Traffic(rates=rates | vectors, purse=_purse(application, ledger))
 
 
 def _purse(application: Application, ledger: LedgerPort) -> Purse | None:
