@@ -124,6 +124,7 @@ class Equipment:
             unusable={name: _told(error) for name, error in self.missing.items()},
             closed=closed or "; ".join(self.status.problems),
             resting=self.traffic.resting(),
+            ejected=self.traffic.ejected(),
             can_ask_person=self.confirm is not None,
         )
 
@@ -187,7 +188,7 @@ class Equipment:
         backend = self.backends.get(target.id)
         state = self.traffic.state(target.id)
         fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
-        note = getattr(backend, "note", "")
+        note = self.traffic.note(target.id) or getattr(backend, "note", "")
         noted = replace(target, breaker=str(state))
         return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
@@ -237,6 +238,7 @@ def equip(
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
+    traffic.places = {target.id: str(target.place) for target in bench.targets if not target.place.is_device}
     counter = Counter(bench.backends)
     counter.warm(tuple(bench.targets))
     return Equipment(

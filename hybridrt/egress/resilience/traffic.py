@@ -11,6 +11,7 @@ from threading import Lock
 
 from hybridrt.allowance import Rates
 from hybridrt.egress.resilience.breaker import Breaker, BreakerLimits, Pass, State
+from hybridrt.egress.resilience.outlier import OutlierLimits, Record, outliers
 from hybridrt.egress.resilience.purse import Booking, Purse
 from hybridrt.egress.resilience.rate import Meter
 from hybridrt.egress.resilience.retry import RetryBudget, RetryLimits
@@ -32,6 +33,8 @@ from hybridrt.errors import (
 
 # What a recipient says about when to come back is believed up to this: a slip in a header must not close it for a day.
 MOST_PAUSE_S = 600.0
+# How often recipients are compared: often enough for a person, seldom enough to cost nothing.
+COMPARE_EVERY_S = 1.0
 
 
 class Turn(Enum):
@@ -92,10 +95,11 @@ NOTHING, FREE, NOT_TOLD = Asked(), Used(0.0, 0.0), Used()
 class Circuit:
     """What is known of one recipient."""
 
-    __slots__ = ("breaker", "is_tested", "last_bad_at", "last_code", "last_good_at", "meter", "paused_until")
+    __slots__ = ("breaker", "is_tested", "last_bad_at", "last_code", "last_good_at", "meter", "paused_until", "record")
 
-    def __init__(self, limits: BreakerLimits, dice: Random, meter: Meter | None) -> None:
-        self.breaker = Breaker(limits, dice)
+    def __init__(self, breaker: Breaker, record: Record, meter: Meter | None) -> None:
+        self.breaker = breaker
+        self.record = record
         self.meter = meter
         self.last_good_at: float | None = None
         self.last_bad_at: float | None = None
@@ -145,6 +149,7 @@ class Traffic:
         *,
         retry: RetryLimits | None = None,
         breaker: BreakerLimits | None = None,
+        outlier: OutlierLimits | None = None,
         rates: Mapping[str, Rates] | None = None,
         purse: Purse | None = None,
         clock: Callable[[], float] | None = None,
@@ -153,6 +158,11 @@ class Traffic:
         self.retry = retry or RetryLimits()
         self.dice = dice or Random()  # noqa: S311  no secret
         self._breaker = breaker or BreakerLimits()
+        self._outlier = outlier or OutlierLimits()
+        self._ejected: frozenset[str] = frozenset()
+        self._compare_at = 0.0
+        # Where each recipient is: those at one place are compared with one another.
+        self.places: Mapping[str, str] = {}
         self._rates = rates or {}
         self._purse = purse
         self._clock = clock
@@ -244,6 +254,8 @@ class Traffic:
                 circuit.meter.end(now - visit.began_at, visit.asked.tokens, used.tokens, now)
             if self._purse is not None and visit.booking is not None and used.usd is not None:
                 self._purse.settle(visit.booking, used.usd)
+            if what is Verdict.GOOD or what is Verdict.BAD or isinstance(error, RateLimitedError):
+                circuit.record.add(now, is_failure=what is not Verdict.GOOD)
             if what is Verdict.GOOD:
                 circuit.last_good_at = now
                 circuit.breaker.succeed(visit.given)
@@ -268,6 +280,24 @@ class Traffic:
         now = self.now()
         return {name: _told(circuit, now) for name, circuit in tuple(self._circuits.items()) if circuit.breaker.state(now) is State.OPEN}
 
+    def ejected(self) -> frozenset[str]:
+        """Who does much worse than the others at its place, and is asked after them."""
+        if len(self._circuits) < 2:
+            return self._ejected
+        now = self.now()
+        with self._lock:
+            if now >= self._compare_at:
+                self._compare_at = now + COMPARE_EVERY_S
+                self._ejected = self._compared(now)
+            return self._ejected
+
+    def note(self, target: str) -> str:
+        """What is to be said of a recipient that is asked all the same."""
+        if target not in self.ejected():
+            return ""
+        now, record = self.now(), self._circuits[target].record
+        return f"asked after its peers: {record.failures(now) / record.attempts(now):.0%} of its attempts failed lately"
+
     def state(self, target: str) -> State:
         """The breaker of a recipient."""
         circuit = self._circuits.get(target)
@@ -280,12 +310,20 @@ class Traffic:
 
     # --- the rules ---
 
+    def _compared(self, now: float) -> frozenset[str]:
+        groups: dict[str, list[str]] = {}
+        for name, place in self.places.items():
+            groups.setdefault(place, []).append(name)
+        records = {name: circuit.record for name, circuit in self._circuits.items()}
+        every = [outliers(group, records, self._ejected, now, self._outlier) for group in groups.values()]
+        return frozenset(name for group in every for name in group)
+
     def _circuit(self, target: str) -> Circuit:
         circuit = self._circuits.get(target)
         if circuit is None:
             rates = self._rates.get(target)
             meter = None if rates is None else Meter(rates, self.now())
-            circuit = self._circuits[target] = Circuit(self._breaker, self.dice, meter)
+            circuit = self._circuits[target] = Circuit(Breaker(self._breaker, self.dice), Record(self._outlier), meter)
         return circuit
 
     def _has_room(self, circuit: Circuit, now: float) -> bool:
