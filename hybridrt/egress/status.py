@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from hybridrt.errors import CredentialsError, RateLimitedError, RejectedError, TargetError, UnavailableError
 from hybridrt.wire import ReplyHead
 
-
 # `x-ratelimit-reset`, `x-ratelimit-reset-tokens`, `NAME-ratelimit-tokens-reset`.
 _RESET = re.compile(r"(?:[a-z]{1,20}-)?ratelimit(?:-[a-z]{1,20}){0,2}-reset(?:-[a-z]{1,20}){0,2}")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
