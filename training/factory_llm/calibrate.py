@@ -20,14 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.factory import HUMAN, NOW, Told, figures, read_rows, tell
+from benchmarks.factory import HUMAN, NOW, Told, figures, read_rows, share, tell
 from hybridrt.local.action.backend import ActionBackend
 from hybridrt.local.action.certificate import FEATURES, Line, features, first
 from training.factory_llm.rows import meant_rows, mixed_rows
 
 ALPHA, DELTA = 0.10, 0.05
-# A wrong action is worse than an escalation: one is taken where it is right three times in five at least.
-FLOOR = 0.6
+# A wrong action is worse than an escalation: the floor is the lowest of these at which at most this share of what was to be escalated
+# is taken for an action, on rows where that is known. Below two in five an action would mostly be wrong.
+FLOORS, MOST_TAKEN = (0.4, 0.5, 0.6, 0.7), 0.03
 POPULATION = "synthetic requests of training/factory_llm: phrasing families held out of the training, a third to be escalated"
 
 
@@ -102,12 +103,16 @@ def main() -> None:
     calibration = [one for one in tested if one.evidence is not None]
     action = line([(features(one.evidence), one.is_exact) for one in tuning if one.name != "escalate" and one.evidence])
     escalation = line([((first(one.evidence),), one.is_exact) for one in tuning if one.name == "escalate" and one.evidence])
+    outside = [one for one in tuning if one.meant_name == "escalate"]
+    floor = next(
+        (at for at in FLOORS if share(one.name != "escalate" and sure(action, one) >= at for one in outside) <= MOST_TAKEN), FLOORS[-1]
+    )
     # Of an action that is not taken the request escalates: right where it was to.
     doubt = line(
-        [((sure(action, one),), one.meant_name == "escalate") for one in tuning if one.name != "escalate" and sure(action, one) < FLOOR]
+        [((sure(action, one),), one.meant_name == "escalate") for one in tuning if one.name != "escalate" and sure(action, one) < floor]
     )
-    taken = [(sure(action, one), one.is_exact) for one in calibration if one.name != "escalate" and sure(action, one) >= FLOOR]
-    laid = [sure(action, one) for one in tuning if one.name != "escalate" and sure(action, one) >= FLOOR]
+    taken = [(sure(action, one), one.is_exact) for one in calibration if one.name != "escalate" and sure(action, one) >= floor]
+    laid = [sure(action, one) for one in tuning if one.name != "escalate" and sure(action, one) >= floor]
     threshold, covered, errors = certify(laid, taken)
     inside = [one for one in calibration if one.meant_name != "escalate"]
     is_covered = [one.name != "escalate" and threshold is not None and sure(action, one) >= threshold for one in inside]
@@ -116,7 +121,7 @@ def main() -> None:
         "action": asdict(action),
         "escalation": asdict(escalation),
         "doubt": asdict(doubt),
-        "floor": FLOOR,
+        "floor": floor,
         "threshold": threshold,
         "alpha": ALPHA,
         "delta": DELTA,
