@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.factory import HUMAN, NOW, Told, figures, read_rows, share, tell
+from benchmarks.factory import HUMAN, NOW, Told, figures, read_rows, tell
 from hybridrt.local.action.backend import ActionBackend
 from hybridrt.local.action.certificate import FEATURES, Line, features, first
 from training.factory_llm.rows import meant_rows, mixed_rows
@@ -69,6 +69,12 @@ def sure(action: Line, one: Told) -> float:
     return action.chance(features(one.evidence))
 
 
+def lowest_floor(action: Line, outside: Sequence[Told]) -> float:
+    """Return the lowest floor that takes few enough of the requests that were to be escalated."""
+    scores = [sure(action, one) for one in outside if one.name != "escalate"]
+    return next((floor for floor in FLOORS if sum(score >= floor for score in scores) <= MOST_TAKEN * len(outside)), FLOORS[-1])
+
+
 def certify(tuning: Sequence[float], calibration: Sequence[tuple[float, bool]]) -> tuple[float | None, int, int]:
     """Return the loosest threshold that passes, with how many it covers and how many of them are wrong."""
     # The first test must be one that can be passed with a few errors: thrice the 29 answers that none at all would need.
@@ -103,10 +109,7 @@ def main() -> None:
     calibration = [one for one in tested if one.evidence is not None]
     action = line([(features(one.evidence), one.is_exact) for one in tuning if one.name != "escalate" and one.evidence])
     escalation = line([((first(one.evidence),), one.is_exact) for one in tuning if one.name == "escalate" and one.evidence])
-    outside = [one for one in tuning if one.meant_name == "escalate"]
-    floor = next(
-        (at for at in FLOORS if share(one.name != "escalate" and sure(action, one) >= at for one in outside) <= MOST_TAKEN), FLOORS[-1]
-    )
+    floor = lowest_floor(action, [one for one in tuning if one.meant_name == "escalate"])
     # Of an action that is not taken the request escalates: right where it was to.
     doubt = line(
         [((sure(action, one),), one.meant_name == "escalate") for one in tuning if one.name != "escalate" and sure(action, one) < floor]

@@ -808,7 +808,7 @@ class Generator:
             )
             if rng.random() < 0.3:
                 first, second = second, first
-        pieces: list[Piece] = [(text, None) for text, _ in first] + [(link, None)] + [(text, None) for text, _ in second]
+        pieces: list[Piece] = [(text, None) for text, _ in (*first, (link, None), *second)]
         return row_of(_noised(_dressed(pieces, is_command, rng), rng), "escalate", "escalate/mixed", {})
 
 
