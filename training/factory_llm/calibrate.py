@@ -26,9 +26,8 @@ from hybridrt.local.action.certificate import FEATURES, Line, features, first
 from training.factory_llm.rows import meant_rows, mixed_rows
 
 ALPHA, DELTA = 0.10, 0.05
-# A wrong action is worse than an escalation: the floor is the lowest of these at which at most this share of what was to be escalated
-# is taken for an action, on rows where that is known. Below two in five an action would mostly be wrong.
-FLOORS, MOST_TAKEN = (0.4, 0.5, 0.6, 0.7), 0.03
+# An action is taken where it is more likely right than wrong. Higher floors turn more right actions into escalations than wrong ones.
+FLOOR = 0.5
 POPULATION = "synthetic requests of training/factory_llm: phrasing families held out of the training, a third to be escalated"
 
 
@@ -69,12 +68,6 @@ def sure(action: Line, one: Told) -> float:
     return action.chance(features(one.evidence))
 
 
-def lowest_floor(action: Line, outside: Sequence[Told]) -> float:
-    """Return the lowest floor that takes few enough of the requests that were to be escalated."""
-    scores = [sure(action, one) for one in outside if one.name != "escalate"]
-    return next((floor for floor in FLOORS if sum(score >= floor for score in scores) <= MOST_TAKEN * len(outside)), FLOORS[-1])
-
-
 def certify(tuning: Sequence[float], calibration: Sequence[tuple[float, bool]]) -> tuple[float | None, int, int]:
     """Return the loosest threshold that passes, with how many it covers and how many of them are wrong."""
     # The first test must be one that can be passed with a few errors: thrice the 29 answers that none at all would need.
@@ -109,13 +102,12 @@ def main() -> None:
     calibration = [one for one in tested if one.evidence is not None]
     action = line([(features(one.evidence), one.is_exact) for one in tuning if one.name != "escalate" and one.evidence])
     escalation = line([((first(one.evidence),), one.is_exact) for one in tuning if one.name == "escalate" and one.evidence])
-    floor = lowest_floor(action, [one for one in tuning if one.meant_name == "escalate"])
     # Of an action that is not taken the request escalates: right where it was to.
     doubt = line(
-        [((sure(action, one),), one.meant_name == "escalate") for one in tuning if one.name != "escalate" and sure(action, one) < floor]
+        [((sure(action, one),), one.meant_name == "escalate") for one in tuning if one.name != "escalate" and sure(action, one) < FLOOR]
     )
-    taken = [(sure(action, one), one.is_exact) for one in calibration if one.name != "escalate" and sure(action, one) >= floor]
-    laid = [sure(action, one) for one in tuning if one.name != "escalate" and sure(action, one) >= floor]
+    taken = [(sure(action, one), one.is_exact) for one in calibration if one.name != "escalate" and sure(action, one) >= FLOOR]
+    laid = [sure(action, one) for one in tuning if one.name != "escalate" and sure(action, one) >= FLOOR]
     threshold, covered, errors = certify(laid, taken)
     inside = [one for one in calibration if one.meant_name != "escalate"]
     is_covered = [one.name != "escalate" and threshold is not None and sure(action, one) >= threshold for one in inside]
@@ -124,7 +116,7 @@ def main() -> None:
         "action": asdict(action),
         "escalation": asdict(escalation),
         "doubt": asdict(doubt),
-        "floor": floor,
+        "floor": FLOOR,
         "threshold": threshold,
         "alpha": ALPHA,
         "delta": DELTA,
