@@ -96,7 +96,7 @@ class Scan:
     meanings: Mapping[str, Meaning]
     deadline: Deadline | None = None
     slice_chars: int = SLICE
-    # What a scan says that finds nothing, where it was made before for the same detectors and meanings.
+    # What a scan says that finds nothing, where it was made before for the same detectors and meanings, with pictures or without.
     nothing: Privacy | None = None
     findings: list[Finding] = field(default_factory=list)
     failed: dict[str, None] = field(default_factory=dict)
@@ -245,7 +245,7 @@ class Scan:
         """Say what the scan showed; for pictures there is no detector, so with one of them nothing is absent for sure."""
         if not self.detectors:
             return Verdict(Privacy(), _shared(self.languages), self.has_injection)
-        if not (self.findings or self.failed or has_images) and self.languages <= COVERED:
+        if not (self.findings or self.failed) and self.languages <= COVERED and (self.nothing or not has_images):
             nothing = self.nothing or nothing_found(self.detectors, self.meanings)
             return Verdict(nothing, _shared(self.languages), self.has_injection)
         covered = _covered(self.detectors)
