@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -18,12 +19,13 @@ from cloud_adapters.failure import MAX_RETRY_AFTER_S, failure, failure_in_answer
 from cloud_adapters.json_stream import JsonStream
 from cloud_adapters.json_text import NotJsonError, parse_exactly
 from cloud_adapters.reply import FailedReply, is_success, media_type, read_json
-from cloud_adapters.request import Headers, json_request, key_header
+from cloud_adapters.request import Headers, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.tool_results import OpenCalls
+from cloud_adapters.vectors import count_end, texts_of, vector_of, vectors_end
 from hybridrt.backend import Call
-from hybridrt.errors import Busy, ContextOverflowError, CredentialsError, TargetError, UnavailableError
+from hybridrt.errors import Busy, ContextOverflowError, CredentialsError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
@@ -40,6 +42,9 @@ _FAILURES = frozenset(
 _REASONS = Reasons({"STOP": "stop", "MAX_TOKENS": "length"}, _REFUSALS, _FAILURES)
 # What tools of the service itself leave beside the answer; none is ever asked for.
 _BESIDE = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
+_CHOICES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+_LEVELS = frozenset(("minimal", "low", "medium", "high"))
+_HAS_LEVELS = re.compile(r"gemini-(?:[3-9]|[1-9]\d)")
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
 _TOO_LONG = re.compile(r"token count \((\d{1,9})\) exceeds the maximum number of tokens allowed \((\d{1,9})\)", re.ASCII)
 
@@ -59,6 +64,60 @@ class Gemini:
         what = ":streamGenerateContent?alt=sse" if call.stream else ":generateContent"
         return json_request(call, self.prefix + _model(call) + what, self.body(call), self.headers(call, key))
 
+    def build_count(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask how many tokens the input of a call has.
+
+        Raises:
+            TargetError: the call cannot be said on this wire.
+        """
+        body = self.count_body(call)
+        return json_request(call, self.prefix + _model(call) + ":countTokens", body, self.headers(replace(call, stream=False), key))
+
+    def count_body(self, call: Call) -> dict[str, Any]:
+        """The whole request as the thing to be counted; beside bare contents nothing else would be."""
+        return {"generateContentRequest": {"model": f"models/{call.target.model.removeprefix('models/')}", **self.body(call)}}
+
+    def read_count(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read the number.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        return _read(call, head, count_end("totalTokens", call.target.id))
+
+    def texts_at_once(self, call: Call) -> int:
+        """As many as a batch takes there."""
+        return 100
+
+    def cuts_silently(self, call: Call) -> bool:
+        """It has no word for not cutting."""
+        return True
+
+    def build_embed(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask for the vectors of texts.
+
+        Raises:
+            TargetError: the call cannot be said on this wire.
+        """
+        model = f"models/{call.target.model.removeprefix('models/')}"
+        asked = [{"model": model, "content": {"parts": [{"text": text}]}} for text in texts_of(call)]
+        path = self.prefix + _model(call) + ":batchEmbedContents"
+        return json_request(call, path, {"requests": asked}, self.headers(replace(call, stream=False), key))
+
+    def read_embed(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read vectors.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        target = call.target.id
+
+        def read(reply: Any) -> Iterator[Event]:
+            rows = list_of(object_of(reply, target)["embeddings"], target)
+            yield from vectors_end([vector_of(object_of(row, target)["values"], target) for row in rows], None)
+
+        return _read(call, head, read)
+
     def headers(self, call: Call, key: str | None) -> Headers:
         """The headers beside the content type."""
         accepted = "text/event-stream" if call.stream else "application/json"
@@ -77,7 +136,14 @@ class Gemini:
         return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
 
     def body(self, call: Call) -> dict[str, Any]:
-        """The request as JSON."""
+        """The request as JSON.
+
+        Raises:
+            TargetError: the call cannot be said on this wire, which does not bound how many tools are called at once.
+        """
+        refuse_unsaid(
+            call, *("tools", "tool_choice", "output", "images", "max_output_tokens", "temperature", "top_p", "effort", "seed", "stop")
+        )
         system = [message for message in call.messages if message.role == "system"]
         body: dict[str, Any] = {"contents": _contents(call)}
         if system:
@@ -87,6 +153,8 @@ class Gemini:
                 {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.parameters} for tool in call.tools
             ]
             body["tools"] = [{"functionDeclarations": declared}]
+        if call.tool_choice is not None and call.tools:
+            body["toolConfig"] = {"functionCallingConfig": _tool_choice(call.tool_choice)}
         if settings := _settings(call):
             body["generationConfig"] = settings
         return body
@@ -103,6 +171,48 @@ class Vertex(Gemini):
     prefix = "/models/"
     key_header = ("authorization", "Bearer ")
 
+    def count_body(self, call: Call) -> dict[str, Any]:
+        """The request itself is what is counted."""
+        return self.body(call)
+
+    def texts_at_once(self, call: Call) -> int:
+        """Its newer encoders take one."""
+        return 1
+
+    def cuts_silently(self, call: Call) -> bool:
+        """It is told not to."""
+        return False
+
+    def build_embed(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask for the vectors of texts, and not to cut any.
+
+        Raises:
+            TargetError: the call cannot be said on this wire.
+        """
+        body = {"instances": [{"content": text} for text in texts_of(call)], "parameters": {"autoTruncate": False}}
+        return json_request(call, self.prefix + _model(call) + ":predict", body, self.headers(replace(call, stream=False), key))
+
+    def read_embed(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read vectors; one of a text that was cut is none.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        target = call.target.id
+
+        def read(reply: Any) -> Iterator[Event]:
+            rows = [
+                object_of(object_of(row, target)["embeddings"], target) for row in list_of(object_of(reply, target)["predictions"], target)
+            ]
+            counted = [object_of(row.get("statistics") or {}, target) for row in rows]
+            if any(each.get("truncated") is True for each in counted):
+                raise ContextOverflowError(f"`{target}` cut a text", needed=None, window=call.target.window, target=target)
+            yield from vectors_end(
+                [vector_of(row["values"], target) for row in rows], total(*(count_of(each.get("token_count")) for each in counted))
+            )
+
+        return _read(call, head, read)
+
 
 # --- the request ---------------------------------------------------------------------------------------------------
 
@@ -117,6 +227,10 @@ def _settings(call: Call) -> dict[str, Any]:
         settings["maxOutputTokens"] = call.max_output_tokens
     if call.temperature is not None:
         settings["temperature"] = call.temperature
+    if call.top_p is not None:
+        settings["topP"] = call.top_p
+    if call.effort is not None:
+        settings["thinkingConfig"] = _thinking(call, call.effort)
     if call.seed is not None:
         settings["seed"] = call.seed
     if call.stop:
@@ -125,6 +239,24 @@ def _settings(call: Call) -> dict[str, Any]:
         settings["responseMimeType"] = "application/json"
         settings["responseJsonSchema"] = call.output.schema
     return settings
+
+
+def _tool_choice(choice: str) -> dict[str, Any]:
+    return {"mode": _CHOICES[choice]} if choice in _CHOICES else {"mode": "ANY", "allowedFunctionNames": [choice]}
+
+
+def _thinking(call: Call, effort: str) -> dict[str, Any]:
+    """Models before the third count thinking in tokens, later ones name levels; not to think is said in tokens to both."""
+    if effort == "none":
+        return {"thinkingBudget": 0}
+    if effort not in _LEVELS or not _HAS_LEVELS.match(call.target.model.removeprefix("models/")):
+        raise UnsupportedError(
+            f"`{call.target.id}` has no effort `{effort}` for this model",
+            feature="effort",
+            target=call.target.id,
+            hint="leave `effort` out",
+        )
+    return {"thinkingLevel": effort.upper()}
 
 
 def _contents(call: Call) -> list[dict[str, Any]]:
@@ -215,6 +347,10 @@ class GeminiStream(JsonStream):
     def closing(self) -> list[Event] | None:
         """Return calls, usage and finish, once the service has said why it stopped."""
         return None if self._finish is None else closing(self._calls, self._usage, self._finish)
+
+
+def _read(call: Call, head: ReplyHead, read: Callable[[Any], Iterator[Event]]) -> Decoder:
+    return read_json(call, head, read) if is_success(head) else FailedReply(call, head, _failure)
 
 
 def _failure(head: ReplyHead, error: Mapping[str, Any] | None, *, target: str) -> TargetError:

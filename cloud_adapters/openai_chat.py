@@ -23,10 +23,11 @@ from cloud_adapters.reply import is_success, media_type, read_json
 from cloud_adapters.request import json_body, json_request, key_header
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
+from cloud_adapters.vectors import OpenAIVectors
 from hybridrt.backend import Call
 from hybridrt.errors import BrokenStream, TargetError
 from hybridrt.event import Event, Reasoning, Text, Usage
-from hybridrt.request import Image, Message, Part, Tool
+from hybridrt.request import TOOL_CHOICES, Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
 # Services differ in the words for the same four ends.
@@ -41,19 +42,22 @@ _FINISHES = {
     "model_length": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "model_context_window_exceeded": "length",
 }
 _REASONS = Reasons(
     _FINISHES,
-    refusals=frozenset({"content_filter"}),
-    failures=frozenset({"error", "abort", "insufficient_system_resource"}),
+    refusals=frozenset({"content_filter", "refusal", "sensitive"}),
+    failures=frozenset({"error", "abort", "insufficient_system_resource", "network_error"}),
 )
+# Parts of a text that say where its words are from; the words stand in parts of their own.
+_SOURCES = frozenset({"reference", "tool_reference", "citation"})
 
 
-class OpenAIChat:
+class OpenAIChat(OpenAIVectors):
     """Says a call as a chat completion and reads the reply, streamed or whole."""
 
     path: ClassVar[str] = "/chat/completions"
-    key_header: ClassVar[tuple[str, str]] = ("authorization", "Bearer ")
     limit_field: ClassVar[str] = "max_completion_tokens"
     # The service keeps conversations unless it is told not to; strict relatives do not know the field.
     asks_not_to_store: ClassVar[bool] = True
@@ -85,12 +89,20 @@ class OpenAIChat:
             body["stream_options"] = {"include_usage": True}
         if call.tools:
             body["tools"] = [_tool(tool) for tool in call.tools]
+        if call.tool_choice is not None:
+            body["tool_choice"] = self.tool_choice(call.tool_choice)
+        if call.parallel_tool_calls is not None:
+            body["parallel_tool_calls"] = call.parallel_tool_calls
         if call.output is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": json_schema(call.output)}
         if call.max_output_tokens is not None:
             body[self.limit_field] = call.max_output_tokens
         if call.temperature is not None:
             body["temperature"] = call.temperature
+        if call.top_p is not None:
+            body["top_p"] = call.top_p
+        if call.effort is not None:
+            body["reasoning_effort"] = call.effort
         if call.seed is not None:
             body["seed"] = call.seed
         if call.stop:
@@ -98,6 +110,10 @@ class OpenAIChat:
         if self.asks_not_to_store:
             body["store"] = False
         return body
+
+    def tool_choice(self, choice: str) -> Any:
+        """The choice of tools in this service's words."""
+        return choice if choice in TOOL_CHOICES else {"type": "function", "function": {"name": choice}}
 
 
 class OpenAICompatible(OpenAIChat):
@@ -258,7 +274,7 @@ def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
             yield Reasoning("".join(text_of(object_of(piece, target).get("text"), target) for piece in pieces))
         elif kind == "text":
             yield Text(text_of(part.get("text"), target))
-        else:
+        elif kind not in _SOURCES:
             raise wrong(target, "sent a part that is neither text nor thought")
 
 

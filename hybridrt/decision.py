@@ -31,6 +31,8 @@ class Decision:
     settled: tuple[str, ...]
     # What the authors of the policy said about their rules, by the rule's id.
     because: Mapping[str, str]
+    # The decision whose answer broke off; this one is about going on with it, and what was shown is part of the request.
+    continues: str = ""
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -64,6 +66,8 @@ class Decision:
         if self.settled:
             lines += _wrapped("Settled", f"by declaration: {', '.join(self.settled)}")
         lines += _wrapped("Plan", f"{plan or 'nobody may answer'}, by the routing rule {self.routing.rule}")
+        for heading, words in self.routing.sent_on():
+            lines += _wrapped(heading, words)
         # Nobody waits for a certain moment without a deadline.
         in_time = self.plan if self.facts.deadline != FIELDS["deadline"].default else ()
         if expected := [
@@ -97,6 +101,7 @@ class Decision:
             "data": sorted(self.facts.present),
             "data_unknown": sorted(self.facts.unknown),
             "settled": list(self.settled),
+            **({"continues": self.continues} if self.continues else {}),
         }
 
     def as_dict(self) -> dict[str, Any]:

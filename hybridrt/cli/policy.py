@@ -278,6 +278,10 @@ def _say_difference(found: Difference) -> None:
         if words:
             click.echo(f"{head:<10}requests in which something could not be found out")
             click.echo(f"{'':<10}-> a declaration {verb} {', '.join(words)}")
+    for head, sent in (("WIDENS", found.sends_more), ("TIGHTENS", found.sends_less)):
+        for said in sent:
+            click.echo(f"{head:<10}what is sent of an answer that breaks or is slow")
+            click.echo(f"{'':<10}-> {said}")
     click.echo(f"UNCHANGED {found.unchanged:,} of {found.total:,} request classes")
     for note in found.notes:
         click.echo(f"NOTE      {note}")

@@ -66,12 +66,15 @@ class Difference:
     # What a declaration may settle, which is about no class: it moves requests from one class to another.
     settles_more: tuple[str, ...] = ()
     settles_less: tuple[str, ...] = ()
+    # What routing sends on of an answer that broke, or to two at once, entry by entry. It adds nobody who may not receive.
+    sends_more: tuple[str, ...] = ()
+    sends_less: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def lets_more_leave(self) -> bool:
-        """Does anything more leave: to somebody else, for longer, under fewer duties, or on a person's word?"""
-        return bool(self.widens or self.settles_more or any(change.is_looser for change in self.duties))
+        """Does anything more leave: to somebody else, for longer, under fewer duties, on a person's word, or a second time?"""
+        return bool(self.widens or self.settles_more or self.sends_more or any(change.is_looser for change in self.duties))
 
     def as_dict(self) -> dict[str, Any]:
         """The same for JSON."""
@@ -81,6 +84,8 @@ class Difference:
             "duties": [change.as_dict() for change in self.duties],
             "settles_more": list(self.settles_more),
             "settles_less": list(self.settles_less),
+            "sends_more": list(self.sends_more),
+            "sends_less": list(self.sends_less),
             "lets_more_leave": self.lets_more_leave,
             "unchanged_classes": self.unchanged,
             "total_classes": self.total,
@@ -123,6 +128,7 @@ def diff(old: Policy, new: Policy, as_of: date | None = None) -> Difference:
                 changed |= classes
         unchanged += space.width - changed.bit_count()
     settled = old.declared_settles, new.declared_settles
+    sent = tuple(_sent(old, new))
     return Difference(
         widens=_reached(wider),
         tightens=_reached(narrower),
@@ -131,6 +137,8 @@ def diff(old: Policy, new: Policy, as_of: date | None = None) -> Difference:
         total=space.size,
         settles_more=tuple(sorted(settled[1] - settled[0])),
         settles_less=tuple(sorted(settled[0] - settled[1])),
+        sends_more=tuple(said for said, is_more in sent if is_more),
+        sends_less=tuple(said for said, is_more in sent if not is_more),
         notes=tuple(_notes(old, new, left_out=wider.left_out + narrower.left_out + duties.left_out)),
     )
 
@@ -288,6 +296,21 @@ def _fact(value: object) -> str:
 
 def _period(policy: Policy) -> str:
     return f"{policy.valid_from or 'always'} to {policy.valid_until or 'no end'}"
+
+
+def _sent(old: Policy, new: Policy) -> Iterable[tuple[str, bool]]:
+    """Say entry by entry what changes of resuming and hedging, and whether it sends more than before."""
+    then, now = ({entry.rule: entry for rules in _routes(policy) for entry in reversed(rules)} for policy in (old, new))
+    for name in {**now, **then}:
+        before, after = then.get(name, Routing()), now.get(name, Routing())
+        if (before.resume, before.hedge) != (after.resume, after.hedge):
+            both = before.together(after)
+            changes = [
+                f"{key} {one or 'none'} (before: {other or 'none'})"
+                for key, one, other in (("resume", after.resume, before.resume), ("hedge", after.hedge, before.hedge))
+                if one != other
+            ]
+            yield f"routing {name}: {', '.join(changes)}", (both.resume, both.hedge) != (after.resume, after.hedge)
 
 
 def _routes(policy: Policy) -> list[list[Routing]]:

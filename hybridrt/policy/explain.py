@@ -50,6 +50,7 @@ class Explanation:
             "recipients": [_standing(one) for one in reasons.standings],
             "duty_rules": list(reasons.duty_rules),
             "routing": self.ruling.routing.rule,
+            "sent_on": dict(self.ruling.routing.sent_on()),
             "would_change_it": [{"change": dict(change), "may_also_reach": list(more)} for change, more in self.remedies],
         }
 
@@ -80,6 +81,7 @@ class Explanation:
         duties = say_duties(self.ruling.obligations)
         lines.append(f"Duties    {duties or 'none'}" + (f"  ({', '.join(reasons.duty_rules)})" if reasons.duty_rules else ""))
         lines.append(f"Order     {'the fastest first' if self.ruling.routing.fastest else ', then '.join(self.ruling.routing.order)}")
+        lines += [f"{heading:<10}{words}" for heading, words in self.ruling.routing.sent_on()]
         head = "What would change it   "
         for change, more in self.remedies:
             said = " and ".join(f"{name} {value}" for name, value in change.items())

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from hybridrt.policy.condition import ALWAYS, Reader
 from hybridrt.policy.recipient import identifier
 from hybridrt.policy.rules import RoutingRule
-from hybridrt.policy.ruling import Routing
+from hybridrt.policy.ruling import Hedge, Routing
 from hybridrt.policy.tree import Node
-from hybridrt.policy.vocabulary import ESCALATIONS, FITS, PLACES
+from hybridrt.policy.vocabulary import ESCALATIONS, FITS, HEDGE_SHARES, HEDGE_TIME, PLACES, RESUMES
 
 MAX_ENTRIES = 64
-_KEYS = ("id", "when", "order", "escalate", "fit")
+_KEYS = ("id", "when", "order", "escalate", "fit", "resume", "hedge")
 # Words of the design whose machinery does not exist yet; to ignore one would be to promise it.
-_NOT_BUILT = ("hedge", "resume", "budget")
-_FITS_NOT_BUILT = ("summarise", "drop_oldest", "chunk", "truncate")
+_NOT_BUILT = ("budget",)
+_TIME = re.compile(HEDGE_TIME)
 
 
 def read_routing(node: Node, reader: Reader) -> tuple[RoutingRule, ...]:
@@ -45,14 +47,17 @@ def _entry(node: Node, reader: Reader) -> RoutingRule:
         node.fail("an entry of `routing` needs an `id`", code="missing_key", hint="such as `id: otherwise`")
     standard = Routing()
     order, is_fastest = _order(pairs["order"]) if "order" in pairs else (standard.order, False)
-    escalate, certified = _escalate(pairs["escalate"]) if "escalate" in pairs else (standard.escalate, None)
+    escalate, certified, population = _escalate(pairs["escalate"]) if "escalate" in pairs else (standard.escalate, None, "")
     routing = Routing(
         rule=identifier(pairs["id"], "the id of a routing entry"),
         order=order,
         fastest=is_fastest,
         escalate=escalate,
         unless_certified=certified,
-        fit=_fit(pairs["fit"]) if "fit" in pairs else standard.fit,
+        populations=frozenset({population}),
+        fit=tuple(_distinct(pairs["fit"], "`fit`", tuple(FITS))) if "fit" in pairs else standard.fit,
+        resume=_resume(pairs["resume"], escalate) if "resume" in pairs else None,
+        hedge=_hedge(pairs["hedge"]) if "hedge" in pairs else None,
     )
     when = reader.when(pairs["when"]) if "when" in pairs else ALWAYS
     return RoutingRule(when, routing, node.file, node.line, node.column)
@@ -67,29 +72,40 @@ def _order(node: Node) -> tuple[tuple[str, ...], bool]:
     return tuple(places), False
 
 
-def _escalate(node: Node) -> tuple[frozenset[str], float | None]:
+def _escalate(node: Node) -> tuple[frozenset[str], float | None, str]:
     pairs = node.mapping("`escalate`", ("when", "unless"))
     if not pairs:
         node.fail("`escalate` is empty", hint="such as `{when: [failed, busy]}`; `{when: []}` never escalates")
     standard = Routing().escalate
     triggers = frozenset(_distinct(pairs["when"], "`escalate`", tuple(ESCALATIONS), may_be_empty=True)) if "when" in pairs else standard
     if "unless" not in pairs:
-        return triggers, None
-    certified = pairs["unless"].mapping("`unless` of `escalate`", ("certified",))
+        return triggers, None, ""
+    certified = pairs["unless"].mapping("`unless` of `escalate`", ("certified", "population"))
     if "certified" not in certified:
         pairs["unless"].fail("`unless` needs `certified`", code="missing_key", hint="such as `{certified: 0.10}`: at most 10 % errors")
     share = certified["certified"].amount("`certified`")
     if not 0 < share < 1:
         certified["certified"].fail("`certified` is a share of errors between 0 and 1", hint="0.10 means at most 10 % of answers are wrong")
-    return triggers, share
+    return triggers, share, certified["population"].text("`population`") if "population" in certified else ""
 
 
-def _fit(node: Node) -> tuple[str, ...]:
-    entries = node.value if isinstance(node.value, list) else [node]
-    for entry in entries:
-        if entry.value in _FITS_NOT_BUILT:
-            entry.fail(f"the remedy `{entry.value}` is not built yet", hint=f"known: {', '.join(FITS)}", code="not_built")
-    return tuple(_distinct(node, "`fit`", tuple(FITS)))
+def _resume(node: Node, escalate: frozenset[str]) -> str:
+    word = node.word("`resume`", tuple(RESUMES))
+    if not escalate:
+        node.fail("nothing is resumed where nothing goes on: `escalate` names no trigger", hint="name one, or remove `resume`")
+    return word
+
+
+def _hedge(node: Node) -> Hedge:
+    pairs = node.mapping("`hedge`", ("after",))
+    if "after" not in pairs:
+        node.fail("`hedge` needs `after`", code="missing_key", hint="such as `{after: p95}`, or a time: `{after: 800 ms}`")
+    after = pairs["after"]
+    if isinstance(after.value, str) and (time := _TIME.fullmatch(after.value)):
+        return Hedge(after_s=float(time[1]) if time[1] else int(time[2]) / 1000)
+    if not isinstance(after.value, str):
+        after.fail(f"`after` is a share such as `p95` or a time with its unit, not {after.shape}", hint="such as `800 ms` or `2 s`")
+    return Hedge(share=HEDGE_SHARES[after.word("`after` of `hedge`, where it is no time such as `800 ms`,", tuple(HEDGE_SHARES))])
 
 
 def _distinct(node: Node, what: str, known: tuple[str, ...], *, may_be_empty: bool = False) -> list[str]:

@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hybridrt.policy.vocabulary import RESUMES
+
+_RESUMES = tuple(RESUMES)
+
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
@@ -17,28 +21,65 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Hedge:
+    """When a second target is asked beside a slow one: after a time, and after this share of its answers would have come."""
+
+    after_s: float = 0.0
+    share: float = 0.0
+
+    def together(self, other: Hedge) -> Hedge:
+        """Wait for what both wait for."""
+        return Hedge(max(self.after_s, other.after_s), max(self.share, other.share))
+
+    def __str__(self) -> str:
+        time = f"{self.after_s:g} s" if self.after_s >= 1 else f"{self.after_s * 1000:g} ms"
+        return "after " + " and ".join(filter(None, (time * bool(self.after_s), f"p{self.share * 100:g}" * bool(self.share))))
+
+
+@dataclass(frozen=True, slots=True)
 class Routing:
-    """How to choose inside the allowed set. `order` holds places; `fastest` replaces it by predicted latency."""
+    """How to choose inside the allowed set. `order` holds places; `fastest` replaces it by predicted latency.
+
+    `resume` is what follows when an answer breaks that was shown in part; none ends it there. `hedge` is when a second target is
+    asked although the first one has not failed; none asks one after the other.
+    """
 
     rule: str = "default"
     order: tuple[str, ...] = ("device", "near_edge", "private_cloud", "cloud")
     fastest: bool = False
     escalate: frozenset[str] = frozenset({"failed", "refused", "truncated", "too_long", "said_escalate", "busy", "late"})
     unless_certified: float | None = None
+    # The requests that a certificate must speak of; the application's own have no name.
+    populations: frozenset[str] = frozenset({""})
     fit: tuple[str, ...] = ("escalate", "fail")
+    resume: str | None = None
+    hedge: Hedge | None = None
 
     def together(self, other: Routing) -> Routing:
-        """Keep what both allow: the order of the first in the places of both, the triggers of both, the stricter certificate."""
+        """Keep what both allow: the order of the first in the places of both, the triggers of both, the stricter certificate.
+
+        Sent on, or sent twice, is only what both send, and no more of it than either.
+        """
         first, second = (self, other) if not (self.fastest and not other.fastest) else (other, self)
-        certificates = [one for one in (self.unless_certified, other.unless_certified) if one is not None]
+        asking = [one for one in (self, other) if one.unless_certified is not None]
+        certificates = [one.unless_certified for one in asking if one.unless_certified is not None]
         return Routing(
             rule=self.rule if self.rule == other.rule else f"{self.rule} & {other.rule}",
             order=tuple(place for place in first.order if second.fastest or place in second.order),
             fastest=self.fastest and other.fastest,
             escalate=self.escalate & other.escalate,
             unless_certified=min(certificates, default=None),
+            # Two that name different requests are satisfied by no certificate.
+            populations=frozenset(name for one in asking or (self,) for name in one.populations),
             fit=tuple(remedy for remedy in self.fit if remedy in other.fit),
+            resume=min(self.resume, other.resume, key=_RESUMES.index) if self.resume and other.resume else None,
+            hedge=self.hedge.together(other.hedge) if self.hedge and other.hedge else None,
         )
+
+    def sent_on(self) -> tuple[tuple[str, str], ...]:
+        """Say under a heading each what may be sent to two at once, or sent on in part; nothing where nothing is."""
+        hedge = (("Hedge", f"the next one is asked as well, {self.hedge}"),) if self.hedge else ()
+        return (*hedge, ("Broken", RESUMES[self.resume])) if self.resume else hedge
 
     def within(self, inherited: Routing) -> Routing:
         """Plan as this says, inside what the routing of an extended file plans; by latency where that one leaves no place out."""

@@ -13,7 +13,21 @@ from hybridrt.policy.file import EFFECT_KEYS
 from hybridrt.policy.obligation import DUTIES, FLAG, LABEL_WORDS, LEAST, MOST, Duty
 from hybridrt.policy.recipient import MAX_RECIPIENTS, MAX_RETENTION_DAYS, TESTS
 from hybridrt.policy.rules import Effect
-from hybridrt.policy.vocabulary import ESCALATIONS, FITS, KIND_WORDS, KINDS, PLACES, REGIONS, STANDARD, VERSION, Field, Vocabulary
+from hybridrt.policy.vocabulary import (
+    ESCALATIONS,
+    FITS,
+    HEDGE_SHARES,
+    HEDGE_TIME,
+    KIND_WORDS,
+    KINDS,
+    PLACES,
+    REGIONS,
+    RESUMES,
+    STANDARD,
+    VERSION,
+    Field,
+    Vocabulary,
+)
 from hybridrt.signals import UNKNOWN
 
 FILE_NAME = "policy-1.schema.json"
@@ -294,14 +308,34 @@ def _route() -> dict[str, Any]:
                     "when": {"type": "array", "items": _word(ESCALATIONS, "What makes it go on.", ESCALATIONS), "uniqueItems": True},
                     "unless": _object(
                         "A local answer stays only under a certificate.",
-                        {"certified": {**share, "description": "The largest share of wrong answers, such as 0.10."}},
+                        {
+                            "certified": {**share, "description": "The largest share of wrong answers, such as 0.10."},
+                            "population": _name("The requests that the certificate must speak of; without it the application's own."),
+                        },
                     ),
                 },
+            ),
+            "resume": _word(RESUMES, "What follows when an answer breaks that was shown in part. Left out: it ends there.", RESUMES),
+            "hedge": _object(
+                "When the next target is asked as well, although the first has not failed. One answer is used.",
+                {
+                    "after": {
+                        "anyOf": [{"enum": [*HEDGE_SHARES]}, {"type": "string", "pattern": f"^({HEDGE_TIME})$"}],
+                        "description": "A share of the first one's own answers, such as p95, or a time, such as 800 ms.",
+                    }
+                },
+                ("after",),
             ),
             "fit": _words(FITS, "What is done with a request that is too long, in this order.", FITS),
         },
         ("id",),
-    )
+    ) | {
+        "not": {
+            "description": "Nothing is resumed where nothing goes on.",
+            "properties": {"resume": {}, "escalate": {"properties": {"when": {"maxItems": 0}}, "required": ["when"]}},
+            "required": ["resume", "escalate"],
+        }
+    }
 
 
 def _claim(vocabulary: Vocabulary) -> dict[str, Any]:

@@ -235,7 +235,27 @@ ESCALATIONS: Mapping[str, str] = MappingProxyType(
         "late": "the target takes longer than it was given",
     }
 )
-FITS: Mapping[str, str] = MappingProxyType({"escalate": "go to the next target whose window is larger", "fail": "answer with an error"})
+FITS: Mapping[str, str] = MappingProxyType(
+    {
+        "escalate": "go to the next target whose window is sufficient",
+        "compact": "a model on the device says the oldest turns in short",
+        "map_reduce": "a model on the device reads a long text in chunks",
+        "truncate": "leave out whole turns, the oldest first, and list them",
+        "fail": "answer with an error",
+    }
+)
+
+# The first sends on less than the second.
+RESUMES: Mapping[str, str] = MappingProxyType(
+    {
+        "restart": "the next target answers anew, and what was shown is withdrawn",
+        "continue": "the next target is given what was shown and goes on from there",
+    }
+)
+# A time in a policy, with its unit, up to some minutes: whoever waits for an hour does not hedge, but mistook the unit.
+HEDGE_TIME = r"([1-9][0-9]{0,2}(?:\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9]) ?s|([1-9][0-9]{0,4}) ?ms"
+# How slow the first target must be, as a share of its own answers. At the middle of them every other request would be sent twice.
+HEDGE_SHARES: Mapping[str, float] = MappingProxyType({"p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99})
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,6 +81,31 @@ def covers(space, change, digits):
     return True
 
 
+def test_to_send_on_what_was_shown_or_to_two_at_once_lets_more_leave_and_the_other_way_round_less(tmp_path):
+    plain = BASE + "routing: [{id: r, order: [device, cloud]}]\n"
+    more = plain.replace("cloud]}", "cloud], resume: continue, hedge: {after: p95}}")
+    later = plain.replace("cloud]}", "cloud], resume: restart, hedge: {after: p99}}")
+    old, new = two(tmp_path, plain, more)
+    found, back = diff(old, new), diff(new, old)
+    assert found.sends_more == ("routing r: resume continue (before: none), hedge after p95 (before: none)",)
+    assert found.lets_more_leave
+    assert (back.sends_more, back.sends_less, back.lets_more_leave) == (
+        (),
+        ("routing r: resume none (before: continue), hedge none (before: after p95)",),
+        False,
+    )
+    old, new = two(tmp_path, more, later)
+    assert not diff(old, new).lets_more_leave
+    assert diff(new, old).lets_more_leave
+
+
+def test_an_explanation_says_what_is_sent_on(tmp_path):
+    (tmp_path / "p.yaml").write_text(BASE + "routing: [{id: r, order: [device, cloud], resume: continue, hedge: {after: 2 s}}]\n")
+    text = explain(load(tmp_path / "p.yaml"), Facts(), TODAY).text()
+    assert "Hedge     the next one is asked as well, after 2 s\n" in text
+    assert "Broken    the next target is given what was shown and goes on from there" in text
+
+
 def test_the_boxes_hold_exactly_the_changed_classes():
     chance = random.Random(31)
     compared = 0

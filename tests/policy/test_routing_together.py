@@ -10,7 +10,7 @@ import pytest
 from hybridrt.policy import load
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.rules import decide as plainly
-from hybridrt.policy.ruling import Routing
+from hybridrt.policy.ruling import Hedge, Routing
 
 TODAY = date(2026, 11, 20)
 EVERYWHERE = Routing("a", ("cloud", "near_edge", "device"))
@@ -19,9 +19,14 @@ QUICK = Routing("c", fastest=True)
 NEVER = Routing("d", escalate=frozenset())
 CERTIFIED = Routing("e", unless_certified=0.1)
 STRICTER = Routing("f", unless_certified=0.05, fit=("fail",))
+CONTINUED = Routing("g", resume="continue", hedge=Hedge(share=0.9))
+RESTARTED = Routing("h", resume="restart", hedge=Hedge(after_s=0.8))
+# What each way of going on sends to the next target beside the request, from nothing to what was shown.
+SENT = (None, "restart", "continue")
+ALL = (EVERYWHERE, DEVICE, QUICK, NEVER, CERTIFIED, STRICTER, CONTINUED, RESTARTED)
 
 
-@pytest.mark.parametrize(("one", "other"), list(itertools.product((EVERYWHERE, DEVICE, QUICK, NEVER, CERTIFIED, STRICTER), repeat=2)))
+@pytest.mark.parametrize(("one", "other"), list(itertools.product(ALL, repeat=2)))
 def test_together_two_routings_plan_and_send_on_no_more_than_each(one, other):
     both = one.together(other)
     for single in (one, other):
@@ -30,12 +35,38 @@ def test_together_two_routings_plan_and_send_on_no_more_than_each(one, other):
             assert set(both.order) <= set(single.order)
         assert both.escalate <= single.escalate
         assert set(both.fit) <= set(single.fit)
+        assert SENT.index(both.resume) <= SENT.index(single.resume)
+        assert both.hedge is None or (both.hedge.share >= single.hedge.share and both.hedge.after_s >= single.hedge.after_s)
         assert single.unless_certified is None or (both.unless_certified is not None and both.unless_certified <= single.unless_certified)
 
 
 def test_the_order_is_that_of_the_first():
     assert EVERYWHERE.together(Routing("g", ("device", "cloud"))).order == ("cloud", "device")
     assert QUICK.together(EVERYWHERE).order == EVERYWHERE.order
+
+
+def test_together_what_both_send_on_is_sent_on_and_no_more():
+    both = CONTINUED.together(RESTARTED)
+    assert (both.resume, str(both.hedge)) == ("restart", "after 800 ms and p90"), "the more careful way, after the later moment"
+    assert CONTINUED.together(EVERYWHERE).sent_on() == ()
+
+
+@pytest.mark.parametrize(
+    ("above", "resume", "hedge"),
+    [
+        ("resume: continue, hedge: {after: 100 ms}", "restart", "after 100 ms and p95"),
+        ("resume: restart", "restart", None),
+        ("hedge: {after: p99}", None, "after p99"),
+        ("order: [device]", None, None),
+    ],
+)
+def test_a_child_can_send_on_no_more_than_its_base(tmp_path, above, resume, hedge):
+    (tmp_path / "base.yaml").write_text(BASE.replace("order: [device]", "order: [device], resume: restart, hedge: {after: p95}"))
+    child = tmp_path / "child.yaml"
+    child.write_text(f"hybridrt_policy: 1\nname: child\nextends: base.yaml\nrouting: [{{id: x, {above}}}]\n")
+    found = load(child).decide(Facts(), TODAY).routing
+    assert (found.resume, found.hedge and str(found.hedge)) == (resume, hedge)
+    assert found == plainly(load(child), Facts(), TODAY).routing
 
 
 BASE = """\
