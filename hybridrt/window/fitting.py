@@ -23,15 +23,13 @@ from hybridrt.signals import TokenCount
 from hybridrt.target import PLACEHOLDER, Target
 from hybridrt.window.count import Conversation, bounding
 from hybridrt.window.counter import Counter, Memo
-from hybridrt.window.fit import Cut, Fit, Reserve, check_output, droppable, reserve, too_long, without
+from hybridrt.window.fit import MOST_BYTES_PER_TOKEN, Cut, Fit, Reserve, check_output, droppable, reserve, too_long, without
 from hybridrt.window.pace import Steps, in_turns
 from hybridrt.window.reduce import chunk, chunking, merge, split_ask
 
 if TYPE_CHECKING:
     from hybridrt.policy.ruling import Routing
 
-# Text that people write has two to five bytes a token in the tokenizers in use; only long runs of one character pass eight.
-_MOST_BYTES_PER_TOKEN = 8
 # Where nobody asked for a longer answer, a prompt that leaves a sentence for it still goes, before it fails.
 _SHORTEST_ANSWER_TOKENS = 16
 # A provider that counts otherwise than we do is met again with a tenth more each time; three times make a third.
@@ -186,7 +184,7 @@ class Fitting:
             return False
         if call.max_output_tokens is None and count.value + _SHORTEST_ANSWER_TOKENS <= window:
             return True
-        least = (await in_turns(bounding(call))).value // _MOST_BYTES_PER_TOKEN + (call.max_output_tokens or 0)
+        least = (await in_turns(bounding(call))).value // MOST_BYTES_PER_TOKEN + (call.max_output_tokens or 0)
         return count.kind != "exact" and not call.target.place.is_device and least <= window
 
     # ---- truncate: whole turns, the oldest first
