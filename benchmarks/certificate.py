@@ -8,11 +8,12 @@ than `alpha` errors through (the worst of three cases); `naive_broken_share` the
 themselves (the best of the three). `coverage_over_oracle` is the mean coverage beside that of who knows the true distribution, at
 alpha 0.10 and 2,000 labels.
 
-Real outputs: the factory model answers requests of people and of phrasings that it never learned from, through the router; a
+Real outputs: the factory model answers requests of people and of phrasings that it never learned from, through the router. A
 certificate is made of random halves and looked at on the others, for its own confidence and for one fitted to free signals.
 
-Cascade: the same router under `escalate: {unless: {certified: 0.10}}` with a certificate made of the first rows, on the others; the cloud is
-a provider on loopback that knows the right answers and has a price. `cost_share` and `quality_kept` are beside asking that cloud for all.
+Cascade: the same router under `escalate: {unless: {certified: 0.10}}` with a certificate made of the first rows, on the others;
+the cloud is a provider on loopback that knows the right answers and has a price. `cost_share` and `quality_kept` are beside asking
+that cloud for all.
 """
 
 from __future__ import annotations
