@@ -334,7 +334,7 @@ def _key_source(node: Node, folder: Path) -> str:
 
 
 def _certificates(node: Node, folder: Path) -> tuple[CertificateFile, ...]:
-    found: dict[tuple[str, str | None], CertificateFile] = {}
+    found: dict[tuple[str, str], CertificateFile] = {}
     for entry in node.items("`certificates`", MAX_MODELS):
         keys = entry.mapping("a certificate", ("file", "model", "task", "audit", "audit_by"))
         for key in ("file", "model"):
@@ -344,10 +344,13 @@ def _certificates(node: Node, folder: Path) -> tuple[CertificateFile, ...]:
         if not 0 <= audit <= 1:
             keys["audit"].fail("`audit` is a share of answers from 0 to 1", hint="0.02 draws one in fifty")
         model, task = keys["model"].text("`model`"), keys["task"].text("`task`") if "task" in keys else None
-        if (model, task) in found:
+        file = folder / keys["file"].text("`file`")
+        # Two without a task may be about two: that is in the files.
+        what = task or str(file)
+        if (model, what) in found:
             entry.fail("this model and task have a certificate already", hint="keep one of the two")
         by_cloud = "audit_by" in keys and keys["audit_by"].word("`audit_by`", ("person", "cloud")) == "cloud"
-        found[model, task] = CertificateFile(folder / keys["file"].text("`file`"), model, task, audit, by_cloud)
+        found[model, what] = CertificateFile(file, model, task, audit, by_cloud)
     return tuple(found.values())
 
 
