@@ -14,6 +14,7 @@ from hybridrt.target import Place
 if TYPE_CHECKING:
     from hybridrt.confidence.watch import Ballot
     from hybridrt.decision import Decision
+    from hybridrt.window.fit import Fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,8 @@ class Answer(Sealed):
     certified: bool = False
     # The population that the certificate was calibrated on, where it was not the application's own.
     certified_for: str = ""
-    dropped: tuple[str, ...] = ()
+    # How the request was made to fit, and what did not go as it was; no word of it.
+    window: Fit | None = None
     disclosures: tuple[str, ...] = ()
     # What a calibration promises of a local answer, or why it promises nothing; none for answers from elsewhere.
     certificate: Certificate | None = None

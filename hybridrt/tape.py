@@ -16,6 +16,7 @@ from hybridrt.policy.ruling import Routing
 from hybridrt.request import Output, Text, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import NOISE, PLACEHOLDER, Target
+from hybridrt.window.fit import Fit
 
 
 @dataclass(slots=True, repr=False)
@@ -68,7 +69,7 @@ def told(answer: Answer, *, shown: bool) -> Iterator[Text | Reasoning | ToolCall
     yield Done(answer)
 
 
-def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequence[Attempt]) -> Answer:
+def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequence[Attempt], fit: Fit | None = None) -> Answer:
     """Turn a finished tape into an answer."""
     finish = tape.finish
     assert finish is not None  # noqa: S101 - the walk has checked it
@@ -88,8 +89,10 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
         usage=tape.usage,
         cost_usd=_cost_usd(tape.usage, target),
         confidence=finish.confidence,
-        certified=_is_certified(certificate, decision.routing),
+        # No certificate speaks of a question that was cut, or of an answer put together from parts.
+        certified=_is_certified(certificate, decision.routing) and not (fit and fit.remedy),
         certified_for="" if certificate is None else certificate.population,
+        window=fit,
         disclosures=(*sorted(decision.obligations.get("disclose", ())), *((NOISE,) if target.facts.get(PLACEHOLDER) else ())),
         certificate=certificate,
         confidence_by=finish.confidence_by or ("model" if finish.confidence is not None else ""),
