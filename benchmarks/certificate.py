@@ -191,14 +191,14 @@ async def labelled(router: Router, rows: Sequence[dict[str, Any]]) -> list[Label
     return (await gather(router, asked, model="factory", task=TASK, judge=judge)).labels
 
 
-def real(labels: Sequence[Labelled], rng: random.Random) -> dict[str, Any]:
+def real(labels: Sequence[Labelled], rng: random.Random, alpha: float) -> dict[str, Any]:
     """Make certificates of random halves and look at the other halves."""
     errors, coverages, none = [], [], 0
     rows = list(labels)
     for _ in range(SPLITS):
         rng.shuffle(rows)
         half = len(rows) // 2
-        made = calibrate(rows[:half], alpha=ALPHA, delta=DELTA)
+        made = calibrate(rows[:half], alpha=alpha, delta=DELTA)
         threshold = made.groups[""].threshold
         if threshold is None:
             none += 1
@@ -207,6 +207,7 @@ def real(labels: Sequence[Labelled], rng: random.Random) -> dict[str, Any]:
         errors.append(statistics.fmean(served))
         coverages.append(len(served) / (len(rows) - half))
     return {
+        "alpha": alpha,
         "answers": len(rows),
         "error": round(statistics.fmean(row.loss for row in rows), 4),
         "certified_error": round(statistics.fmean(errors), 4) if errors else None,
@@ -279,9 +280,10 @@ async def on_the_device(count: int, seed: int) -> dict[str, Any]:
                 making, rest = await labelled(router, rows[:cut]), await labelled(router, rows[cut:])
             async with house.open(certificate_of(making, house.folder)) as router:
                 cascaded = await cascade(router, rows[cut:])
-    own = real([*making, *rest], rng)
-    fitted = real([replace(row, own=None) for row in (*making, *rest)], rng)
-    return {"real_error": own["certified_error"], "real": {"own_confidence": own, "fitted_confidence": fitted}, "cascade": cascaded}
+    answers = [*making, *rest]
+    own = [real(answers, rng, alpha) for alpha in (ALPHA, ALPHA / 2)]
+    fitted = [real([replace(row, own=None) for row in answers], rng, alpha) for alpha in (ALPHA, ALPHA / 2)]
+    return {"real_error": own[0]["certified_error"], "real": {"own_confidence": own, "fitted_confidence": fitted}, "cascade": cascaded}
 
 
 def main() -> None:
