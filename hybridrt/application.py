@@ -98,13 +98,15 @@ class Sensing:
 class CertificateFile:
     """A certificate that `hybridrt calibrate answers` wrote, and how it is used.
 
-    `audit` is the share of the answers under it that are drawn at random to be judged.
+    `audit` is the share of the answers under it that are drawn at random to be judged: by a person, who is asked by the
+    application, or by a stronger model, which the router asks as far as the policy allows.
     """
 
     file: Path
     model: str
     task: str | None = None
     audit: float = 0.0
+    audits_by_cloud: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,9 +355,9 @@ def _key_source(node: Node, folder: Path) -> str:
 
 
 def _certificates(node: Node, folder: Path) -> tuple[CertificateFile, ...]:
-    found: dict[tuple[str, str | None], CertificateFile] = {}
+    found: dict[tuple[str, str], CertificateFile] = {}
     for entry in node.items("`certificates`", MAX_MODELS):
-        keys = entry.mapping("a certificate", ("file", "model", "task", "audit"))
+        keys = entry.mapping("a certificate", ("file", "model", "task", "audit", "audit_by"))
         for key in ("file", "model"):
             if key not in keys:
                 entry.fail(f"a certificate has no `{key}`", hint="such as `{file: invoices.json, model: qwen}`")
@@ -363,9 +365,13 @@ def _certificates(node: Node, folder: Path) -> tuple[CertificateFile, ...]:
         if not 0 <= audit <= 1:
             keys["audit"].fail("`audit` is a share of answers from 0 to 1", hint="0.02 draws one in fifty")
         model, task = keys["model"].text("`model`"), keys["task"].text("`task`") if "task" in keys else None
-        if (model, task) in found:
+        file = folder / keys["file"].text("`file`")
+        # Two without a task may be about two: that is in the files.
+        what = task or str(file)
+        if (model, what) in found:
             entry.fail("this model and task have a certificate already", hint="keep one of the two")
-        found[model, task] = CertificateFile(folder / keys["file"].text("`file`"), model, task, audit)
+        by_cloud = "audit_by" in keys and keys["audit_by"].word("`audit_by`", ("person", "cloud")) == "cloud"
+        found[model, what] = CertificateFile(file, model, task, audit, by_cloud)
     return tuple(found.values())
 
 

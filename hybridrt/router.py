@@ -11,6 +11,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Self, Unpack
 
 from hybridrt.answer import Answer
+from hybridrt.confidence.audit import Audits
 from hybridrt.deadline import Deadline
 from hybridrt.decision import Decision
 from hybridrt.door import cut
@@ -47,6 +48,7 @@ class Router:
     def __init__(self, equipment: Equipment) -> None:
         self._equipment: Equipment | None = equipment
         self._lifetime = Lifetime("the router", hint="use it inside `async with Router.open() as router:`")
+        self._audits = Audits(self._infer, self._lifetime)
 
     @classmethod
     def open(
@@ -242,6 +244,7 @@ class Router:
                     async for event in events:
                         if isinstance(event, Done):
                             answer = event.answer
+                            self._audits.begin(request, answer)
                         yield event
             finally:
                 # What failed for lateness was late all the same.
