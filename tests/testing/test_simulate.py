@@ -78,7 +78,7 @@ def breaks(rule, parts, *, schedules=300, changed=lambda schedule: schedule):
 
 def with_adapter(change):
     """Parts whose adapters are wrapped."""
-    return Parts(backend=lambda target, adapter, gate, transport: cloud_backend(target, change(adapter), gate, transport))
+    return Parts(backend=lambda target, adapter, *held: cloud_backend(target, change(adapter), *held))
 
 
 class Wrapped:
@@ -112,8 +112,8 @@ class TellsWhatIsHidden(Wrapped):
 class Blindfolded(Gate):
     """Does not look for masked values."""
 
-    def permit(self, call, request):
-        return super().permit(replace(call, hidden={}), request)
+    def permit(self, call, request, **more):
+        return super().permit(replace(call, hidden={}), request, **more)
 
 
 def test_can_fail_a_masked_value_that_an_adapter_says_is_a_leak_where_the_gate_does_not_look():
@@ -130,8 +130,8 @@ def test_can_fail_a_policy_that_lets_everything_out_is_a_leak(tmp_path):
 
 
 def test_can_fail_a_retry_with_another_recipient_than_the_policy_allows_is_a_leak():
-    def strayed(target, adapter, gate, transport):
-        backend = cloud_backend(target, adapter, gate, transport)
+    def strayed(target, adapter, gate, transport, traffic):
+        backend = cloud_backend(target, adapter, gate, transport, traffic)
         backend._recipient = replace(backend._recipient, host="beta.example")
         return backend
 
@@ -143,8 +143,8 @@ def test_can_fail_a_retry_with_another_recipient_than_the_policy_allows_is_a_lea
 
 
 def test_can_fail_the_key_of_somebody_else_is_a_leak():
-    def keyed(target, adapter, gate, transport):
-        return CloudBackend(target, adapter, Key(KEYS["alpha"]), gate=gate, transport=transport)
+    def keyed(target, adapter, gate, transport, traffic):
+        return CloudBackend(target, adapter, Key(KEYS["alpha"]), gate=gate, transport=transport, traffic=traffic)
 
     assert breaks("leak", Parts(backend=keyed))
 
@@ -176,7 +176,7 @@ def test_can_fail_a_send_without_a_record_is_found():
 class Careless(Gate):
     """Never closes a record."""
 
-    def _end(self, clearance, permit, outcome):
+    def _end(self, clearance, permit, outcome, usd=None):
         clearance.running.pop(permit, None)
 
 
@@ -216,14 +216,14 @@ class Detached:
         pass
 
 
-def detached(target, adapter, gate, transport):
-    return Detached(cloud_backend(target, adapter, gate, transport))
+def detached(*given):
+    return Detached(cloud_backend(*given))
 
 
 def test_can_fail_a_send_after_the_end_of_its_request_is_late():
     class Patient(Transport):
-        async def exchange(self, permit, recipient, request, deadline):
-            return await super().exchange(permit, recipient, request, Deadline(deadline.began_at, None))
+        async def exchange(self, permit, recipient, request, deadline, limits=None):
+            return await super().exchange(permit, recipient, request, Deadline(deadline.began_at, None), limits)
 
     assert breaks("late", Parts(gate=Permissive, transport=Patient, backend=detached))
 

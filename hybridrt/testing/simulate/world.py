@@ -18,6 +18,7 @@ from hybridrt.backend import Backend, Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.cloud import CloudBackend
 from hybridrt.egress.gate import Gate
+from hybridrt.egress.resilience.traffic import Traffic
 from hybridrt.egress.transport import Limits, Transport
 from hybridrt.equipment import Equipment, equip
 from hybridrt.errors import Busy, LedgerError, RefusedError, UnavailableError
@@ -44,12 +45,12 @@ AFTERMATH_S = 900.0
 POLICY = Path(__file__).with_name("policy.yaml")
 KEYS: Mapping[str, str] = {name: f"sk-simulated-{name}-{'0123456789' * 2}" for name in ("near", "alpha", "beta", "gamma", "delta")}
 
-MakeBackend = Callable[[Target, Adapter, Gate, Transport], Backend]
+MakeBackend = Callable[[Target, Adapter, Gate, Transport, Traffic], Backend]
 
 
-def cloud_backend(target: Target, adapter: Adapter, gate: Gate, transport: Transport) -> Backend:
+def cloud_backend(target: Target, adapter: Adapter, gate: Gate, transport: Transport, traffic: Traffic) -> Backend:
     """Make what asks a recipient off the device, as the router does."""
-    return CloudBackend(target, adapter, Key(KEYS[target.id]), gate=gate, transport=transport)
+    return CloudBackend(target, adapter, Key(KEYS[target.id]), gate=gate, transport=transport, traffic=traffic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,15 +208,25 @@ class Stage:
 
     def _equipped(self, schedule: Schedule, dice: random.Random, gate: Gate, transport: Transport, ledger: SimulatedLedger) -> Equipment:
         base = self._blind if schedule.is_blind else self._equipment
+        traffic = Traffic(dice=random.Random(dice.random()))  # noqa: S311  repeatable, not secret
+        traffic.places = base.traffic.places
         backends: dict[str, Backend] = {
-            target.id: self.parts.backend(target, self._adapters[target.id](), gate, transport)
+            target.id: self.parts.backend(target, self._adapters[target.id](), gate, transport, traffic)
             for target in base.targets
             if not target.place.is_device
         }
         backends["factory"] = ScriptedBackend(_device(dice))
         senses: Any = _SteadySenses(base.senses, dice)
         return replace(
-            base, gate=gate, transport=transport, ledger=ledger, backends=backends, senses=senses, stopwatch=Stopwatch({}), loans=[]
+            base,
+            gate=gate,
+            transport=transport,
+            traffic=traffic,
+            ledger=ledger,
+            backends=backends,
+            senses=senses,
+            stopwatch=Stopwatch({}),
+            loans=[],
         )
 
 
