@@ -12,6 +12,7 @@ from hybridrt.target import Place
 
 if TYPE_CHECKING:
     from hybridrt.decision import Decision
+    from hybridrt.window.fit import Fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,8 @@ class Answer(Sealed):
     certified: bool = False
     # The population that the certificate was calibrated on, where it was not the application's own.
     certified_for: str = ""
-    dropped: tuple[str, ...] = ()
+    # How the request was made to fit, and what did not go as it was; no word of it.
+    window: Fit | None = None
     disclosures: tuple[str, ...] = ()
 
     def __repr__(self) -> str:

@@ -68,6 +68,7 @@ class Binding:
     """
 
     recipient: str
+    # Empty where only vectors are asked for, or where a server nearby is asked which one it has.
     model: str
     key: str | None = None
     window: int | None = None
@@ -76,6 +77,8 @@ class Binding:
     price: Price | None = None
     # Ask the server which models it serves before it is asked anything else; without a `model` the only one is meant.
     discover: bool = False
+    # The model that makes vectors there, where that is another one.
+    embed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,9 +258,10 @@ def _source(name: str, node: Node, folder: Path) -> ModelSource:
 
 def _binding(name: str, node: Node, folder: Path) -> Binding:
     keys = node.mapping(
-        f"recipient `{name}`", ("model", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok")
+        f"recipient `{name}`",
+        ("model", "embed", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok"),
     )
-    if "model" not in keys:
+    if "model" not in keys and "embed" not in keys:
         node.fail(f"recipient `{name}` has no `model`", hint="name the model to ask for: `model: ...`")
     price = None
     if "input_usd_per_mtok" in keys or "output_usd_per_mtok" in keys:
@@ -268,7 +272,8 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
     modalities = keys["modalities"].items("`modalities`", 2) if "modalities" in keys else []
     return Binding(
         recipient=name,
-        model=keys["model"].text("`model`"),
+        model=keys["model"].text("`model`") if "model" in keys else "",
+        embed=keys["embed"].text("`embed`") if "embed" in keys else "",
         key=_key_source(keys["key"], folder) if "key" in keys else None,
         window=keys["window"].whole("`window`", 100_000_000, least=1) if "window" in keys else None,
         max_output_tokens=(

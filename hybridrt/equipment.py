@@ -23,12 +23,14 @@ from hybridrt.errors import FileError, HybridrtError, LateError, LedgerError, Mi
 from hybridrt.plan import World
 from hybridrt.sense.latency import Rate, Seen, Stopwatch, guess
 from hybridrt.target import NOISE, PLACEHOLDER, Place, Target
+from hybridrt.window.counter import Counter
 
 if TYPE_CHECKING:
     from hybridrt.answer import Answer, Attempt
     from hybridrt.backend import Backend
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
     from hybridrt.local.shelf import Shelf
@@ -48,6 +50,7 @@ log = logging.getLogger("hybridrt")
 
 # Clocks are corrected by seconds, and by an hour where a time zone was wrong; a policy lives for days.
 CLOCK_SLACK = timedelta(hours=2)
+_EMBEDS = frozenset({"embed"})
 _NET_LIBRARIES = ("onnxruntime", "numpy", "PIL")
 
 
@@ -61,6 +64,8 @@ class TargetStatus:
     usable: bool
     reason: str = ""
     isolation: str = "none"
+    # Of a recipient off the device: `closed` lets everything through, `open` nothing, `half_open` asks for a sign of life first.
+    breaker: str = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,7 @@ class Equipment:
     backends: dict[str, Backend]
     gate: Gate
     transport: Transport
+    traffic: Traffic
     ledger: LedgerPort
     senses: Senses
     covered: frozenset[str]
@@ -96,6 +102,7 @@ class Equipment:
     # The latest moment anything was recorded.
     last_seen: datetime
     loans: list[Loan]
+    counter: Counter
     # Why the application file cannot be read; then nothing is answered.
     unread: FileError | None = None
 
@@ -113,6 +120,7 @@ class Equipment:
         return World(
             unusable={name: _told(error) for name, error in self.missing.items()},
             closed=closed or "; ".join(self.status.problems),
+            resting=self.traffic.resting(),
             can_ask_person=self.confirm is not None,
         )
 
@@ -174,8 +182,11 @@ class Equipment:
 
     def _noted(self, target: TargetStatus) -> TargetStatus:
         backend = self.backends.get(target.id)
-        fault, note = getattr(backend, "fault", ""), getattr(backend, "note", "")
-        return replace(target, usable=not fault, reason=fault or note or target.reason) if target.usable else target
+        state = self.traffic.state(target.id)
+        fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
+        note = getattr(backend, "note", "")
+        noted = replace(target, breaker=str(state))
+        return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -201,6 +212,7 @@ def equip(
 ) -> Equipment:
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Transport
     from hybridrt.policy import closed_policy
 
@@ -217,10 +229,13 @@ def equip(
     senses.warm()
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour)
-    bench = _Bench(app, gate, transport, backends)
+    traffic = Traffic()
+    bench = _Bench(app, gate, transport, traffic, backends)
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
+    counter = Counter(bench.backends)
+    counter.warm(tuple(bench.targets))
     return Equipment(
         policy=policy,
         because=MappingProxyType(dict(policy.because)),
@@ -228,6 +243,7 @@ def equip(
         backends=bench.backends,
         gate=gate,
         transport=transport,
+        traffic=traffic,
         ledger=ledger,
         senses=senses,
         covered=senses.covered_labels(),
@@ -244,6 +260,7 @@ def equip(
         stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
         loans=bench.loans,
+        counter=counter,
         unread=unread,
     )
 
@@ -381,10 +398,11 @@ def _told(error: HybridrtError) -> str:
 class _Bench:
     """Where targets and their backends are laid out."""
 
-    def __init__(self, app: Application, gate: Gate, transport: Transport, given: Mapping[str, Backend]) -> None:
+    def __init__(self, app: Application, gate: Gate, transport: Transport, traffic: Traffic, given: Mapping[str, Backend]) -> None:
         self._app = app
         self._gate = gate
         self._transport = transport
+        self._traffic = traffic
         self._given = given
         self.targets: list[Target] = []
         self.backends: dict[str, Backend] = {}
@@ -525,11 +543,20 @@ class _Bench:
                 reason = "only a `near_edge` recipient is asked for its models; bind this one with a `model`"
                 self.strangers.append(TargetStatus(binding.recipient, Place(recipient.place), binding.model, usable=False, reason=reason))
             else:
-                self._place_binding(binding, recipient)
+                if binding.model or binding.discover:
+                    self._place_binding(binding, recipient)
+                if binding.embed:
+                    self._place_encoder(binding, recipient)
 
-    def _place_binding(self, binding: Binding, recipient: Recipient) -> None:
+    def _place_encoder(self, binding: Binding, recipient: Recipient) -> None:
+        """The model of a recipient that makes vectors is a target of its own; what is said of limits and prices is of the other one."""
+        alone = not (binding.model or binding.discover)
+        other = binding if alone else replace(binding, window=None, max_output_tokens=None, modalities=None, price=None)
+        self._place_binding(replace(other, model=binding.embed, discover=False), recipient, id_=f"{recipient.id}/embed", tasks=_EMBEDS)
+
+    def _place_binding(self, binding: Binding, recipient: Recipient, *, id_: str = "", tasks: frozenset[str] = frozenset()) -> None:
         target = Target(
-            id=binding.recipient,
+            id=id_ or binding.recipient,
             place=Place(recipient.place),
             model=binding.model,
             adapter=recipient.adapter,
@@ -539,6 +566,8 @@ class _Bench:
             modalities=binding.modalities or frozenset({"text"}),
             price=binding.price,
             facts=recipient.facts,
+            tasks=tasks,
+            recipient=recipient.id,
         )
         target = _with_known_facts(target, binding)
         try:
@@ -558,11 +587,21 @@ class _Bench:
 
         if target.adapter is None or target.endpoint is None:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
-        adapter: Any = load_plugin("adapters", target.adapter)
+        make: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        adapter, wire = make(), None
+        if target.tasks == _EMBEDS:
+            from hybridrt.egress.question import EmbeddingBackend, embedding
+
+            adapter, wire = embedding(adapter, target)
+        backend: Backend
         if target.place is Place.NEAR_EDGE:
-            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport, discover=binding.discover)
-        return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
+            backend = NearEdgeBackend(
+                target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
+            )
+        else:
+            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic)
+        return backend if wire is None else EmbeddingBackend(backend, wire)
 
     def status_of(self, target: Target) -> TargetStatus:
         """Say whether a target can be used."""
@@ -592,6 +631,7 @@ def _with_known_facts(target: Target, binding: Binding) -> Target:
         max_output_tokens=target.max_output_tokens or known.max_output_tokens,
         modalities=binding.modalities or known.modalities or target.modalities,
         price=target.price or known.price,
+        tasks=_EMBEDS if known.kind == "embedding" else target.tasks,
     )
 
 

@@ -20,6 +20,7 @@ from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
+from hybridrt.window.fitting import Fitting
 
 if TYPE_CHECKING:
     from hybridrt.application import Application
@@ -109,13 +110,14 @@ class Router:
         raise failure
 
     async def embed(self, texts: str | Sequence[str], **options: Unpack[RequestOptions]) -> Embedding:
-        """Return one vector per text, from an encoder on this device; nothing leaves it, whatever the policy allows.
+        """Return one vector per text, from an encoder on this device or from a recipient that the policy allows for these texts.
 
-        A text that is longer than the encoder reads is an error: nothing is cut.
+        A text that is longer than the encoder reads is an error: nothing is cut. Vectors of different encoders do not compare:
+        `model` names the one to ask, and `only="device"` keeps everything here.
 
         Raises:
             InvalidRequestError: there is no text, or an option has no place here.
-            RefusedByPolicy: no encoder is here, or the policy lists no local recipient.
+            RefusedByPolicy: no encoder may and can be asked.
             ContextOverflowError: a text is too long: `needed` and `window` are tokens.
             DeadlineError, TargetError: as `infer`.
         """
@@ -228,7 +230,10 @@ class Router:
             equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
-            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold)
+            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task)
+            walk = Walk(
+                request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold, fitting
+            )
             answer: Answer | None = None
             try:
                 async with aclosing(walk.events()) as events:

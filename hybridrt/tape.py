@@ -14,6 +14,7 @@ from hybridrt.event import Done, Event, Finish, Reasoning, Usage
 from hybridrt.request import Output, Text, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import NOISE, PLACEHOLDER, Target
+from hybridrt.window.fit import Fit
 
 
 @dataclass(slots=True, repr=False)
@@ -66,7 +67,7 @@ def told(answer: Answer, *, shown: bool) -> Iterator[Text | Reasoning | ToolCall
     yield Done(answer)
 
 
-def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequence[Attempt]) -> Answer:
+def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequence[Attempt], fit: Fit | None = None) -> Answer:
     """Turn a finished tape into an answer."""
     finish = tape.finish
     assert finish is not None  # noqa: S101 - the walk has checked it
@@ -86,8 +87,10 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
         usage=tape.usage,
         cost_usd=_cost_usd(tape.usage, target),
         confidence=finish.confidence,
-        certified=_is_certified(finish, allowed_error),
+        # No certificate speaks of a question that was cut, or of an answer put together from parts.
+        certified=_is_certified(finish, allowed_error) and not (fit and fit.remedy),
         certified_for=finish.certified_for,
+        window=fit,
         disclosures=(*sorted(decision.obligations.get("disclose", ())), *((NOISE,) if target.facts.get(PLACEHOLDER) else ())),
     )
 

@@ -16,7 +16,6 @@ _KEYS = ("id", "when", "order", "escalate", "fit", "resume", "hedge")
 # Words of the design whose machinery does not exist yet; to ignore one would be to promise it.
 _NOT_BUILT = ("budget",)
 _TIME = re.compile(HEDGE_TIME)
-_FITS_NOT_BUILT = ("summarise", "drop_oldest", "chunk", "truncate")
 
 
 def read_routing(node: Node, reader: Reader) -> tuple[RoutingRule, ...]:
@@ -55,7 +54,7 @@ def _entry(node: Node, reader: Reader) -> RoutingRule:
         fastest=is_fastest,
         escalate=escalate,
         unless_certified=certified,
-        fit=_fit(pairs["fit"]) if "fit" in pairs else standard.fit,
+        fit=tuple(_distinct(pairs["fit"], "`fit`", tuple(FITS))) if "fit" in pairs else standard.fit,
         resume=_resume(pairs["resume"], escalate) if "resume" in pairs else None,
         hedge=_hedge(pairs["hedge"]) if "hedge" in pairs else None,
     )
@@ -87,14 +86,6 @@ def _escalate(node: Node) -> tuple[frozenset[str], float | None]:
     if not 0 < share < 1:
         certified["certified"].fail("`certified` is a share of errors between 0 and 1", hint="0.10 means at most 10 % of answers are wrong")
     return triggers, share
-
-
-def _fit(node: Node) -> tuple[str, ...]:
-    entries = node.value if isinstance(node.value, list) else [node]
-    for entry in entries:
-        if entry.value in _FITS_NOT_BUILT:
-            entry.fail(f"the remedy `{entry.value}` is not built yet", hint=f"known: {', '.join(FITS)}", code="not_built")
-    return tuple(_distinct(node, "`fit`", tuple(FITS)))
 
 
 def _resume(node: Node, escalate: frozenset[str]) -> str:

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from hybridrt.backend import Call
 from hybridrt.errors import ContextOverflowError, UnsupportedError
 from hybridrt.event import Event, Evidence, Finish, Text, ToolCall, Usage
 from hybridrt.local.action.certificate import Certificate
+from hybridrt.local.action.contact import LONGEST_READ, find
+from hybridrt.local.action.extraction import kind_wanted, trials
 from hybridrt.local.action.fold import Folded, fold
 from hybridrt.local.action.grammar import to_grammar
 from hybridrt.local.action.reading import Outcome, outcome, parse
@@ -73,6 +76,27 @@ class ActionBackend:
     async def count(self, messages: Sequence[Message], tools: Sequence[Tool] = (), output: Output | None = None) -> TokenCount:
         """Return the number of prompt tokens; see `LocalBackend.count`."""
         return await self._engine.count(messages, tools)
+
+    # What a reader reads at once; the finders look no further.
+    longest_characters = LONGEST_READ
+
+    async def reader(self, ask: str, call: Call) -> Callable[[str], dict[str, Any]] | None:
+        """Return what reads a chunk of a text that is too long for the model, as `ask` wants it; none where that is not sure.
+
+        Raises:
+            TargetError: as `answer`.
+        """
+        kind = kind_wanted(ask)
+        if kind is None:
+            return None
+        today = self._now().date()
+        for trial in trials(ask, kind):
+            asked = replace(call, messages=(Message("user", (Words(trial),)),), max_output_tokens=None, stream=False)
+            async with aclosing(self.answer(asked)) as events:
+                async for event in events:
+                    if isinstance(event, ToolCall) and event.name == "extract" and event.arguments["field"] == kind:
+                        return lambda text: {"values": find(kind, text, today, is_part=True)}
+        return None
 
     async def close(self) -> None:
         """Free the model; see `LocalBackend.close`."""
