@@ -28,6 +28,7 @@ from hybridrt.window.counter import Counter
 if TYPE_CHECKING:
     from hybridrt.answer import Answer, Attempt
     from hybridrt.backend import Backend
+    from hybridrt.confidence.judge import InUse
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.resilience.traffic import Traffic
@@ -230,7 +231,7 @@ def equip(
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour)
     traffic = Traffic()
-    bench = _Bench(app, gate, transport, traffic, backends)
+    bench = _Bench(app, gate, transport, traffic, backends, certificates(app, problems))
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
@@ -311,6 +312,20 @@ def _ledger(path: Path | None, problems: list[str]) -> LedgerPort:
     except LedgerError as error:
         problems.append(_told(error))
         return _NoLedger(error)
+
+
+def certificates(app: Application, problems: list[str]) -> dict[str, list[InUse]]:
+    """Read the certificates that the application names, by model. One that cannot be used would route otherwise than was meant."""
+    from hybridrt.confidence.use import take_up
+
+    found: dict[str, list[InUse]] = {}
+    models = {model.id for model in local_models(app)}
+    for named in app.certificates:
+        try:
+            found.setdefault(named.model, []).append(take_up(named, models, {used.issued.task for used in found.get(named.model, ())}))
+        except FileError as error:
+            problems.append(_told(error))
+    return found
 
 
 def _calibration(path: Path | None, problems: list[str]) -> Calibration | None:
@@ -398,12 +413,21 @@ def _told(error: HybridrtError) -> str:
 class _Bench:
     """Where targets and their backends are laid out."""
 
-    def __init__(self, app: Application, gate: Gate, transport: Transport, traffic: Traffic, given: Mapping[str, Backend]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        gate: Gate,
+        transport: Transport,
+        traffic: Traffic,
+        given: Mapping[str, Backend],
+        certificates: Mapping[str, Sequence[InUse]],
+    ) -> None:
         self._app = app
         self._gate = gate
         self._transport = transport
         self._traffic = traffic
         self._given = given
+        self._certificates = certificates
         self.targets: list[Target] = []
         self.backends: dict[str, Backend] = {}
         self.missing: dict[str, HybridrtError] = {}
@@ -416,7 +440,7 @@ class _Bench:
     def place_models(self, policy: Deciding) -> None:
         """Lay out the models on this device; the first local recipient of the policy is the device."""
         device = next((recipient for recipient in policy.recipients if recipient.kind == "local"), None)
-        for model in self._app.models or _factory_models():
+        for model in local_models(self._app):
             if device is None:
                 self.strangers.append(
                     TargetStatus(model.id, Place.DEVICE, model.id, usable=False, reason="the policy lists no local recipient")
@@ -431,7 +455,8 @@ class _Bench:
         facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
-            backend = self._given.get(model.id) or self._local_backend(model)
+            given = self._given.get(model.id)
+            backend = self._local_backend(model) if given is None else self._judged(given, model)
         except HybridrtError as error:
             self._add(target, None, error)
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
@@ -464,9 +489,17 @@ class _Bench:
             check_beginning(model.path)
         options: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads, **self._limits(model)}
         if model.isolation == "process":
-            return self._hosted_backend(model, options)
-        backend: Backend = make(model.path, **options, **self._shared(model))
-        return backend
+            return self._judged(self._hosted_backend(model, options), model)
+        return self._judged(make(model.path, **options, **self._shared(model)), model)
+
+    def _judged(self, backend: Backend, model: LocalModel) -> Backend:
+        """The same, with answers that say how sure they are. Nets say it themselves, from a calibration in their manifest."""
+        from hybridrt.confidence.judge import Binding, JudgedBackend
+
+        certificates = self._certificates.get(model.id, ())
+        if getattr(backend, "tasks", frozenset()) and not certificates:
+            return backend
+        return JudgedBackend(backend, certificates, binding=Binding(model.path, model.backend) if certificates else None)
 
     def _hosted_backend(self, model: LocalModel, options: dict[str, Any]) -> Backend:
         """The same in a process of its own. Nets have another surface, which nobody carries there yet."""
@@ -668,6 +701,11 @@ def _again(error: HybridrtError) -> HybridrtError:
     fresh.args = error.args
     fresh.__dict__.update(error.__dict__)
     return fresh
+
+
+def local_models(app: Application) -> tuple[LocalModel, ...]:
+    """The models on this device: those that the application names, or else those that ship."""
+    return app.models or _factory_models()
 
 
 def _factory_models() -> tuple[LocalModel, ...]:

@@ -40,6 +40,7 @@ from hybridrt.obligation import output_bound
 from hybridrt.request import Message, Pixels, Request
 from hybridrt.scope import scope_of
 from hybridrt.sense.meaning import MEANINGS, Meaning
+from hybridrt.signals import UNKNOWN
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
 from hybridrt.window.counter import Counter
@@ -228,7 +229,13 @@ class Walk:
             scope=scope_of(request, self.decision.facts) if target.place.is_device else None,
             hidden=hidden,
             obligations=obligations,
+            task=self._task(),
         )
+
+    def _task(self) -> str:
+        """What the caller named the task, or else what the words say plainly."""
+        sensed = self.decision.signals.task
+        return self.request.task or ("" if sensed == UNKNOWN else sensed)
 
     def _output_limit(self, target: Target) -> int | None:
         """How many tokens this target may write: what the caller said, else what a limit of cost asks for."""

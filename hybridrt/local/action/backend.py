@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridrt.backend import Call
+from hybridrt.confidence.binding import bind
 from hybridrt.errors import ContextOverflowError, UnsupportedError
 from hybridrt.event import Event, Evidence, Finish, Text, ToolCall, Usage
 from hybridrt.local.action.certificate import Certificate
@@ -149,16 +149,19 @@ class ActionBackend:
             made = made if is_taken else None
         if made is None:
             return [Finish("escalate", confidence=confidence, evidence=evidence)]
+        promise = None if certificate is None or confidence is None else certificate.promise(confidence)
         return [
             Text(reply(made)),
             ToolCall(made.name, made.arguments),
             Finish(
                 "stop" if made.name in _DONE_HERE else "tool_calls",
                 confidence=confidence,
-                certified_error=None if certificate is None or confidence is None else certificate.certified_error(confidence),
-                certified_for="" if certificate is None else certificate.population,
+                # Also in two words, for those who read these.
+                certified_error=promise.alpha if promise is not None and promise.is_certified else None,
+                certified_for="" if promise is None else promise.population,
                 parsed=made.result,
                 evidence=evidence,
+                certificate=promise,
             ),
         ]
 
@@ -174,8 +177,7 @@ def read_certificate(model: Path) -> Certificate | None:
     if not manifest.is_file():
         return None
     facts: Mapping[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    with model.open("rb") as file:
-        return Certificate.of(facts, hashlib.file_digest(file, "sha256").hexdigest())
+    return Certificate.of(facts, bind(model, "actions"))
 
 
 def _check(call: Call) -> None:
