@@ -424,3 +424,19 @@ async def test_row_47_a_revoked_key_is_never_replaced_by_that_of_another_recipie
             await world.ask()
         assert key_of("beta").encode() not in world.heard("alpha")
         assert world.heard("beta") == b""
+
+
+async def test_row_47_a_key_that_was_rotated_is_read_again_for_its_own_recipient_alone(tmp_path):
+    def guarded(received):
+        return say("Paris.")(received) if "rotated" in received.headers["authorization"] else fail(401)
+
+    async with wired(tmp_path, {"alpha": guarded, "beta": PARIS}) as world:
+        (world.folder / "alpha.key").write_text("sk-rotated-77aa", encoding="utf-8")
+        answer = await world.ask()
+        assert (answer.target, answer.text) == ("alpha", "Paris.")
+        assert [each.headers["authorization"] for each in world.providers["alpha"].requests] == [
+            f"Bearer {key_of('alpha')}",
+            "Bearer sk-rotated-77aa",
+        ]
+        assert world.heard("beta") == b""
+        assert b"77aa" not in repr(world.ledger.records).encode()
