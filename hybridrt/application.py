@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from hybridrt.allowance import MOST_RETRIES, Budget, Rates, Timeouts, read_budget, read_rates, read_timeouts
 from hybridrt.errors import ApplicationFileError, PolicyError
 from hybridrt.target import Place, Price
 
@@ -77,6 +78,10 @@ class Binding:
     price: Price | None = None
     # Ask the server which models it serves before it is asked anything else; without a `model` the only one is meant.
     discover: bool = False
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    rates: Rates = field(default_factory=Rates)
+    # How often at most one request is tried again on it; none for the default.
+    retries: int | None = None
     # The model that makes vectors there, where that is another one.
     embed: str = ""
 
@@ -129,6 +134,7 @@ class Application:
     sense: Sensing = Sensing()
     queue: int = DEFAULT_QUEUE
     engine: EngineLimits = EngineLimits()
+    budget: Budget = field(default_factory=Budget)
     store: Path | None = None
     sources: tuple[ModelSource, ...] = ()
     certificates: tuple[CertificateFile, ...] = ()
@@ -162,7 +168,10 @@ def read_application(path: str | PathLike[str]) -> Application:
 def _application(root: Node, folder: Path) -> Application:
     keys = root.mapping(
         "the application file",
-        ("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources", "certificates"),
+        (
+            *("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources"),
+            *("certificates", "budget"),
+        ),
     )
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
@@ -187,6 +196,7 @@ def _application(root: Node, folder: Path) -> Application:
         sense=_sense(keys["sense"], folder) if "sense" in keys else Sensing(),
         queue=_queue(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
         engine=_engine(keys["engine"]) if "engine" in keys else EngineLimits(),
+        budget=read_budget(keys["budget"]) if "budget" in keys else Budget(),
         store=folder / keys["store"].text("`store`") if "store" in keys else None,
         sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
         certificates=_certificates(keys["certificates"], folder) if "certificates" in keys else (),
@@ -274,11 +284,14 @@ def _source(name: str, node: Node, folder: Path) -> ModelSource:
     )
 
 
+_BINDING = (
+    *("model", "embed", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok"),
+    *("timeouts", "limits", "retries"),
+)
+
+
 def _binding(name: str, node: Node, folder: Path) -> Binding:
-    keys = node.mapping(
-        f"recipient `{name}`",
-        ("model", "embed", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok"),
-    )
+    keys = node.mapping(f"recipient `{name}`", _BINDING)
     if "model" not in keys and "embed" not in keys:
         node.fail(f"recipient `{name}` has no `model`", hint="name the model to ask for: `model: ...`")
     price = None
@@ -299,6 +312,9 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
         ),
         modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or None,
         price=price,
+        timeouts=read_timeouts(keys["timeouts"]) if "timeouts" in keys else Timeouts(),
+        rates=read_rates(keys["limits"]) if "limits" in keys else Rates(),
+        retries=keys["retries"].whole("`retries`", MOST_RETRIES) if "retries" in keys else None,
     )
 
 

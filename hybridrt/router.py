@@ -6,6 +6,7 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Self, Unpack
 
@@ -17,6 +18,7 @@ from hybridrt.door import cut
 from hybridrt.errors import ClosedError, LedgerError
 from hybridrt.event import Done
 from hybridrt.lifetime import Lifetime
+from hybridrt.obligation import limited
 from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
@@ -264,6 +266,8 @@ class Router:
         check_declared(request.declared, policy.vocabulary)
         facts, settled = make_facts(request, signals, covered=equipment.covered, settles=policy.declared_settles)
         ruling = policy.decide(facts, today)
+        if equipment.usd_per_request is not None:
+            ruling = replace(ruling, obligations=limited(ruling.obligations, equipment.usd_per_request))
         world = equipment.world(closed or equipment.clock_fault() or policy.closed_reason(today) or "")
         plan, unable = make_plan(ruling, equipment.targets, request, signals, world)
         return Decision(
