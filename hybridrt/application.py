@@ -98,6 +98,19 @@ class Sensing:
 
 
 @dataclass(frozen=True, slots=True)
+class CertificateFile:
+    """A certificate that `hybridrt calibrate answers` wrote, and how it is used.
+
+    `audit` is the share of the answers under it that are drawn at random to be judged.
+    """
+
+    file: Path
+    model: str
+    task: str | None = None
+    audit: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineLimits:
     """What local models may hold; what is none is chosen by the engine.
 
@@ -125,6 +138,7 @@ class Application:
     store: Path | None = None
     sources: tuple[ModelSource, ...] = ()
     proxy: ProxyPlace | None = None
+    certificates: tuple[CertificateFile, ...] = ()
     # Where each binding stands in the file, for messages about it.
     places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -155,7 +169,20 @@ def read_application(path: str | PathLike[str]) -> Application:
 def _application(root: Node, folder: Path) -> Application:
     keys = root.mapping(
         "the application file",
-        ("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources", "proxy"),
+        (
+            "hybridrt",
+            "policy",
+            "models",
+            "recipients",
+            "near_edge",
+            "ledger",
+            "engine",
+            "sense",
+            "store",
+            "sources",
+            "certificates",
+            "proxy",
+        ),
     )
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
@@ -183,6 +210,7 @@ def _application(root: Node, folder: Path) -> Application:
         store=folder / keys["store"].text("`store`") if "store" in keys else None,
         sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
         proxy=_proxy(keys["proxy"], folder) if "proxy" in keys else None,
+        certificates=_certificates(keys["certificates"], folder) if "certificates" in keys else (),
         places=MappingProxyType(places),
     )
 
@@ -344,6 +372,23 @@ def _key_source(node: Node, folder: Path) -> str:
     if source.startswith("file:") and not source.startswith("file:~"):
         return f"file:{folder / source.removeprefix('file:')}"
     return source
+
+
+def _certificates(node: Node, folder: Path) -> tuple[CertificateFile, ...]:
+    found: dict[tuple[str, str | None], CertificateFile] = {}
+    for entry in node.items("`certificates`", MAX_MODELS):
+        keys = entry.mapping("a certificate", ("file", "model", "task", "audit"))
+        for key in ("file", "model"):
+            if key not in keys:
+                entry.fail(f"a certificate has no `{key}`", hint="such as `{file: invoices.json, model: qwen}`")
+        audit = keys["audit"].amount("`audit`") if "audit" in keys else 0.0
+        if not 0 <= audit <= 1:
+            keys["audit"].fail("`audit` is a share of answers from 0 to 1", hint="0.02 draws one in fifty")
+        model, task = keys["model"].text("`model`"), keys["task"].text("`task`") if "task" in keys else None
+        if (model, task) in found:
+            entry.fail("this model and task have a certificate already", hint="keep one of the two")
+        found[model, task] = CertificateFile(folder / keys["file"].text("`file`"), model, task, audit)
+    return tuple(found.values())
 
 
 def _sense(node: Node, folder: Path) -> Sensing:

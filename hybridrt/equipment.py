@@ -23,13 +23,16 @@ from hybridrt.errors import FileError, HybridrtError, LateError, LedgerError, Mi
 from hybridrt.plan import World
 from hybridrt.sense.latency import Rate, Seen, Stopwatch, guess
 from hybridrt.target import NOISE, PLACEHOLDER, Place, Target
+from hybridrt.window.counter import Counter
 
 if TYPE_CHECKING:
     from hybridrt.answer import Answer, Attempt
     from hybridrt.backend import Backend
+    from hybridrt.confidence.judge import InUse
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
     from hybridrt.egress.proxy import Proxy
+    from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
     from hybridrt.local.shelf import Shelf
@@ -63,6 +66,8 @@ class TargetStatus:
     usable: bool
     reason: str = ""
     isolation: str = "none"
+    # Of a recipient off the device: `closed` lets everything through, `open` nothing, `half_open` asks for a sign of life first.
+    breaker: str = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +92,7 @@ class Equipment:
     backends: dict[str, Backend]
     gate: Gate
     transport: Transport
+    traffic: Traffic
     ledger: LedgerPort
     senses: Senses
     covered: frozenset[str]
@@ -98,6 +104,7 @@ class Equipment:
     # The latest moment anything was recorded.
     last_seen: datetime
     loans: list[Loan]
+    counter: Counter
     # Why the application file cannot be read; then nothing is answered.
     unread: FileError | None = None
 
@@ -115,6 +122,7 @@ class Equipment:
         return World(
             unusable={name: _told(error) for name, error in self.missing.items()},
             closed=closed or "; ".join(self.status.problems),
+            resting=self.traffic.resting(),
             can_ask_person=self.confirm is not None,
         )
 
@@ -176,8 +184,11 @@ class Equipment:
 
     def _noted(self, target: TargetStatus) -> TargetStatus:
         backend = self.backends.get(target.id)
-        fault, note = getattr(backend, "fault", ""), getattr(backend, "note", "")
-        return replace(target, usable=not fault, reason=fault or note or target.reason) if target.usable else target
+        state = self.traffic.state(target.id)
+        fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
+        note = getattr(backend, "note", "")
+        noted = replace(target, breaker=str(state))
+        return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -203,6 +214,7 @@ def equip(
 ) -> Equipment:
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Transport
     from hybridrt.policy import closed_policy
 
@@ -219,10 +231,13 @@ def equip(
     senses.warm()
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour, proxy=_proxy(app.proxy, problems))
-    bench = _Bench(app, gate, transport, backends)
+    traffic = Traffic()
+    bench = _Bench(app, gate, transport, traffic, backends, certificates(app, problems))
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
+    counter = Counter(bench.backends)
+    counter.warm(tuple(bench.targets))
     return Equipment(
         policy=policy,
         because=MappingProxyType(dict(policy.because)),
@@ -230,6 +245,7 @@ def equip(
         backends=bench.backends,
         gate=gate,
         transport=transport,
+        traffic=traffic,
         ledger=ledger,
         senses=senses,
         covered=senses.covered_labels(),
@@ -246,6 +262,7 @@ def equip(
         stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
         loans=bench.loans,
+        counter=counter,
         unread=unread,
     )
 
@@ -307,6 +324,20 @@ def _proxy(place: ProxyPlace | None, problems: list[str]) -> Proxy | None:
     except HybridrtError as error:
         problems.append(_told(error))
         return find_proxy(place and replace(place, key=None))
+
+
+def certificates(app: Application, problems: list[str]) -> dict[str, list[InUse]]:
+    """Read the certificates that the application names, by model. One that cannot be used would route otherwise than was meant."""
+    from hybridrt.confidence.use import take_up
+
+    found: dict[str, list[InUse]] = {}
+    models = {model.id for model in local_models(app)}
+    for named in app.certificates:
+        try:
+            found.setdefault(named.model, []).append(take_up(named, models, {used.issued.task for used in found.get(named.model, ())}))
+        except FileError as error:
+            problems.append(_told(error))
+    return found
 
 
 def _calibration(path: Path | None, problems: list[str]) -> Calibration | None:
@@ -394,11 +425,21 @@ def _told(error: HybridrtError) -> str:
 class _Bench:
     """Where targets and their backends are laid out."""
 
-    def __init__(self, app: Application, gate: Gate, transport: Transport, given: Mapping[str, Backend]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        gate: Gate,
+        transport: Transport,
+        traffic: Traffic,
+        given: Mapping[str, Backend],
+        certificates: Mapping[str, Sequence[InUse]],
+    ) -> None:
         self._app = app
         self._gate = gate
         self._transport = transport
+        self._traffic = traffic
         self._given = given
+        self._certificates = certificates
         self.targets: list[Target] = []
         self.backends: dict[str, Backend] = {}
         self.missing: dict[str, HybridrtError] = {}
@@ -411,7 +452,7 @@ class _Bench:
     def place_models(self, policy: Deciding) -> None:
         """Lay out the models on this device; the first local recipient of the policy is the device."""
         device = next((recipient for recipient in policy.recipients if recipient.kind == "local"), None)
-        for model in self._app.models or _factory_models():
+        for model in local_models(self._app):
             if device is None:
                 self.strangers.append(
                     TargetStatus(model.id, Place.DEVICE, model.id, usable=False, reason="the policy lists no local recipient")
@@ -426,7 +467,8 @@ class _Bench:
         facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
-            backend = self._given.get(model.id) or self._local_backend(model)
+            given = self._given.get(model.id)
+            backend = self._local_backend(model) if given is None else self._judged(given, model)
         except HybridrtError as error:
             self._add(target, None, error)
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
@@ -459,9 +501,17 @@ class _Bench:
             check_beginning(model.path)
         options: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads, **self._limits(model)}
         if model.isolation == "process":
-            return self._hosted_backend(model, options)
-        backend: Backend = make(model.path, **options, **self._shared(model))
-        return backend
+            return self._judged(self._hosted_backend(model, options), model)
+        return self._judged(make(model.path, **options, **self._shared(model)), model)
+
+    def _judged(self, backend: Backend, model: LocalModel) -> Backend:
+        """The same, with answers that say how sure they are. Nets say it themselves, from a calibration in their manifest."""
+        from hybridrt.confidence.judge import Binding, JudgedBackend
+
+        certificates = self._certificates.get(model.id, ())
+        if getattr(backend, "tasks", frozenset()) and not certificates:
+            return backend
+        return JudgedBackend(backend, certificates, binding=Binding(model.path, model.backend) if certificates else None)
 
     def _hosted_backend(self, model: LocalModel, options: dict[str, Any]) -> Backend:
         """The same in a process of its own. Nets have another surface, which nobody carries there yet."""
@@ -591,9 +641,11 @@ class _Bench:
             adapter, wire = embedding(adapter, target)
         backend: Backend
         if target.place is Place.NEAR_EDGE:
-            backend = NearEdgeBackend(target, adapter, key, gate=self._gate, transport=self._transport, discover=binding.discover)
+            backend = NearEdgeBackend(
+                target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
+            )
         else:
-            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport)
+            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic)
         return backend if wire is None else EmbeddingBackend(backend, wire)
 
     def status_of(self, target: Target) -> TargetStatus:
@@ -661,6 +713,11 @@ def _again(error: HybridrtError) -> HybridrtError:
     fresh.args = error.args
     fresh.__dict__.update(error.__dict__)
     return fresh
+
+
+def local_models(app: Application) -> tuple[LocalModel, ...]:
+    """The models on this device: those that the application names, or else those that ship."""
+    return app.models or _factory_models()
 
 
 def _factory_models() -> tuple[LocalModel, ...]:

@@ -20,6 +20,7 @@ from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
+from hybridrt.window.fitting import Fitting
 
 if TYPE_CHECKING:
     from hybridrt.application import Application
@@ -229,7 +230,10 @@ class Router:
             equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
-            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold)
+            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task)
+            walk = Walk(
+                request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold, fitting
+            )
             answer: Answer | None = None
             try:
                 async with aclosing(walk.events()) as events:

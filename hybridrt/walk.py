@@ -9,7 +9,7 @@ Three rules hold everywhere:
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -37,13 +37,14 @@ from hybridrt.errors import (
 from hybridrt.event import Done, Event, Reasoning, Route, Text, ToolCall, Usage
 from hybridrt.mask import mask
 from hybridrt.obligation import output_bound
-from hybridrt.plan import EMBED
-from hybridrt.request import Message, Request
+from hybridrt.request import Message, Pixels, Request
 from hybridrt.scope import scope_of
 from hybridrt.sense.meaning import MEANINGS, Meaning
+from hybridrt.signals import UNKNOWN
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
-from hybridrt.window.fit import why_too_long
+from hybridrt.window.counter import Counter
+from hybridrt.window.fitting import Fitting
 
 if TYPE_CHECKING:
     from hybridrt.egress.gate import Clearance
@@ -66,11 +67,19 @@ class Walk:
     meanings: Mapping[str, Meaning] = field(default_factory=lambda: MEANINGS)
     # Nothing is shown before the answer of a step is whole, so that every trigger can still send the walk on.
     hold: bool = False
+    # What makes the request fit the windows of the plan.
+    fitting: Fitting = None  # type: ignore[assignment]  # made below where none is given
     attempts: list[Attempt] = field(default_factory=list)
     shown: bool = False
+    # The target found the call too long, and a remedy may still make it fit.
+    is_again: bool = False
     # What the attempts so far can have cost at most, and what those that answered did cost where that is known.
     committed_usd: float = 0.0
     costs_usd: list[float | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if self.fitting is None:
+            self.fitting = Fitting(Counter(self.backends), self.backends, self.decision.plan, self.decision.routing)
 
     async def events(self) -> AsyncGenerator[StreamEvent]:
         """Yield what the caller may see, `Done` last.
@@ -86,7 +95,7 @@ class Walk:
             raise RefusedByPolicy("no target may and can answer this", decision=self.decision, hint=self.decision.explain())
         kept: Answer | None = None
         stopped: EgressError | None = None
-        for number, target in enumerate(self.decision.plan, 1):
+        for number, target in self._steps():
             if stopped is not None and not target.place.is_device:
                 continue
             self._check_time()
@@ -107,12 +116,15 @@ class Walk:
                 error.decision, error.target = self.decision, error.target or target.id
                 if isinstance(error, LateError) and self.deadline.passed():
                     raise self._too_late(error) from None
+                if isinstance(error, ContextOverflowError) and not self.shown and self.fitting.takes_again(target, error):
+                    self.is_again = True
+                    continue
                 if not self.shown and kept is not None and not self._goes_on_after(error):
                     break
                 if self.shown or not self._goes_on_after(error) or len(self.decision.plan) == 1:
                     raise
                 continue
-            answer = self._priced(make_answer(tape, self.decision, target, self.attempts))
+            answer = self._priced(make_answer(tape, self.decision, target, self.attempts, self.fitting.fits.get(target.id)))
             if self.shown or not self._wants_stronger(target, answer):
                 for event in told(answer, shown=self.shown):
                     yield event
@@ -125,6 +137,14 @@ class Walk:
         for event in told(retold(kept, self.attempts, self._cost_usd()), shown=False):
             yield event
 
+    def _steps(self) -> Iterator[tuple[int, Target]]:
+        """The steps of the plan, each once more while a remedy may make the request fit."""
+        for number, target in enumerate(self.decision.plan, 1):
+            yield number, target
+            while self.is_again:
+                self.is_again = False
+                yield number, target
+
     async def _attempt(self, target: Target, number: int, tape: Tape) -> AsyncGenerator[StreamEvent]:
         """Ask one target; yield the words that may be shown at once, and record how it ended."""
         began_s = self.deadline.spent_s()
@@ -132,24 +152,20 @@ class Walk:
         first_ms: float | None = None
         recorded = self.clearance.attempts.begin_unsent(target) if target.place.is_device else None
         try:
-            call = self._call(target, number)
-            # Texts for vectors are read one by one; whether each of them fits is looked at where they are sent.
-            is_one = self.request.task != EMBED
-            if (
-                is_one
-                and not target.place.is_device
-                and (overflow := why_too_long(self.decision.signals.tokens, call.max_output_tokens, target))
-            ):
-                raise overflow
+            fitted = await self.fitting.fit(self._call(target, number), self.decision.plan[number:])
+            call = fitted.call
             await self._ask_person(target)
+            if not target.place.is_device:
+                await self._encode_pictures()
             self._commit(target, call)
-            async with aclosing(self.backends[target.id].answer(call)) as answer:
+            async with aclosing(self.fitting.answer(fitted)) as answer:
                 async for event in self._in_time(answer, target):
                     tape.take(event)
                     if first_ms is None and call.stream and is_shown(event):
                         first_ms = (self.deadline.spent_s() - began_s) * 1000
                     if is_shown(event) and not self._holds_back(target):
                         yield event
+            self.fitting.learn(fitted, tape.usage)
             if tape.finish is None:
                 raise BrokenStream(f"`{target.id}` ended without an end", delivered=len(tape.text), target=target.id)
             if self.request.output is not None and tape.finish.reason == "stop":
@@ -213,7 +229,13 @@ class Walk:
             scope=scope_of(request, self.decision.facts) if target.place.is_device else None,
             hidden=hidden,
             obligations=obligations,
+            task=self._task(),
         )
+
+    def _task(self) -> str:
+        """What the caller named the task, or else what the words say plainly."""
+        sensed = self.decision.signals.task
+        return self.request.task or ("" if sensed == UNKNOWN else sensed)
 
     def _output_limit(self, target: Target) -> int | None:
         """How many tokens this target may write: what the caller said, else what a limit of cost asks for."""
@@ -234,6 +256,18 @@ class Walk:
         if agreed is not True:
             raise DeclinedError(f"the person did not agree to `{target.id}`", target=target.id)
         self._check_time()
+
+    async def _encode_pictures(self) -> None:
+        """Encode what is still pixels, away from the event loop: a service takes no other pictures."""
+        pixels = [part for message in self.request.messages for part in message.parts if isinstance(part, Pixels) and not part.is_encoded]
+        if not pixels:
+            return
+        try:
+            async with asyncio.timeout_at(self.deadline.at):
+                await asyncio.to_thread(lambda: [one.data for one in pixels])
+        except TimeoutError:
+            self._check_time()
+            raise
 
     def _commit(self, target: Target, call: Call) -> None:
         """Hold a limit of cost over all attempts of the request, each at the most it can cost."""
