@@ -107,6 +107,8 @@ class Equipment:
     counter: Counter
     # Why the application file cannot be read; then nothing is answered.
     unread: FileError | None = None
+    # What the application lets one request cost.
+    usd_per_request: float | None = None
 
     def check_read(self) -> None:
         """Go on only with an application that is known.
@@ -123,6 +125,7 @@ class Equipment:
             unusable={name: _told(error) for name, error in self.missing.items()},
             closed=closed or "; ".join(self.status.problems),
             resting=self.traffic.resting(),
+            ejected=self.traffic.ejected(),
             can_ask_person=self.confirm is not None,
         )
 
@@ -186,7 +189,7 @@ class Equipment:
         backend = self.backends.get(target.id)
         state = self.traffic.state(target.id)
         fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
-        note = getattr(backend, "note", "")
+        note = self.traffic.note(target.id) or getattr(backend, "note", "")
         noted = replace(target, breaker=str(state))
         return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
@@ -214,7 +217,7 @@ def equip(
 ) -> Equipment:
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
-    from hybridrt.egress.resilience.traffic import Traffic
+    from hybridrt.egress.resilience.setup import make_traffic
     from hybridrt.egress.transport import Transport
     from hybridrt.policy import closed_policy
 
@@ -231,11 +234,12 @@ def equip(
     senses.warm()
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour, proxy=_proxy(app.proxy, problems))
-    traffic = Traffic()
-    bench = _Bench(app, gate, transport, traffic, backends, certificates(app, problems))
+    traffic = make_traffic(app, ledger)
+    bench = _Bench(app, gate, transport, traffic, given=backends, certificates=certificates(app, problems))
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
+    traffic.places = {target.id: str(target.place) for target in bench.targets if not target.place.is_device}
     counter = Counter(bench.backends)
     counter.warm(tuple(bench.targets))
     return Equipment(
@@ -264,6 +268,7 @@ def equip(
         loans=bench.loans,
         counter=counter,
         unread=unread,
+        usd_per_request=app.budget.usd_per_request,
     )
 
 
@@ -431,6 +436,7 @@ class _Bench:
         gate: Gate,
         transport: Transport,
         traffic: Traffic,
+        *,
         given: Mapping[str, Backend],
         certificates: Mapping[str, Sequence[InUse]],
     ) -> None:
@@ -622,10 +628,19 @@ class _Bench:
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
             self._add(target, None, MissingError(f"the adapter `{target.adapter}` cannot be made: {type(error).__name__}"))
         else:
-            self._add(target, backend, None)
+            self._add(target, backend, self._unpriced(target))
+
+    def _unpriced(self, target: Target) -> MissingError | None:
+        """What nobody knows the price of cannot be held to a budget."""
+        if not self._app.budget or target.price is not None:
+            return None
+        return MissingError(
+            f"the price of `{target.id}` is unknown, and the application has a `budget`",
+            hint=f"add `input_usd_per_mtok` and `output_usd_per_mtok` to recipient `{target.id}`; 0 for a server of your own",
+        )
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
-        from hybridrt.egress.cloud import CloudBackend
+        from hybridrt.egress.cloud import CloudBackend, Terms
         from hybridrt.egress.near_edge import NearEdgeBackend
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
@@ -634,6 +649,7 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         make: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        terms = Terms(binding.timeouts, binding.retries, binding.key)
         adapter, wire = make(), None
         if target.tasks == _EMBEDS:
             from hybridrt.egress.question import EmbeddingBackend, embedding
@@ -642,10 +658,15 @@ class _Bench:
         backend: Backend
         if target.place is Place.NEAR_EDGE:
             backend = NearEdgeBackend(
-                target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
+                *(target, adapter, key),
+                gate=self._gate,
+                transport=self._transport,
+                traffic=self._traffic,
+                terms=terms,
+                discover=binding.discover,
             )
         else:
-            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic)
+            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic, terms=terms)
         return backend if wire is None else EmbeddingBackend(backend, wire)
 
     def status_of(self, target: Target) -> TargetStatus:

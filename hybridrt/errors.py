@@ -418,7 +418,7 @@ class DeclinedError(TargetError):
 
 
 class BudgetError(TargetError):
-    """What this attempt could cost, with what earlier attempts on the same request could have cost, is over the limit."""
+    """What this attempt could cost, with what is spent or committed already, is over a limit: of the request, a day or a tenant."""
 
     code = "over_budget"
 

@@ -6,16 +6,19 @@ import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from os import PathLike
 from typing import TYPE_CHECKING, Self, Unpack
 
 from hybridrt.answer import Answer
+from hybridrt.confidence.audit import Audits
 from hybridrt.deadline import Deadline
 from hybridrt.decision import Decision
 from hybridrt.door import cut
 from hybridrt.errors import ClosedError, LedgerError
 from hybridrt.event import Done
 from hybridrt.lifetime import Lifetime
+from hybridrt.obligation import limited
 from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
@@ -45,6 +48,7 @@ class Router:
     def __init__(self, equipment: Equipment) -> None:
         self._equipment: Equipment | None = equipment
         self._lifetime = Lifetime("the router", hint="use it inside `async with Router.open() as router:`")
+        self._audits = Audits(self._infer, self._lifetime)
 
     @classmethod
     def open(
@@ -240,6 +244,7 @@ class Router:
                     async for event in events:
                         if isinstance(event, Done):
                             answer = event.answer
+                            self._audits.begin(request, answer)
                         yield event
             finally:
                 # What failed for lateness was late all the same.
@@ -261,6 +266,8 @@ class Router:
         check_declared(request.declared, policy.vocabulary)
         facts, settled = make_facts(request, signals, covered=equipment.covered, settles=policy.declared_settles)
         ruling = policy.decide(facts, today)
+        if equipment.usd_per_request is not None:
+            ruling = replace(ruling, obligations=limited(ruling.obligations, equipment.usd_per_request))
         world = equipment.world(closed or equipment.clock_fault() or policy.closed_reason(today) or "")
         plan, unable = make_plan(ruling, equipment.targets, request, signals, world)
         return Decision(

@@ -229,6 +229,8 @@ class Walk:
             scope=scope_of(request, self.decision.facts) if target.place.is_device else None,
             hidden=hidden,
             obligations=obligations,
+            input_tokens=self.decision.signals.tokens.value,
+            tenant=request.tenant,
             task=self._task(),
         )
 

@@ -68,6 +68,7 @@ class Limits:
     first_byte_s: float = 300.0  # an answer that is not streamed says nothing until it is complete
     between_chunks_s: float = 60.0  # providers send a sign of life every 15 s or so
     total_s: float = 600.0  # the longest that provider SDKs wait; for requests without a deadline
+    most_total_s: float | None = None  # for requests with one as well, where the application says so
     body_bytes: int = 32 * 1024 * 1024  # a million tokens of text are 4 MB, and JSON around each doubles them a few times
     lanes: int = 64  # to one recipient; most providers allow fewer requests at once to one key
     idle_lanes: int = 4  # a person causes one request at a time; after a burst four are plenty and cost nothing to keep
@@ -98,6 +99,8 @@ class _Span:
         self.loop = asyncio.get_running_loop()
         now = self.loop.time()
         self.until = now + limits.total_s if deadline.at is None else deadline.at
+        if limits.most_total_s is not None:
+            self.until = min(self.until, now + limits.most_total_s)
         self.budget_s = self.until - now
 
     def within(self, limit_s: float) -> float:
@@ -175,7 +178,7 @@ class Transport:
         self._shows_redirects = shows_redirects
         self._proxy = proxy
         self._gate = gate
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._detour = detour
         self._lifetime = Lifetime("the transport")
         # Connections live and die with the loop they were opened on. Loops of several threads may use one transport.
@@ -185,8 +188,12 @@ class Transport:
         self._system_tls: ssl.SSLContext | None = None
         self._detour_tls: ssl.SSLContext | None = None
 
-    async def exchange(self, permit: Permit, recipient: Recipient, request: HttpRequest, deadline: Deadline) -> Reply:
+    async def exchange(
+        self, permit: Permit, recipient: Recipient, request: HttpRequest, deadline: Deadline, limits: Limits | None = None
+    ) -> Reply:
         """Send one permitted request and wait for the head of its reply, whatever its status, redirects apart.
+
+        `limits` says how long this one may take, instead of the transport's own; how many connections there are stays the transport's.
 
         Raises:
             ClosedError: the transport is closed.
@@ -194,7 +201,7 @@ class Transport:
             TargetError: it failed; `sent` says whether the recipient may have begun to work on it.
         """
         with self._lifetime.step():
-            return await self._exchange(permit, recipient, request, deadline)
+            return await self._exchange(permit, recipient, request, _Span(recipient, deadline, limits or self.limits))
 
     async def close(self) -> None:
         """End what runs, connecting or waiting for a reply, with `ClosedError`, and close every connection."""
@@ -207,8 +214,7 @@ class Transport:
                 with suppress(RuntimeError):  # the loop has ended, and its connections with it
                     loop.call_soon_threadsafe(self._leave, loop)
 
-    async def _exchange(self, permit: Permit, recipient: Recipient, request: HttpRequest, deadline: Deadline) -> Reply:
-        span = _Span(recipient, deadline, self._limits)
+    async def _exchange(self, permit: Permit, recipient: Recipient, request: HttpRequest, span: _Span) -> Reply:
         path, headers = recipient.path(request.path), _headers(recipient, request)
         lanes = await self._lanes_of(recipient, span.loop)
         while True:
@@ -226,7 +232,7 @@ class Transport:
 
             try:
                 response = await lane.send(
-                    request.method, path, headers, request.body, spend=spend, until=span.within(self._limits.first_byte_s)
+                    request.method, path, headers, request.body, spend=spend, until=span.within(span.limits.first_byte_s)
                 )
                 head = ReplyHead(response.status, _reply_headers(response.headers))
                 _check_head(head, recipient, shows_redirects=self._shows_redirects)
@@ -253,7 +259,7 @@ class Transport:
         with self._lock:
             lanes = self._lanes.get((loop, recipient))
             if lanes is None:
-                limits = self._limits
+                limits = self.limits
 
                 async def connect(until: float) -> Lane:
                     return await self._connect(recipient, until)
@@ -295,12 +301,12 @@ class Transport:
         name = span.recipient.id
         fault: TargetError
         try:
-            return await lanes.take(span.within(self._limits.wait_s))
+            return await lanes.take(span.within(self.limits.wait_s))
         except TargetError as error:
             fault = error
             fault.target = name
         except TimeoutError:
-            fault = span.late("had no connection ready", self._limits.wait_s, is_sent=False)
+            fault = span.late("had no connection ready", self.limits.wait_s, is_sent=False)
         except OSError as error:
             fault = _connect_fault(error, name)
         raise fault
@@ -309,21 +315,21 @@ class Transport:
 
     async def _connect(self, recipient: Recipient, until: float) -> Lane:
         loop = asyncio.get_running_loop()
-        limit = min(until, loop.time() + self._limits.connect_s)
+        limit = min(until, loop.time() + self.limits.connect_s)
         try:
             if self._proxy is not None and recipient.place is not Place.NEAR_EDGE:
                 return await self._open_through(self._proxy, recipient, limit)
             places, context = await self._whereabouts(recipient, limit)
             for place in places[:-1]:
                 try:
-                    return await self._open(recipient, place, context, min(limit, loop.time() + self._limits.address_s))
+                    return await self._open(recipient, place, context, min(limit, loop.time() + self.limits.address_s))
                 except (OSError, TimeoutError):
                     continue
             return await self._open(recipient, places[-1], context, limit)
         except TimeoutError:
             if limit == until:
                 raise
-        raise UnavailableError(f"`{recipient.id}` did not accept a connection within {self._limits.connect_s:g} s", target=recipient.id)
+        raise UnavailableError(f"`{recipient.id}` did not accept a connection within {self.limits.connect_s:g} s", target=recipient.id)
 
     async def _open(self, recipient: Recipient, place: tuple[str, int], context: ssl.SSLContext | None, until: float) -> Lane:
         from hybridrt.egress.lane import Lane

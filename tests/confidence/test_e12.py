@@ -124,17 +124,19 @@ def test_e12_a_certificate_that_does_not_name_a_part_is_not_bound_to_it_and_void
 def opened(tmp_path, policy_file, model):
     """A router over a scripted model with a certificate in force, and a cloud behind it."""
 
-    def make(*, asked: str = "", audit: float = 0.0, script=None, cloud=True, **given) -> Router:
+    def make(*, asked: str = "", audit: float = 0.0, by_cloud: bool = False, script=None, cloud=True, ledger=None, **given) -> Router:
         file = write(issued(model, **given), tmp_path / "certificate.json")
         application = Application(
             policies=(policy_file(ROUTING % asked),),
             models=(LocalModel("factory", model),),
             bindings=(Binding("alpha", "alpha-model"),) if cloud else (),
             ledger=tmp_path / "ledger.jsonl",
-            certificates=(CertificateFile(file, "factory", audit=audit),),
+            certificates=(CertificateFile(file, "factory", audit=audit, audits_by_cloud=by_cloud),),
         )
-        backends = {"factory": ScriptedBackend(script or ["Paris", finish(-0.1)])} | ({"alpha": ScriptedBackend("Lyon")} if cloud else {})
-        return Router.open(application, backends=backends, ledger=MemoryLedger())
+        backends = {"factory": ScriptedBackend(script or ["Paris", finish(-0.1)])} | (
+            {"alpha": cloud if isinstance(cloud, ScriptedBackend) else ScriptedBackend("Lyon")} if cloud else {}
+        )
+        return Router.open(application, backends=backends, ledger=ledger or MemoryLedger())
 
     return make
 
