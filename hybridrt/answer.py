@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from hybridrt.event import Usage
+from hybridrt.event import Seam, Usage
 from hybridrt.request import ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place
@@ -65,6 +65,8 @@ class Answer(Sealed):
     certified_for: str = ""
     dropped: tuple[str, ...] = ()
     disclosures: tuple[str, ...] = ()
+    # Where in the text another target went on, and whether words that had been shown were withdrawn there.
+    seams: tuple[Seam, ...] = ()
 
     def __repr__(self) -> str:
         return f"<Answer {len(self.text)} characters from {self.target} ({self.place}), {self.receipt.bytes_out} bytes left the device>"

@@ -21,6 +21,8 @@ class Call(Sealed):
     `hidden` are the values that were masked for this target; they must not stand in the outgoing bytes.
     `scope` is within whom anything computed for this call may be found again, and none where nothing may be kept of it.
     `obligations` are what the policy joined for the request, each already found to be dischargeable here.
+    `certified` is the share of errors that a certificate may allow for the answer to stay: whoever can tell before its end that it
+    will not stay may end it with `Finish("given_up")`. None where every answer stays, or where nobody else is left to ask.
     """
 
     target: Target
@@ -38,6 +40,7 @@ class Call(Sealed):
     scope: str | None = ""
     hidden: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     obligations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    certified: float | None = None
 
 
 @runtime_checkable
