@@ -19,7 +19,7 @@ from cloud_adapters.failure import failure_in_answer
 from cloud_adapters.json_stream import JsonStream
 from cloud_adapters.json_text import NotJsonError, write
 from cloud_adapters.reply import is_success, media_type, read_json
-from cloud_adapters.request import json_request, key_header, refuse_unsaid
+from cloud_adapters.request import json_body, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
@@ -45,6 +45,8 @@ _FINISHES = {
     "compaction": "length",
 }
 _REASONS = Reasons(_FINISHES, refusals=frozenset({"refusal"}))
+_CHOICES = {"auto": "auto", "required": "any"}
+_EFFORTS = frozenset(("low", "medium", "high", "xhigh", "max"))
 # The kind of a block that calls that tool; no service's word has spaces.
 _FORM = "the answer in its form"
 _NO_ID_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
@@ -82,10 +84,15 @@ class AnthropicMessages:
 
     def body(self, call: Call) -> dict[str, Any]:
         """The request as JSON; a service that wants more or less of it overrides this."""
-        refuse_unsaid(call, "tools", "output", "images", "max_output_tokens", "temperature", "stop")
+        refuse_unsaid(
+            call,
+            *("tools", "tool_choice", "parallel_tool_calls", "output", "images", "max_output_tokens", "temperature", "top_p"),
+            "effort",
+            "stop",
+        )
         body: dict[str, Any] = {
             "model": call.target.model,
-            "max_tokens": call.max_output_tokens or call.target.max_output_tokens or DEFAULT_MAX_TOKENS,
+            "max_tokens": DEFAULT_MAX_TOKENS,
             "messages": _messages(call),
         }
         if system := [block for message in call.messages if message.role == "system" for block in _texts(message, call)]:
@@ -94,12 +101,19 @@ class AnthropicMessages:
             body["stream"] = True
         if call.tools:
             body["tools"] = [_tool(tool) for tool in call.tools]
+            if choice := _tool_choice(call):
+                body["tool_choice"] = choice
         if call.output is not None:
             _ask_for_form(body, call)
         if call.temperature is not None:
             body["temperature"] = call.temperature
+        if call.top_p is not None:
+            body["top_p"] = call.top_p
+        if call.effort is not None:
+            _ask_for_effort(body, call, call.effort)
         if call.stop:
             body["stop_sequences"] = list(call.stop)
+        body["max_tokens"] = _limit(call, body)
         return body
 
 
@@ -164,11 +178,37 @@ def _tool(tool: Tool) -> dict[str, Any]:
     return {"name": tool.name, "description": tool.description, "input_schema": {"type": "object", **tool.parameters}}
 
 
+def _tool_choice(call: Call) -> dict[str, Any]:
+    """The choice of tools in this service's words; nothing where the caller says nothing."""
+    choice = call.tool_choice or "auto"
+    if choice == "none":
+        return {"type": "none"}
+    said = {"type": _CHOICES[choice]} if choice in _CHOICES else {"type": "tool", "name": choice}
+    if call.parallel_tool_calls is not None:
+        return {**said, "disable_parallel_tool_use": not call.parallel_tool_calls}
+    return said if call.tool_choice is not None else {}
+
+
+def _ask_for_effort(body: dict[str, Any], call: Call, effort: str) -> None:
+    if effort == "none":
+        body["thinking"] = {"type": "disabled"}
+    elif effort in _EFFORTS:
+        body["output_config"] = {**body.get("output_config", {}), "effort": effort}
+    else:
+        raise UnsupportedError(f"`{call.target.id}` has no effort `{effort}`", feature="effort", target=call.target.id, hint="say `low`")
+
+
 def _ask_for_form(body: dict[str, Any], call: Call) -> None:
     schema = _native_form(call)
     if schema is not None:
         body["output_config"] = {"format": {"type": "json_schema", "schema": schema}}
         return
+    if call.tool_choice not in (None, "auto"):
+        raise UnsupportedError(
+            f"`{call.target.id}` gives this form by a tool of its own, beside which no other can be chosen",
+            feature="tool_choice",
+            target=call.target.id,
+        )
     form: Mapping[str, Any] = call.output.schema if call.output else {}
     if form.get("type") != "object":
         raise UnsupportedError(
@@ -179,6 +219,18 @@ def _ask_for_form(body: dict[str, Any], call: Call) -> None:
     # Beside other tools the model chooses between them and the answer, one at a time: an answer made before a tool has
     # been heard is none.
     body["tool_choice"] = {"type": "any", "disable_parallel_tool_use": True} if call.tools else {"type": "tool", "name": name}
+
+
+def _limit(call: Call, body: Mapping[str, Any]) -> int:
+    """The caller's limit, else all the model can write. Prompt and limit must fit its window together: beside a long prompt, less."""
+    if call.max_output_tokens is not None:
+        return call.max_output_tokens
+    most = call.target.max_output_tokens or DEFAULT_MAX_TOKENS
+    if call.target.window is None:
+        return most
+    # A picture counts less than its bytes, and few texts have more than a token for two bytes: there is at least so much room.
+    room = call.target.window - len(json_body(call, body)) // 2
+    return min(most, max(DEFAULT_MAX_TOKENS, room))
 
 
 def _native_form(call: Call) -> dict[str, Any] | None:

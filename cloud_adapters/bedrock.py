@@ -21,7 +21,15 @@ from cloud_adapters.sigv4 import AwsKey, Scope, signature_headers
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.tool_results import OpenCalls
 from hybridrt.backend import Call
-from hybridrt.errors import BrokenStream, ContextOverflowError, CredentialsError, RateLimitedError, TargetError, UnavailableError
+from hybridrt.errors import (
+    BrokenStream,
+    ContextOverflowError,
+    CredentialsError,
+    RateLimitedError,
+    TargetError,
+    UnavailableError,
+    UnsupportedError,
+)
 from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Output, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
@@ -67,7 +75,7 @@ class Bedrock:
         Raises:
             TargetError: the call cannot be said on it.
         """
-        refuse_unsaid(call, "tools", "output", "images", "max_output_tokens", "temperature", "stop")
+        refuse_unsaid(call, "tools", "tool_choice", "output", "images", "max_output_tokens", "temperature", "top_p", "stop")
         path = f"/model/{quote(call.target.model, safe='')}/{'converse-stream' if call.stream else 'converse'}"
         accepted = ("accept", EVENT_STREAM if call.stream else "application/json")
         return json_request(call, path, _body(call), (accepted, *self.key_headers(call, key)))
@@ -125,6 +133,8 @@ def _body(call: Call) -> dict[str, Any]:
         settings["maxTokens"] = call.max_output_tokens
     if call.temperature is not None:
         settings["temperature"] = call.temperature
+    if call.top_p is not None:
+        settings["topP"] = call.top_p
     if call.stop:
         settings["stopSequences"] = list(call.stop)
     body: dict[str, Any] = {"messages": _messages(call)}
@@ -136,9 +146,17 @@ def _body(call: Call) -> dict[str, Any]:
         body["inferenceConfig"] = settings
     if call.tools:
         body["toolConfig"] = {"tools": [{"toolSpec": _tool(tool)} for tool in call.tools]}
+        if call.tool_choice is not None:
+            body["toolConfig"]["toolChoice"] = _tool_choice(call, call.tool_choice)
     if call.output is not None:
         body["outputConfig"] = {"textFormat": _format(call.output, call)}
     return body
+
+
+def _tool_choice(call: Call, choice: str) -> dict[str, Any]:
+    if choice == "none":
+        raise UnsupportedError(f"`{call.target.id}` has no word for calling no tool", feature="tool_choice", target=call.target.id)
+    return {"auto": {}} if choice == "auto" else {"any": {}} if choice == "required" else {"tool": {"name": choice}}
 
 
 def _messages(call: Call) -> list[dict[str, Any]]:

@@ -46,12 +46,16 @@ class DeepSeek(OpenAICompatible):
 
     def body(self, call: Call) -> dict[str, Any]:
         """Refuse what this service does not know."""
-        refuse_unsaid(call, "tools", "max_output_tokens", "temperature", "stop")
+        refuse_unsaid(call, "tools", "tool_choice", "max_output_tokens", "temperature", "top_p", "effort", "stop")
         return super().body(call)
 
 
 class Mistral(OpenAICompatible):
     """Mistral: another word for the seed, usage without being asked, and ids of calls of nine letters and digits."""
+
+    def tool_choice(self, choice: str) -> Any:
+        """It has a word of its own for at least one."""
+        return "any" if choice == "required" else super().tool_choice(choice)
 
     def body(self, call: Call) -> dict[str, Any]:
         """Say it in this service's words."""

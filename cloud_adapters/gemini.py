@@ -18,12 +18,12 @@ from cloud_adapters.failure import MAX_RETRY_AFTER_S, failure, failure_in_answer
 from cloud_adapters.json_stream import JsonStream
 from cloud_adapters.json_text import NotJsonError, parse_exactly
 from cloud_adapters.reply import FailedReply, is_success, media_type, read_json
-from cloud_adapters.request import Headers, json_request, key_header
+from cloud_adapters.request import Headers, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.tool_results import OpenCalls
 from hybridrt.backend import Call
-from hybridrt.errors import Busy, ContextOverflowError, CredentialsError, TargetError, UnavailableError
+from hybridrt.errors import Busy, ContextOverflowError, CredentialsError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
@@ -40,6 +40,9 @@ _FAILURES = frozenset(
 _REASONS = Reasons({"STOP": "stop", "MAX_TOKENS": "length"}, _REFUSALS, _FAILURES)
 # What tools of the service itself leave beside the answer; none is ever asked for.
 _BESIDE = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
+_CHOICES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
+_LEVELS = frozenset(("minimal", "low", "medium", "high"))
+_HAS_LEVELS = re.compile(r"gemini-(?:[3-9]|[1-9]\d)")
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
 _TOO_LONG = re.compile(r"token count \((\d{1,9})\) exceeds the maximum number of tokens allowed \((\d{1,9})\)", re.ASCII)
 
@@ -77,7 +80,14 @@ class Gemini:
         return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
 
     def body(self, call: Call) -> dict[str, Any]:
-        """The request as JSON."""
+        """The request as JSON.
+
+        Raises:
+            TargetError: the call cannot be said on this wire, which does not bound how many tools are called at once.
+        """
+        refuse_unsaid(
+            call, *("tools", "tool_choice", "output", "images", "max_output_tokens", "temperature", "top_p", "effort", "seed", "stop")
+        )
         system = [message for message in call.messages if message.role == "system"]
         body: dict[str, Any] = {"contents": _contents(call)}
         if system:
@@ -87,6 +97,8 @@ class Gemini:
                 {"name": tool.name, "description": tool.description, "parametersJsonSchema": tool.parameters} for tool in call.tools
             ]
             body["tools"] = [{"functionDeclarations": declared}]
+        if call.tool_choice is not None and call.tools:
+            body["toolConfig"] = {"functionCallingConfig": _tool_choice(call.tool_choice)}
         if settings := _settings(call):
             body["generationConfig"] = settings
         return body
@@ -117,6 +129,10 @@ def _settings(call: Call) -> dict[str, Any]:
         settings["maxOutputTokens"] = call.max_output_tokens
     if call.temperature is not None:
         settings["temperature"] = call.temperature
+    if call.top_p is not None:
+        settings["topP"] = call.top_p
+    if call.effort is not None:
+        settings["thinkingConfig"] = _thinking(call, call.effort)
     if call.seed is not None:
         settings["seed"] = call.seed
     if call.stop:
@@ -125,6 +141,24 @@ def _settings(call: Call) -> dict[str, Any]:
         settings["responseMimeType"] = "application/json"
         settings["responseJsonSchema"] = call.output.schema
     return settings
+
+
+def _tool_choice(choice: str) -> dict[str, Any]:
+    return {"mode": _CHOICES[choice]} if choice in _CHOICES else {"mode": "ANY", "allowedFunctionNames": [choice]}
+
+
+def _thinking(call: Call, effort: str) -> dict[str, Any]:
+    """Models before the third count thinking in tokens, later ones name levels; not to think is said in tokens to both."""
+    if effort == "none":
+        return {"thinkingBudget": 0}
+    if effort not in _LEVELS or not _HAS_LEVELS.match(call.target.model.removeprefix("models/")):
+        raise UnsupportedError(
+            f"`{call.target.id}` has no effort `{effort}` for this model",
+            feature="effort",
+            target=call.target.id,
+            hint="leave `effort` out",
+        )
+    return {"thinkingLevel": effort.upper()}
 
 
 def _contents(call: Call) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
 from hybridrt.errors import BrokenStream, TargetError
 from hybridrt.event import Event, Reasoning, Text, Usage
-from hybridrt.request import Image, Message, Part, Tool
+from hybridrt.request import TOOL_CHOICES, Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
 # Services differ in the words for the same four ends.
@@ -85,12 +85,20 @@ class OpenAIChat:
             body["stream_options"] = {"include_usage": True}
         if call.tools:
             body["tools"] = [_tool(tool) for tool in call.tools]
+        if call.tool_choice is not None:
+            body["tool_choice"] = self.tool_choice(call.tool_choice)
+        if call.parallel_tool_calls is not None:
+            body["parallel_tool_calls"] = call.parallel_tool_calls
         if call.output is not None:
             body["response_format"] = {"type": "json_schema", "json_schema": json_schema(call.output)}
         if call.max_output_tokens is not None:
             body[self.limit_field] = call.max_output_tokens
         if call.temperature is not None:
             body["temperature"] = call.temperature
+        if call.top_p is not None:
+            body["top_p"] = call.top_p
+        if call.effort is not None:
+            body["reasoning_effort"] = call.effort
         if call.seed is not None:
             body["seed"] = call.seed
         if call.stop:
@@ -98,6 +106,10 @@ class OpenAIChat:
         if self.asks_not_to_store:
             body["store"] = False
         return body
+
+    def tool_choice(self, choice: str) -> Any:
+        """The choice of tools in this service's words."""
+        return choice if choice in TOOL_CHOICES else {"type": "function", "function": {"name": choice}}
 
 
 class OpenAICompatible(OpenAIChat):

@@ -21,7 +21,7 @@ from cloud_adapters.tool_calls import ToolCalls
 from hybridrt.backend import Call
 from hybridrt.errors import UnavailableError, UnsupportedError
 from hybridrt.event import Event, Reasoning, Text, Usage
-from hybridrt.request import Image, Message, Part, Tool
+from hybridrt.request import TOOL_CHOICES, Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
 
@@ -52,18 +52,28 @@ class OpenAIResponses:
 
     def body(self, call: Call) -> dict[str, Any]:
         """The request as JSON; a service that wants more or less of it overrides this."""
-        refuse_unsaid(call, "tools", "output", "images", "max_output_tokens", "temperature")
+        refuse_unsaid(
+            call, "tools", "output", "images", "max_output_tokens", "temperature", "top_p", "effort", "tool_choice", "parallel_tool_calls"
+        )
         body: dict[str, Any] = {"model": call.target.model, "input": _input(call), "store": False}
         if call.stream:
             body["stream"] = True
         if call.tools:
             body["tools"] = [_tool(tool) for tool in call.tools]
+        if call.tool_choice is not None:
+            body["tool_choice"] = call.tool_choice if call.tool_choice in TOOL_CHOICES else {"type": "function", "name": call.tool_choice}
+        if call.parallel_tool_calls is not None:
+            body["parallel_tool_calls"] = call.parallel_tool_calls
         if call.output is not None:
             body["text"] = {"format": {"type": "json_schema", **json_schema(call.output)}}
         if call.max_output_tokens is not None:
             body["max_output_tokens"] = call.max_output_tokens
         if call.temperature is not None:
             body["temperature"] = call.temperature
+        if call.top_p is not None:
+            body["top_p"] = call.top_p
+        if call.effort is not None:
+            body["reasoning"] = {"effort": call.effort}
         return body
 
 

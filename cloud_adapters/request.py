@@ -40,17 +40,22 @@ def json_body(call: Call, value: Any) -> bytes:
 def refuse_unsaid(call: Call, *said: str) -> None:
     """Check that the call asks for nothing but these options: what a wire cannot say is an error, never left out.
 
-    Options are `tools`, `output`, `images`, `max_output_tokens`, `temperature`, `seed` and `stop`.
+    Options are `tools`, `tool_choice`, `parallel_tool_calls`, `output`, `images`, `max_output_tokens`, `temperature`, `top_p`,
+    `effort`, `seed` and `stop`. What is the default everywhere (`auto`, several tools at once) is asked of nobody.
 
     Raises:
         TargetError: it asks for another one.
     """
     asked = {
         "tools": bool(call.tools) or any(message.tool_calls or message.role == "tool" for message in call.messages),
+        "tool_choice": call.tool_choice not in (None, "auto"),
+        "parallel_tool_calls": call.parallel_tool_calls is False,
         "output": call.output is not None,
         "images": any(isinstance(part, Image) for message in call.messages for part in message.parts),
         "max_output_tokens": call.max_output_tokens is not None,
         "temperature": call.temperature is not None,
+        "top_p": call.top_p is not None,
+        "effort": call.effort is not None,
         "seed": call.seed is not None,
         "stop": bool(call.stop),
     }

@@ -62,14 +62,17 @@ class ModelSource:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """How a recipient of the policy is used: the model to ask for, where its key comes from, what it costs."""
+    """How a recipient of the policy is used: the model to ask for, where its key comes from, what it costs.
+
+    What is none about the model comes from the catalogue (`hybridrt.window.catalogue`), where it knows the model.
+    """
 
     recipient: str
     model: str
     key: str | None = None
     window: int | None = None
     max_output_tokens: int | None = None
-    modalities: frozenset[str] = frozenset({"text"})
+    modalities: frozenset[str] | None = None
     price: Price | None = None
     # Ask the server which models it serves before it is asked anything else; without a `model` the only one is meant.
     discover: bool = False
@@ -271,7 +274,7 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
         max_output_tokens=(
             keys["max_output_tokens"].whole("`max_output_tokens`", 100_000_000, least=1) if "max_output_tokens" in keys else None
         ),
-        modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or frozenset({"text"}),
+        modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or None,
         price=price,
     )
 

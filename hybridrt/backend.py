@@ -36,6 +36,10 @@ class Call(Sealed):
     temperature: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    tool_choice: str | None = None
+    parallel_tool_calls: bool | None = None
+    top_p: float | None = None
+    effort: str | None = None
     stream: bool = True
     scope: str | None = ""
     hidden: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))

@@ -29,7 +29,7 @@ class Deadline:
 
     def left_s(self) -> float | None:
         """Seconds that remain, never below zero; none without a limit."""
-        return None if self.budget_s is None else max(0.0, self.budget_s - self.spent_s())
+        return None if self.at is None else max(0.0, self.at - asyncio.get_running_loop().time())
 
     @property
     def at(self) -> float | None:
@@ -38,9 +38,10 @@ class Deadline:
 
     def passed(self) -> bool:
         """Is the time spent?"""
-        return self.budget_s is not None and self.spent_s() >= self.budget_s
+        # By the moment itself, as the gate and the timers do: a difference of floats may say otherwise in that very moment.
+        return self.at is not None and asyncio.get_running_loop().time() >= self.at
 
     def check(self) -> None:
         """Raise `DeadlineError` once the time is spent."""
-        if self.budget_s is not None and (spent_s := self.spent_s()) >= self.budget_s:
-            raise DeadlineError(f"the {self.budget_s:g} s given are spent", budget_s=self.budget_s, spent_s=spent_s)
+        if self.budget_s is not None and self.passed():
+            raise DeadlineError(f"the {self.budget_s:g} s given are spent", budget_s=self.budget_s, spent_s=self.spent_s())

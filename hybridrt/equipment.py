@@ -538,10 +538,11 @@ class _Bench:
             endpoint=recipient.endpoint,
             window=binding.window,
             max_output_tokens=binding.max_output_tokens,
-            modalities=binding.modalities,
+            modalities=binding.modalities or frozenset({"text"}),
             price=binding.price,
             facts=recipient.facts,
         )
+        target = _with_known_facts(target, binding)
         try:
             backend = self._given.get(target.id) or self._cloud_backend(binding, target)
         except HybridrtError as error:
@@ -578,6 +579,22 @@ class _Bench:
             self.backends[target.id] = backend
         if error is not None:
             self.missing[target.id] = error
+
+
+def _with_known_facts(target: Target, binding: Binding) -> Target:
+    """Fill in what the catalogue knows of the model and the application does not say. A server of one's own sets its limits itself."""
+    from hybridrt.window.catalogue import find_model
+
+    known = None if target.place is Place.NEAR_EDGE else find_model(target.adapter, target.model)
+    if known is None:
+        return target
+    return replace(
+        target,
+        window=target.window or known.window,
+        max_output_tokens=target.max_output_tokens or known.max_output_tokens,
+        modalities=binding.modalities or known.modalities or target.modalities,
+        price=target.price or known.price,
+    )
 
 
 def _length(answer: Answer) -> int:

@@ -55,6 +55,11 @@ class Image(Sealed):
 
 Part = Text | Image
 
+# What may be said of calling tools beside the name of one: as the model likes, not at all, at least one.
+TOOL_CHOICES = ("auto", "none", "required")
+# How hard a model should think before it answers, from not at all on; a service that has no such word refuses it.
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class ToolCall(Sealed):
@@ -116,9 +121,13 @@ class RequestOptions(TypedDict, total=False):
 
     image: object
     tools: Sequence[Tool | Mapping[str, Any]]
+    tool_choice: Any
+    parallel_tool_calls: bool
     output: Any
     max_output_tokens: int
     temperature: float
+    top_p: float
+    effort: str
     seed: int
     stop: Sequence[str]
     deadline_s: float
@@ -148,6 +157,12 @@ class Request(Sealed):
     temperature: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    # One of `TOOL_CHOICES` or the name of a tool that must be called; none says nothing.
+    tool_choice: str | None = None
+    # May several tools be called at once? None says nothing, which services read as yes.
+    parallel_tool_calls: bool | None = None
+    top_p: float | None = None
+    effort: str | None = None
     deadline_s: float | None = None
     declared: Declared = field(default_factory=Declared)
     tenant: str = ""
@@ -193,15 +208,20 @@ def _read(prompt: object, options: RequestOptions) -> Request:
     only = options.get("only")
     if only is not None and (not isinstance(only, str) or only not in ONLY):
         raise _wrong("`only` is not known", "only", f"one of {', '.join(ONLY)}")
-    tools = options.get("tools") or ()
-    if isinstance(tools, str | Mapping) or not isinstance(tools, Sequence):
+    given = options.get("tools") or ()
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
         raise _wrong("`tools` must be a list", "tools")
+    tools = tuple(_tool(tool) for tool in given)
     return Request(
         messages=_messages(prompt, options.get("image")),
-        tools=tuple(_tool(tool) for tool in tools),
+        tools=tools,
+        tool_choice=_tool_choice(options.get("tool_choice"), tools),
+        parallel_tool_calls=_truth(options, "parallel_tool_calls"),
         output=_output(options.get("output")),
         max_output_tokens=_positive_int(options, "max_output_tokens"),
         temperature=_number(options, "temperature", 0.0),
+        top_p=_share(options, "top_p"),
+        effort=_one_of(options, "effort", EFFORTS),
         seed=_integer(options, "seed"),
         stop=_strings(options, "stop"),
         deadline_s=read_deadline_s(options),
@@ -401,6 +421,23 @@ def _tool(tool: object) -> Tool:
     return Tool(body["name"], str(body.get("description", "")), body.get("parameters", {"type": "object", "properties": {}}))
 
 
+def _tool_choice(choice: object, tools: Sequence[Tool]) -> str | None:
+    """Read a word, the name of a tool, or a name as the OpenAI wires spell it. A tool named like a word is meant in that form alone."""
+    if isinstance(choice, Mapping):
+        body = choice.get("function", choice)
+        choice = body.get("name") if isinstance(body, Mapping) else body
+    names = {tool.name for tool in tools}
+    if choice is None or (isinstance(choice, str) and choice in names):
+        return choice
+    if not isinstance(choice, str) or choice not in TOOL_CHOICES:
+        raise _wrong(
+            "`tool_choice` is no word for it and no tool of the request", "tool_choice", f"one of {', '.join(TOOL_CHOICES)}, or a name"
+        )
+    if choice == "required" and not tools:
+        raise _wrong("a tool is required and there are none", "tool_choice", "give `tools`")
+    return choice
+
+
 def _output(output: Any) -> Output | None:
     if output is None or isinstance(output, Output):
         return output
@@ -453,6 +490,27 @@ def _number(options: RequestOptions, name: str, least: float) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value < MOST:
         raise _wrong(f"`{name}` must be a number from {least:g} to {MOST:g}", name)
     return float(value)
+
+
+def _truth(options: RequestOptions, name: str) -> bool | None:
+    value = options.get(name)
+    if value is None or isinstance(value, bool):
+        return value
+    raise _wrong(f"`{name}` is true or false", name)
+
+
+def _share(options: RequestOptions, name: str) -> float | None:
+    value = _number(options, name, 0.0)
+    if value is not None and value > 1:
+        raise _wrong(f"`{name}` must be a number from 0 to 1", name)
+    return value
+
+
+def _one_of(options: RequestOptions, name: str, words: Sequence[str]) -> str | None:
+    value = _word(options, name)
+    if value is not None and value not in words:
+        raise _wrong(f"`{name}` is not known", name, f"one of {', '.join(words)}")
+    return value
 
 
 def _integer(options: RequestOptions, name: str) -> int | None:

@@ -27,15 +27,27 @@ class Place(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class LongPrice:
+    """What all tokens of a request cost whose input is longer than `above_tokens`."""
+
+    above_tokens: int
+    input_usd_per_mtok: float
+    output_usd_per_mtok: float
+
+
+@dataclass(frozen=True, slots=True)
 class Price:
     """What a million tokens cost, in US dollars."""
 
     input_usd_per_mtok: float
     output_usd_per_mtok: float
+    long: LongPrice | None = None
+    cached_input_usd_per_mtok: float | None = None
 
     def bound_usd(self, input_tokens: int, output_tokens: int) -> float:
         """The most this many tokens can cost."""
-        return (input_tokens * self.input_usd_per_mtok + output_tokens * self.output_usd_per_mtok) / 1_000_000
+        rate = self.long if self.long is not None and input_tokens > self.long.above_tokens else self
+        return (input_tokens * rate.input_usd_per_mtok + output_tokens * rate.output_usd_per_mtok) / 1_000_000
 
 
 @dataclass(frozen=True, slots=True)

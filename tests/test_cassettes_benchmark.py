@@ -41,7 +41,7 @@ def exchange(url="https://api.example.com/v1/chat/completions", asked=None, *, b
     return Exchange("acme", "one 0", method, url, asked, ReplyHead(200, {"content-type": media}), body)
 
 
-ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5, "top_p": 1, "stream": True}
+ASKED = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "temperature": 0.5, "presence_penalty": 1, "stream": True}
 STREAM = b"".join(
     b"data: " + json.dumps({"choices": [{"index": 0, "delta": {"content": each}, "finish_reason": end}]}).encode() + b"\n\n"
     for each, end in (("Hel", None), ("lo.", "stop"))
@@ -138,7 +138,7 @@ def test_what_no_call_can_ask_for_is_counted_apart():
     )
     report = tally.report()
     assert (report["of"], report["replayed"], report["unsayable"]["exchanges"], report["share_of_all"]) == (1, 1, 1, 0.5)
-    assert report["options_left_out"] == {"top_p": 1}
+    assert report["options_left_out"] == {"presence_penalty": 1}
 
 
 ODD = {

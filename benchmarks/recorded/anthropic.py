@@ -17,7 +17,7 @@ from benchmarks.recorded.shared import (
     some,
 )
 from hybridrt.backend import Call
-from hybridrt.request import Message, Part, Text, Tool, ToolCall
+from hybridrt.request import EFFORTS, Message, Part, Text, Tool, ToolCall
 
 
 def _anthropic_blocks(content: Any) -> list[Json]:
@@ -53,6 +53,7 @@ def _read_anthropic(_: str, asked: Json) -> Call:
             messages.append(Message(turn["role"], parts, tuple(calls)))
     options = {
         "tools": tuple(Tool(*tool) for tool in _anthropic_tools(asked)),
+        **_chosen(asked),
         "output": output_of(_anthropic_schema(asked)),
         "max_output_tokens": asked.get("max_tokens"),
         "temperature": asked.get("temperature"),
@@ -66,6 +67,19 @@ def _anthropic_tools(asked: Json) -> Iterator[tuple[str, str, Json]]:
         if tool.get("type") not in (None, "custom"):
             raise UnsayableError("a tool that is no function")
         yield tool["name"], tool.get("description") or "", tool["input_schema"]
+
+
+def _chosen(asked: Json) -> Json:
+    """What is said of tools, sampling and thinking, in our words; what is the default is not said."""
+    choice = (asked.get("tool_choice") if asked.get("tools") else None) or {}
+    lone = choice.get("disable_parallel_tool_use")
+    effort = (asked.get("output_config") or {}).get("effort")
+    return {
+        "tool_choice": choice["name"] if choice.get("type") == "tool" else _CHOICES.get(choice.get("type", "")),
+        "parallel_tool_calls": None if lone is None or choice.get("type") == "none" else not lone,
+        "top_p": asked.get("top_p"),
+        "effort": "none" if (asked.get("thinking") or {}).get("type") == "disabled" else effort if effort in EFFORTS else None,
+    }
 
 
 def _anthropic_schema(asked: Json) -> Json | None:
@@ -88,6 +102,7 @@ def _normal_anthropic(_: str, asked: Json) -> Json:
     turns = [(turn["role"], some(normal(block) for block in _anthropic_blocks(turn["content"]))) for turn in asked["messages"]]
     return {
         "model": asked["model"],
+        **_chosen(asked),
         "system": some(block["text"] for block in _anthropic_blocks(asked.get("system"))),
         "turns": merged(turns),
         "tools": list(_anthropic_tools(asked)),
@@ -99,8 +114,22 @@ def _normal_anthropic(_: str, asked: Json) -> Json:
     }
 
 
+_CHOICES = {"none": "none", "any": "required"}
 _MESSAGES = frozenset(
-    {"model", "messages", "system", "tools", "output_format", "output_config", "max_tokens", "temperature", "stop_sequences", "stream"}
+    {
+        "tool_choice",
+        "top_p",
+        "model",
+        "messages",
+        "system",
+        "tools",
+        "output_format",
+        "output_config",
+        "max_tokens",
+        "temperature",
+        "stop_sequences",
+        "stream",
+    }
 )
 
 ANTHROPIC = Wire(

@@ -69,12 +69,22 @@ def _read_bedrock(url: str, asked: Json) -> Call:
     form = _bedrock_form(asked)
     options = {
         "tools": tuple(tools),
+        **_chosen(asked),
         "output": output_of(json.loads(form["schema"]), form.get("name")) if form else None,
         "max_output_tokens": settings.get("maxTokens"),
         "temperature": settings.get("temperature"),
         "stop": tuple(settings.get("stopSequences") or ()),
     }
     return make_call(model, messages, stream=stream, options=options)
+
+
+def _chosen(asked: Json) -> Json:
+    """What is said of tools and sampling, in our words; what is the default is not said."""
+    choice = (asked.get("toolConfig") or {}).get("toolChoice") or {}
+    return {
+        "tool_choice": choice["tool"]["name"] if choice.get("tool") else "required" if "any" in choice else None,
+        "top_p": (asked.get("inferenceConfig") or {}).get("topP"),
+    }
 
 
 def _bedrock_tools(tools: Iterable[Json]) -> Iterator[Json]:
@@ -110,6 +120,7 @@ def _normal_bedrock(url: str, asked: Json) -> Json:
     form = _bedrock_form(asked)
     return {
         "model": model,
+        **_chosen(asked),
         "system": [block for block in asked.get("system") or () if "cachePoint" not in block],
         "turns": merged(turns),
         "tools": [
@@ -124,7 +135,7 @@ def _normal_bedrock(url: str, asked: Json) -> Json:
     }
 
 
-_INFERENCE, _TOOLS = frozenset({"maxTokens", "temperature", "stopSequences"}), frozenset({"tools"})
+_INFERENCE, _TOOLS = frozenset({"maxTokens", "temperature", "topP", "stopSequences"}), frozenset({"tools", "toolChoice"})
 
 _CONVERSE = frozenset({"messages", "system", "toolConfig", "inferenceConfig", "outputConfig"})
 

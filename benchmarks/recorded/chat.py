@@ -9,6 +9,7 @@ from benchmarks.recorded.shared import (
     UnsayableError,
     Wire,
     arguments,
+    choice_of,
     make_call,
     open_schema,
     output_of,
@@ -16,7 +17,7 @@ from benchmarks.recorded.shared import (
     some,
 )
 from hybridrt.backend import Call
-from hybridrt.request import Message, Part, Text, Tool, ToolCall
+from hybridrt.request import EFFORTS, Message, Part, Text, Tool, ToolCall
 
 
 def _chat_parts(content: Any) -> tuple[Part, ...]:
@@ -32,6 +33,17 @@ def _chat_parts(content: Any) -> tuple[Part, ...]:
         elif piece["type"] != "thinking":
             raise UnsayableError(f"a part of type {piece['type']}")
     return tuple(parts)
+
+
+def _chosen(asked: Json) -> Json:
+    """What is said of tools, sampling and thinking, in our words; what is the default is not said."""
+    effort = asked.get("reasoning_effort")
+    return {
+        "tool_choice": choice_of(asked.get("tool_choice"), _CHOICES, lambda said: said["function"]["name"]) if asked.get("tools") else None,
+        "parallel_tool_calls": asked.get("parallel_tool_calls") if asked.get("tools") else None,
+        "top_p": asked.get("top_p"),
+        "effort": effort if effort in EFFORTS else None,
+    }
 
 
 def _read_chat(_: str, asked: Json) -> Call:
@@ -53,6 +65,7 @@ def _read_chat(_: str, asked: Json) -> Call:
     stop = asked.get("stop")
     options = {
         "tools": tuple(tools),
+        **_chosen(asked),
         "output": output_of(form.get("schema"), form.get("name")),
         "max_output_tokens": asked.get("max_completion_tokens") or asked.get("max_tokens"),
         "temperature": asked.get("temperature"),
@@ -80,6 +93,7 @@ def _normal_chat(_: str, asked: Json) -> Json:
     stop = asked.get("stop")
     return {
         "model": asked["model"],
+        **_chosen(asked),
         "turns": turns,
         "tools": [
             (tool["function"]["name"], tool["function"].get("description") or "", tool["function"].get("parameters") or {})
@@ -94,8 +108,13 @@ def _normal_chat(_: str, asked: Json) -> Json:
     }
 
 
+_CHOICES = {"none": "none", "required": "required", "any": "required"}
 _CHAT = frozenset(
     {
+        "tool_choice",
+        "parallel_tool_calls",
+        "top_p",
+        "reasoning_effort",
         "model",
         "messages",
         "tools",

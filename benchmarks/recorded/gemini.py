@@ -21,7 +21,7 @@ from benchmarks.recorded.shared import (
     words,
 )
 from hybridrt.backend import Call
-from hybridrt.request import Message, Part, Text, Tool, ToolCall
+from hybridrt.request import EFFORTS, Message, Part, Text, Tool, ToolCall
 
 
 def _camel(value: Any) -> Any:
@@ -70,6 +70,7 @@ def _read_gemini(url: str, asked: Json) -> Call:
             )
             for function in _gemini_tools(asked)
         ),
+        **_chosen(asked),
         "output": output_of(schema),
         "max_output_tokens": settings.get("maxOutputTokens"),
         "temperature": settings.get("temperature"),
@@ -77,6 +78,22 @@ def _read_gemini(url: str, asked: Json) -> Call:
         "stop": tuple(settings.get("stopSequences") or ()),
     }
     return make_call(model, messages, stream=stream, options=options)
+
+
+def _chosen(asked: Json) -> Json:
+    """What is said of tools, sampling and thinking, in our words; what is the default is not said."""
+    settings = _camel(asked.get("generationConfig") or {})
+    choice = _camel(_camel(asked.get("toolConfig") or {}).get("functionCallingConfig") or {})
+    names, mode = choice.get("allowedFunctionNames") or [], choice.get("mode")
+    thinking = _camel(settings.get("thinkingConfig") or {})
+    effort = "none" if thinking.get("thinkingBudget") == 0 else str(thinking.get("thinkingLevel") or "").lower()
+    # One of several tools, but of these alone, is no choice of ours.
+    word = names[0] if mode == "ANY" and len(names) == 1 else None if names else _CHOICES.get(mode)
+    return {
+        "tool_choice": word if any(_gemini_tools(asked)) else None,
+        "top_p": settings.get("topP"),
+        "effort": effort if effort in EFFORTS else None,
+    }
 
 
 def _gemini_tools(asked: Json) -> Iterator[Json]:
@@ -140,6 +157,7 @@ def _normal_gemini(url: str, asked: Json) -> Json:
         turns.append((content.get("role") or "user", parts))
     return {
         "model": model.removeprefix("models/"),
+        **_chosen(asked),
         "system": some(part["text"] for part in many((asked.get("systemInstruction") or {}).get("parts"))),
         "turns": merged(turns),
         "tools": [
@@ -160,10 +178,21 @@ def _alphabet(shown: list[Any]) -> list[Any]:
     return [(data["mimeType"], data["data"].replace("-", "+").replace("_", "/").rstrip("=")) for data in shown]
 
 
-_CONTENT = frozenset({"contents", "systemInstruction", "tools", "generationConfig"})
+_CHOICES = {"NONE": "none", "ANY": "required"}
+_CONTENT = frozenset({"contents", "toolConfig", "systemInstruction", "tools", "generationConfig"})
 
 _SETTINGS = frozenset(
-    {"maxOutputTokens", "temperature", "seed", "stopSequences", "responseMimeType", "responseJsonSchema", "responseSchema"}
+    {
+        "maxOutputTokens",
+        "temperature",
+        "topP",
+        "thinkingConfig",
+        "seed",
+        "stopSequences",
+        "responseMimeType",
+        "responseJsonSchema",
+        "responseSchema",
+    }
 )
 
 GEMINI = Wire(

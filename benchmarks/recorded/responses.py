@@ -11,6 +11,7 @@ from benchmarks.recorded.shared import (
     UnsayableError,
     Wire,
     arguments,
+    choice_of,
     make_call,
     open_schema,
     output_of,
@@ -18,7 +19,7 @@ from benchmarks.recorded.shared import (
     some,
 )
 from hybridrt.backend import Call
-from hybridrt.request import Message, Part, Text, Tool, ToolCall
+from hybridrt.request import EFFORTS, Message, Part, Text, Tool, ToolCall
 
 
 def _items(asked: Json) -> list[Json]:
@@ -59,11 +60,27 @@ def _read_responses(_: str, asked: Json) -> Call:
     form = _response_form(asked)
     options = {
         "tools": tuple(Tool(*tool) for tool in _response_tools(asked)),
+        **_chosen(asked),
         "output": output_of(form.get("schema"), form.get("name")),
         "max_output_tokens": asked.get("max_output_tokens"),
         "temperature": asked.get("temperature"),
     }
     return make_call(asked["model"], messages, stream=bool(asked.get("stream")), options=options)
+
+
+def _chosen(asked: Json) -> Json:
+    """What is said of tools, sampling and thinking, in our words; what is the default is not said."""
+    effort = (asked.get("reasoning") or {}).get("effort")
+    return {
+        "tool_choice": choice_of(asked.get("tool_choice"), _CHOICES, _named) if asked.get("tools") else None,
+        "parallel_tool_calls": asked.get("parallel_tool_calls") if asked.get("tools") else None,
+        "top_p": asked.get("top_p"),
+        "effort": effort if effort in EFFORTS else None,
+    }
+
+
+def _named(said: Json) -> Any:
+    return said["name"] if said["type"] == "function" else None
 
 
 def _response_form(asked: Json) -> Json:
@@ -93,6 +110,7 @@ def _normal_responses(_: str, asked: Json) -> Json:
                 items.append(("result", item["call_id"], said if isinstance(said, str) else some(_response_part(part) for part in said)))
     return {
         "model": asked["model"],
+        **_chosen(asked),
         "items": [item for item in items if item[1]],
         "tools": list(_response_tools(asked)),
         "output": open_schema(_response_form(asked).get("schema")),
@@ -106,7 +124,23 @@ def _response_part(part: Json) -> Any:
     return part["text"] if "text" in part else ("image", part.get("image_url"))
 
 
-_RESPONSES = frozenset({"model", "input", "instructions", "tools", "text", "max_output_tokens", "temperature", "stream"})
+_CHOICES = {"none": "none", "required": "required"}
+_RESPONSES = frozenset(
+    {
+        "tool_choice",
+        "parallel_tool_calls",
+        "top_p",
+        "model",
+        "input",
+        "instructions",
+        "tools",
+        "text",
+        "reasoning",
+        "max_output_tokens",
+        "temperature",
+        "stream",
+    }
+)
 
 
 RESPONSES = Wire(
@@ -120,4 +154,5 @@ RESPONSES = Wire(
         "conversation": "a conversation kept at the service",
         "background": "an answer in the background",
     },
+    {"reasoning": frozenset({"effort"})},
 )

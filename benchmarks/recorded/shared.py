@@ -86,6 +86,17 @@ def arguments(text: object) -> Json:
     return value
 
 
+def choice_of(said: Any, words: Mapping[str, str], name: Callable[[Any], Any]) -> str | None:
+    """The choice of tools: one of a wire's own words, or the name of a tool. What says nothing, or is no choice of ours, is none."""
+    if isinstance(said, str):
+        return words.get(said)
+    try:
+        found = name(said)
+    except (LookupError, TypeError, AttributeError):
+        found = None
+    return found if isinstance(found, str) else None
+
+
 def output_of(schema: Json | None, name: object = None) -> Output | None:
     """The form of the answer, where one is asked for."""
     return Output(str(name or schema.get("title", "answer")), schema) if schema else None

@@ -215,7 +215,20 @@ async def _encoded(job: Job, model: Model) -> Job:
     return replace(job, tokens=await asyncio.to_thread(model.encode, job.messages, job.tools, room))
 
 
+def _refuse_unknown(call: Call) -> None:
+    """What the sampler here cannot keep is refused, so that the next target may."""
+    if call.tool_choice not in (None, "auto"):
+        raise UnsupportedError("a model on this device chooses itself which tools it calls", feature="tool_choice")
+    if call.parallel_tool_calls is False and call.tools:
+        raise UnsupportedError("a model on this device may call several tools at once", feature="parallel_tool_calls")
+    if call.top_p not in (None, 1.0):
+        raise UnsupportedError("a model on this device leaves out unlikely tokens by its own rule", feature="top_p")
+    if call.effort not in (None, "none"):
+        raise UnsupportedError("a model on this device thinks as it was trained to", feature="effort")
+
+
 def _job(call: Call) -> Job:
+    _refuse_unknown(call)
     check_tools(call.tools)
     if "" in call.stop:
         raise UnsupportedError("an empty stop text would end every answer", feature="stop")

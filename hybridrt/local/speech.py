@@ -68,6 +68,10 @@ def say_call(call: Call) -> Any:
         "temperature": call.temperature,
         "seed": call.seed,
         "stop": list(call.stop),
+        "tool_choice": call.tool_choice,
+        "parallel_tool_calls": call.parallel_tool_calls,
+        "top_p": call.top_p,
+        "effort": call.effort,
         "stream": call.stream,
         "scope": call.scope,
     }
@@ -103,6 +107,10 @@ def read_call(body: Mapping[str, Any]) -> Call:
         temperature=body["temperature"],
         seed=body["seed"],
         stop=tuple(body["stop"]),
+        tool_choice=body["tool_choice"],
+        parallel_tool_calls=body["parallel_tool_calls"],
+        top_p=body["top_p"],
+        effort=body["effort"],
         stream=body["stream"],
         scope=body["scope"],
     )

@@ -134,7 +134,7 @@ def _other_texts(request: Request) -> Iterator[SensedText]:
         yield from _form_texts(request.output)
     for stop in request.stop:
         yield SensedText(stop)
-    settings = (request.max_output_tokens, request.temperature, request.seed)
+    settings = (request.max_output_tokens, request.temperature, request.top_p, request.seed)
     if long := [str(number) for number in settings if number is not None and (number >= _LONG_NUMBER or isinstance(number, float))]:
         yield SensedText(_APART.join(long), prose_at=None)
 

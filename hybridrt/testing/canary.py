@@ -24,7 +24,7 @@ MAX_INFLATED_BYTES = 16 * 1024 * 1024
 # A gzip member inside a gzip member inside a gzip member: nobody does more by accident.
 MAX_LAYERS = 3
 
-_CONSONANTS, _VOWELS = "bdfgklmnprstvz", "aeiou"
+CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
 _JSON_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
 
 
@@ -45,7 +45,7 @@ def canaries(count: int) -> tuple[Canary, ...]:
 
 
 def _syllable() -> str:
-    return secrets.choice(_CONSONANTS) + secrets.choice(_VOWELS)
+    return secrets.choice(CONSONANTS) + secrets.choice(VOWELS)
 
 
 def _forms(text: str, data: bytes, prefix: str) -> Iterator[str]:

@@ -190,12 +190,20 @@ def _unsaid_breaches(adapter: Adapter) -> Iterator[str]:
         "temperature": replace(bare, temperature=0.5),
         "seed": replace(bare, seed=7),
         "stop": replace(bare, stop=("END",)),
+        "top_p": replace(bare, top_p=0.5),
+        "effort": replace(bare, effort="high"),
     }
-    without = _said(adapter, bare)
-    for option, call in asked.items():
-        said = _said(adapter, call)
-        if isinstance(said, Exception) or said == without:
-            yield from _unless_refused(adapter, said, f"`{option}` is said or refused")
+    tools = replace(bare, tools=(Tool("t", "d", {"type": "object"}), Tool("u", "d", {"type": "object"})))
+    choices = {
+        **{f"tool_choice {word}": replace(tools, tool_choice=word) for word in ("none", "required", "u")},
+        "parallel_tool_calls": replace(tools, parallel_tool_calls=False),
+    }
+    for beside, options in ((bare, asked), (tools, choices)):
+        without = _said(adapter, beside)
+        for option, call in options.items():
+            said = _said(adapter, call)
+            if isinstance(said, Exception) or said == without:
+                yield from _unless_refused(adapter, said, f"`{option}` is said or refused")
 
 
 def _said(adapter: Adapter, call: Call) -> bytes | Exception:

@@ -224,7 +224,7 @@ class _Exchange:
     async def _say(self, reply: Reply) -> bool:
         """Say the reply. Is the connection good for another request?"""
         if reply.stop_at != BEFORE_HEAD:
-            await self._send(_head(reply))
+            await self._send(reply_head(reply))
             if await self._say_body(reply):
                 return True
         if reply.stop is Stop.SILENT:
@@ -256,7 +256,8 @@ class _Exchange:
         await self._writer.drain()
 
 
-def _head(reply: Reply) -> bytes:
+def reply_head(reply: Reply) -> bytes:
+    """Put the head of a reply into bytes."""
     lines = [f"HTTP/1.1 {reply.status} {_REASONS.get(reply.status, 'Told')}", *(f"{name}: {value}" for name, value in reply.headers)]
     if reply.is_chunked:
         lines.append("transfer-encoding: chunked")

@@ -179,6 +179,13 @@ def test_the_limit_is_the_callers_then_the_models_then_one_that_every_model_has(
     assert body(replace(a_call(max_output_tokens=5), target=target))["max_tokens"] == 5
 
 
+@pytest.mark.parametrize(("prompt_bytes", "limit"), [(1_000, 64_000), (300_000, 49_000), (700_000, DEFAULT_MAX_TOKENS)])
+def test_beside_a_long_prompt_the_limit_of_the_model_leaves_room_for_it(prompt_bytes: int, limit: int) -> None:
+    target = replace(TARGET, window=200_000, max_output_tokens=64_000)
+    said = body(replace(a_call(Message("user", (Text("x" * prompt_bytes),))), target=target))["max_tokens"]
+    assert said == pytest.approx(limit, rel=0.02)
+
+
 def test_path_version_and_key_stand_where_the_wire_has_them():
     request = AnthropicMessages().build(a_call(stream=False), "sk-1")
     assert request.path == "/v1/messages"

@@ -1,0 +1,74 @@
+"""Many schedules, and what came of them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from hybridrt.testing.simulate.finding import Finding, findings
+from hybridrt.testing.simulate.schedule import EVERYWHERE, draw
+from hybridrt.testing.simulate.world import Played, Stage
+
+
+@dataclass(slots=True)
+class Report:
+    """Sums over schedules. `leaks`, `lost` and `late` count findings; `findings` counts those of every rule."""
+
+    schedules: int = 0
+    requests: int = 0
+    answered: int = 0
+    sends: int = 0
+    wall_s: float = 0.0
+    cpu_s: float = 0.0
+    requests_down: int = 0
+    sends_down: int = 0
+    findings: Counter[str] = field(default_factory=Counter)
+    failed: list[tuple[int, tuple[Finding, ...]]] = field(default_factory=list)
+
+    def add(self, played: Played) -> None:
+        """Count one schedule."""
+        found = findings(played)
+        self.schedules += 1
+        self.requests += len(played.told)
+        self.answered += sum(told.answer is not None for told in played.told)
+        self.sends += len(played.net.sends)
+        if played.schedule.down == EVERYWHERE:
+            self.requests_down += len(played.told)
+            self.sends_down += len(played.net.sends)
+        self.findings.update(finding.rule for finding in found)
+        if found:
+            self.failed.append((played.schedule.seed, found))
+
+    def as_json(self) -> dict[str, object]:
+        """The figures, plain."""
+        return {
+            "schedules": self.schedules,
+            "per_second": round(self.schedules / self.wall_s, 1) if self.wall_s else None,
+            "per_cpu_second": round(self.schedules / self.cpu_s, 1) if self.cpu_s else None,
+            "leaks": self.findings["leak"],
+            "lost": self.findings["lost"],
+            "late": self.findings["late"],
+            "sends_per_request": round(self.sends / self.requests, 3) if self.requests else None,
+            "sends_per_request_all_down": round(self.sends_down / self.requests_down, 3) if self.requests_down else None,
+            "other": {rule: count for rule, count in sorted(self.findings.items()) if rule not in ("leak", "lost", "late")},
+            "requests": self.requests,
+            "answered": self.answered,
+            "sends": self.sends,
+            "failed_seeds": [seed for seed, _ in self.failed[:20]],
+        }
+
+
+def play_all(seeds: Iterable[int], stage: Stage | None = None, *, tell: Callable[[Played], None] | None = None, is_kept: bool = False) -> Report:
+    """Play the schedules of these seeds one after the other."""
+    stage = stage or Stage()
+    report = Report()
+    began, began_cpu = time.perf_counter(), time.thread_time()
+    for seed in seeds:
+        played = stage.play(draw(seed), is_kept=is_kept)
+        report.add(played)
+        if tell is not None:
+            tell(played)
+    report.wall_s, report.cpu_s = time.perf_counter() - began, time.thread_time() - began_cpu
+    return report
