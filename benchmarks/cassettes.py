@@ -96,6 +96,8 @@ class Exchange:
     asked: dict[str, Any] | None
     head: ReplyHead
     body: bytes
+    # Is the recorded request as long as its own header says? Some were changed after they had been answered.
+    is_as_sent: bool = True
 
 
 @dataclass
@@ -163,6 +165,7 @@ def exchanges(folder: Path) -> Iterator[Exchange]:
                 asked=_asked(request),
                 head=ReplyHead(response["status"]["code"], headers),
                 body=_body(response),
+                is_as_sent=_is_as_sent(request),
             )
 
 
@@ -178,6 +181,19 @@ def _asked(request: dict[str, Any]) -> dict[str, Any] | None:
         except ValueError:
             asked = None
     return asked if isinstance(asked, dict) else None
+
+
+def _is_as_sent(request: dict[str, Any]) -> bool:
+    headers = {name.lower(): _first(value) for name, value in (request.get("headers") or {}).items()}
+    if not headers.get("content-length", "").isdigit():
+        return True
+    said = request.get("body")
+    lengths = {len(said.encode())} if isinstance(said, str) else {len(said)} if isinstance(said, bytes) else set()
+    asked = request.get("parsed_body", said if isinstance(said, dict) else None)
+    if asked is not None:
+        forms = [(separators, is_ascii) for separators in ((",", ":"), (", ", ": ")) for is_ascii in (False, True)]
+        lengths |= {len(json.dumps(asked, separators=form, ensure_ascii=is_ascii).encode()) for form, is_ascii in forms}
+    return int(headers["content-length"]) in lengths
 
 
 def _body(response: dict[str, Any]) -> bytes:

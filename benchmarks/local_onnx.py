@@ -7,8 +7,9 @@ of the thread. `onnx_infer_over_bare`: a net over some hundred bytes of text by 
 tokens, a thread, labels) over the bare `session.run` on the ready array, for the shortest of three texts. A net of some
 megabytes leaves the caches cold for what comes after it, so ours costs several times what it does alone.
 `picture_infer_over_plain`: a JPEG of 640 x 480 by `router.infer` over what one writes by hand with Pillow and numpy, decoding
-included. Both are CPU time of the process; `*_ms` is the clock. The nets have random weights and the same session settings on
-both sides; the two sides take turns in one process.
+included; `pixels_infer_over_plain` the same with the array of its pixels, which nobody encodes or decodes. All are CPU time of
+the process; `*_ms` is the clock. The nets have random weights and the same session settings on both sides; the two sides take
+turns in one process.
 """
 
 from __future__ import annotations
@@ -192,21 +193,30 @@ def text_over_bare(folder: Path, r: np.random.Generator) -> dict[str, Any]:
 
 
 def picture_over_plain(folder: Path, r: np.random.Generator) -> dict[str, float]:
-    encoded = BytesIO()
+    net, encoded = picture_net(folder, r), BytesIO()
     coarse = Image.fromarray(r.integers(0, 256, (12, 16, 3)).astype(np.uint8)).resize((640, 480), Image.Resampling.BICUBIC)
     coarse.save(encoded, "JPEG", quality=85)
     jpeg = encoded.getvalue()
 
-    def plain(session: Any) -> object:
-        picture = Image.open(BytesIO(jpeg)).convert("RGB").resize((SIDE, SIDE), Image.Resampling.BILINEAR)
-        array = np.ascontiguousarray((np.asarray(picture, np.float32) * np.float32(1 / 255)).transpose(2, 0, 1))[None]
+    pixels = np.asarray(Image.open(BytesIO(jpeg)))
+
+    def computed(session: Any, picture: Image.Image) -> object:
+        scaled = picture.resize((SIDE, SIDE), Image.Resampling.BILINEAR)
+        array = np.ascontiguousarray((np.asarray(scaled, np.float32) * np.float32(1 / 255)).transpose(2, 0, 1))[None]
         return session.run(("y",), {"x": array})
 
-    quartiles = asyncio.run(infer_over(picture_net(folder, r), plain, INFER_RUNS, image=jpeg))
+    def plain(session: Any) -> object:
+        return computed(session, Image.open(BytesIO(jpeg)).convert("RGB"))
+
+    quartiles = asyncio.run(infer_over(net, plain, INFER_RUNS, image=jpeg))
+    of_pixels = asyncio.run(infer_over(net, lambda session: computed(session, Image.fromarray(pixels)), INFER_RUNS, image=pixels))
     return {
         "picture_infer_over_plain": quartiles["ours_cpu"] / quartiles["bare_cpu"],
         "picture_plain_ms": quartiles["bare"],
         "picture_infer_ms": quartiles["ours"],
+        "pixels_infer_over_plain": of_pixels["ours_cpu"] / of_pixels["bare_cpu"],
+        "pixels_plain_ms": of_pixels["bare"],
+        "pixels_infer_ms": of_pixels["ours"],
     }
 
 

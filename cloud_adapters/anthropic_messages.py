@@ -22,6 +22,7 @@ from cloud_adapters.reply import is_success, media_type, read_json
 from cloud_adapters.request import json_body, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
+from cloud_adapters.vectors import count_end
 from hybridrt.backend import Call
 from hybridrt.errors import UnsupportedError
 from hybridrt.event import Event, Finish, Reasoning, Text, Usage
@@ -45,6 +46,8 @@ _FINISHES = {
     "compaction": "length",
 }
 _REASONS = Reasons(_FINISHES, refusals=frozenset({"refusal"}))
+# What counts as input; how much may be written and how it is drawn is not asked there.
+_COUNTED = frozenset({"model", "messages", "system", "tools", "tool_choice", "thinking", "output_config"})
 _CHOICES = {"auto": "auto", "required": "any"}
 _EFFORTS = frozenset(("low", "medium", "high", "xhigh", "max"))
 # The kind of a block that calls that tool; no service's word has spaces.
@@ -81,6 +84,24 @@ class AnthropicMessages:
         if is_success(head) and (media_type(head) == "text/event-stream" or (call.stream and not media_type(head))):
             return MessageStream(call, head)
         return read_json(call, head, lambda reply: _read_whole(reply, head, call))
+
+    def build_count(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask how many tokens the input of a call has.
+
+        Raises:
+            TargetError: the call cannot be said on this wire.
+        """
+        body = {name: value for name, value in self.body(call).items() if name in _COUNTED}
+        headers = (("accept", "application/json"), ("anthropic-version", self.version), *key_header(call, key, *self.key_header))
+        return json_request(call, f"{self.path}/count_tokens", body, headers)
+
+    def read_count(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read the number.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        return read_json(call, head, count_end("input_tokens", call.target.id))
 
     def body(self, call: Call) -> dict[str, Any]:
         """The request as JSON; a service that wants more or less of it overrides this."""

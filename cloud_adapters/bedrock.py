@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, NoReturn
 from urllib.parse import quote
 
+from cloud_adapters.bedrock_vectors import embed_body, read_vectors
 from cloud_adapters.ending import Reasons, closing, total
 from cloud_adapters.event_stream import StreamMessage, StreamMessages
 from cloud_adapters.failure import failure
@@ -20,6 +21,7 @@ from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.sigv4 import AwsKey, Scope, signature_headers
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.tool_results import OpenCalls
+from cloud_adapters.vectors import count_end
 from hybridrt.backend import Call
 from hybridrt.errors import (
     BrokenStream,
@@ -79,6 +81,51 @@ class Bedrock:
         path = f"/model/{quote(call.target.model, safe='')}/{'converse-stream' if call.stream else 'converse'}"
         accepted = ("accept", EVENT_STREAM if call.stream else "application/json")
         return json_request(call, path, _body(call), (accepted, *self.key_headers(call, key)))
+
+    def build_count(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask how many tokens the input of a call has.
+
+        Raises:
+            TargetError: the call cannot be said on it.
+        """
+        body = {name: value for name, value in _body(call).items() if name in ("messages", "system", "toolConfig")}
+        return self._ask(call, key, "count-tokens", {"input": {"converse": body}})
+
+    def read_count(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read the number.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        return _read(call, head, count_end("inputTokens", call.target.id))
+
+    def texts_at_once(self, call: Call) -> int:
+        """Only Cohere's encoders take several."""
+        return 96 if "cohere.embed" in call.target.model else 1
+
+    def cuts_silently(self, call: Call) -> bool:
+        """Those that can cut are told not to."""
+        return False
+
+    def build_embed(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask for the vectors of texts, in the form of the family of the model.
+
+        Raises:
+            UnsupportedError: it is none of Titan, Nova and Cohere.
+        """
+        return self._ask(call, key, "invoke", embed_body(call))
+
+    def read_embed(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read vectors.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        return _read(call, head, lambda reply: read_vectors(reply, call.target.id))
+
+    def _ask(self, call: Call, key: str | None, what: str, body: dict[str, Any]) -> HttpRequest:
+        path = f"/model/{quote(call.target.model, safe='')}/{what}"
+        return json_request(call, path, body, (("accept", "application/json"), *self.key_headers(call, key)))
 
     def key_headers(self, call: Call, key: str | None) -> Headers:
         """The headers that say who asks."""
@@ -322,6 +369,10 @@ class ConverseStream:
         said = error_object(message.payload) or {}
         head = ReplyHead(_STATUSES.get(kind, 500), self._head.headers)
         raise _meaning(kind, said, self._target) or failure(head, target=self._target)
+
+
+def _read(call: Call, head: ReplyHead, read: Callable[[Any], Iterator[Event]]) -> Decoder:
+    return read_json(call, head, read) if is_success(head) else FailedReply(call, head, _failure)
 
 
 def _failure(head: ReplyHead, error: Mapping[str, Any] | None, *, target: str) -> TargetError:

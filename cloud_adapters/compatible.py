@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from cloud_adapters.openai_chat import OpenAIChat, OpenAICompatible
 from cloud_adapters.request import refuse_unsaid
+from cloud_adapters.vectors import texts_of
 from hybridrt.backend import Call
 from hybridrt.wire import HttpRequest
 
@@ -25,6 +26,7 @@ class AzureOpenAI(OpenAIChat):
     """Azure OpenAI, its unversioned API; the endpoint is `https://RESOURCE.openai.azure.com`."""
 
     path = "/openai/v1/chat/completions"
+    embed_path = "/openai/v1/embeddings"
     key_header = ("api-key", "")
 
 
@@ -39,6 +41,11 @@ class AzureDeployment(OpenAIChat):
         deployment = quote(call.target.model, safe="")
         path = f"/openai/deployments/{deployment}/chat/completions?api-version={_AZURE_VERSION}"
         return replace(super().build(call, key), path=path)
+
+    def build_embed(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask the deployment for vectors."""
+        deployment = quote(call.target.model, safe="")
+        return replace(super().build_embed(call, key), path=f"/openai/deployments/{deployment}/embeddings?api-version={_AZURE_VERSION}")
 
 
 class DeepSeek(OpenAICompatible):
@@ -57,6 +64,10 @@ class Mistral(OpenAICompatible):
         """It has a word of its own for at least one."""
         return "any" if choice == "required" else super().tool_choice(choice)
 
+    def embed_body(self, call: Call) -> dict[str, Any]:
+        """Numbers are what it sends anyway."""
+        return {"model": call.target.model, "input": texts_of(call)}
+
     def body(self, call: Call) -> dict[str, Any]:
         """Say it in this service's words."""
         body = super().body(call)
@@ -69,6 +80,14 @@ class Mistral(OpenAICompatible):
             for made in turn.get("tool_calls", ()):
                 made["id"] = _nine(made["id"])
         return body
+
+
+class Ollama(OpenAICompatible):
+    """Ollama, which cuts a text that is too long for an encoder and says nothing."""
+
+    def cuts_silently(self, call: Call) -> bool:
+        """Only what surely fits is sent."""
+        return True
 
 
 class OpenRouter(OpenAICompatible):

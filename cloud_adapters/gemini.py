@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -22,6 +23,7 @@ from cloud_adapters.request import Headers, json_request, key_header, refuse_uns
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.tool_results import OpenCalls
+from cloud_adapters.vectors import count_end, texts_of, vector_of, vectors_end
 from hybridrt.backend import Call
 from hybridrt.errors import Busy, ContextOverflowError, CredentialsError, TargetError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Reasoning, Text, Usage
@@ -61,6 +63,60 @@ class Gemini:
         """
         what = ":streamGenerateContent?alt=sse" if call.stream else ":generateContent"
         return json_request(call, self.prefix + _model(call) + what, self.body(call), self.headers(call, key))
+
+    def build_count(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask how many tokens the input of a call has.
+
+        Raises:
+            TargetError: the call cannot be said on this wire.
+        """
+        body = self.count_body(call)
+        return json_request(call, self.prefix + _model(call) + ":countTokens", body, self.headers(replace(call, stream=False), key))
+
+    def count_body(self, call: Call) -> dict[str, Any]:
+        """The whole request as the thing to be counted; beside bare contents nothing else would be."""
+        return {"generateContentRequest": {"model": f"models/{call.target.model.removeprefix('models/')}", **self.body(call)}}
+
+    def read_count(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read the number.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        return _read(call, head, count_end("totalTokens", call.target.id))
+
+    def texts_at_once(self, call: Call) -> int:
+        """As many as a batch takes there."""
+        return 100
+
+    def cuts_silently(self, call: Call) -> bool:
+        """It has no word for not cutting."""
+        return True
+
+    def build_embed(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask for the vectors of texts.
+
+        Raises:
+            TargetError: the call cannot be said on this wire.
+        """
+        model = f"models/{call.target.model.removeprefix('models/')}"
+        asked = [{"model": model, "content": {"parts": [{"text": text}]}} for text in texts_of(call)]
+        path = self.prefix + _model(call) + ":batchEmbedContents"
+        return json_request(call, path, {"requests": asked}, self.headers(replace(call, stream=False), key))
+
+    def read_embed(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read vectors.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        target = call.target.id
+
+        def read(reply: Any) -> Iterator[Event]:
+            rows = list_of(object_of(reply, target)["embeddings"], target)
+            yield from vectors_end([vector_of(object_of(row, target)["values"], target) for row in rows], None)
+
+        return _read(call, head, read)
 
     def headers(self, call: Call, key: str | None) -> Headers:
         """The headers beside the content type."""
@@ -114,6 +170,48 @@ class Vertex(Gemini):
 
     prefix = "/models/"
     key_header = ("authorization", "Bearer ")
+
+    def count_body(self, call: Call) -> dict[str, Any]:
+        """The request itself is what is counted."""
+        return self.body(call)
+
+    def texts_at_once(self, call: Call) -> int:
+        """Its newer encoders take one."""
+        return 1
+
+    def cuts_silently(self, call: Call) -> bool:
+        """It is told not to."""
+        return False
+
+    def build_embed(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask for the vectors of texts, and not to cut any.
+
+        Raises:
+            TargetError: the call cannot be said on this wire.
+        """
+        body = {"instances": [{"content": text} for text in texts_of(call)], "parameters": {"autoTruncate": False}}
+        return json_request(call, self.prefix + _model(call) + ":predict", body, self.headers(replace(call, stream=False), key))
+
+    def read_embed(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read vectors; one of a text that was cut is none.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        target = call.target.id
+
+        def read(reply: Any) -> Iterator[Event]:
+            rows = [
+                object_of(object_of(row, target)["embeddings"], target) for row in list_of(object_of(reply, target)["predictions"], target)
+            ]
+            counted = [object_of(row.get("statistics") or {}, target) for row in rows]
+            if any(each.get("truncated") is True for each in counted):
+                raise ContextOverflowError(f"`{target}` cut a text", needed=None, window=call.target.window, target=target)
+            yield from vectors_end(
+                [vector_of(row["values"], target) for row in rows], total(*(count_of(each.get("token_count")) for each in counted))
+            )
+
+        return _read(call, head, read)
 
 
 # --- the request ---------------------------------------------------------------------------------------------------
@@ -249,6 +347,10 @@ class GeminiStream(JsonStream):
     def closing(self) -> list[Event] | None:
         """Return calls, usage and finish, once the service has said why it stopped."""
         return None if self._finish is None else closing(self._calls, self._usage, self._finish)
+
+
+def _read(call: Call, head: ReplyHead, read: Callable[[Any], Iterator[Event]]) -> Decoder:
+    return read_json(call, head, read) if is_success(head) else FailedReply(call, head, _failure)
 
 
 def _failure(head: ReplyHead, error: Mapping[str, Any] | None, *, target: str) -> TargetError:

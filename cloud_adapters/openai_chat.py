@@ -23,6 +23,7 @@ from cloud_adapters.reply import is_success, media_type, read_json
 from cloud_adapters.request import json_body, json_request, key_header
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
+from cloud_adapters.vectors import OpenAIVectors
 from hybridrt.backend import Call
 from hybridrt.errors import BrokenStream, TargetError
 from hybridrt.event import Event, Reasoning, Text, Usage
@@ -41,19 +42,22 @@ _FINISHES = {
     "model_length": "length",
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
+    "tool_use": "tool_calls",
+    "model_context_window_exceeded": "length",
 }
 _REASONS = Reasons(
     _FINISHES,
-    refusals=frozenset({"content_filter"}),
-    failures=frozenset({"error", "abort", "insufficient_system_resource"}),
+    refusals=frozenset({"content_filter", "refusal", "sensitive"}),
+    failures=frozenset({"error", "abort", "insufficient_system_resource", "network_error"}),
 )
+# Parts of a text that say where its words are from; the words stand in parts of their own.
+_SOURCES = frozenset({"reference", "tool_reference", "citation"})
 
 
-class OpenAIChat:
+class OpenAIChat(OpenAIVectors):
     """Says a call as a chat completion and reads the reply, streamed or whole."""
 
     path: ClassVar[str] = "/chat/completions"
-    key_header: ClassVar[tuple[str, str]] = ("authorization", "Bearer ")
     limit_field: ClassVar[str] = "max_completion_tokens"
     # The service keeps conversations unless it is told not to; strict relatives do not know the field.
     asks_not_to_store: ClassVar[bool] = True
@@ -270,7 +274,7 @@ def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
             yield Reasoning("".join(text_of(object_of(piece, target).get("text"), target) for piece in pieces))
         elif kind == "text":
             yield Text(text_of(part.get("text"), target))
-        else:
+        elif kind not in _SOURCES:
             raise wrong(target, "sent a part that is neither text nor thought")
 
 

@@ -18,18 +18,21 @@ from cloud_adapters.reply import is_success, media_type, read_json
 from cloud_adapters.request import json_body, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
+from cloud_adapters.vectors import OpenAIVectors, count_end
 from hybridrt.backend import Call
 from hybridrt.errors import UnavailableError, UnsupportedError
 from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import TOOL_CHOICES, Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
+# What counts as input; how much may be written and how it is drawn is not asked there.
+_COUNTED = frozenset({"model", "input", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"})
 
-class OpenAIResponses:
+
+class OpenAIResponses(OpenAIVectors):
     """Says a call as a response to be made and reads it, streamed or whole."""
 
     path: ClassVar[str] = "/responses"
-    key_header: ClassVar[tuple[str, str]] = ("authorization", "Bearer ")
 
     def build(self, call: Call, key: str | None) -> HttpRequest:
         """Say the call on this wire.
@@ -49,6 +52,25 @@ class OpenAIResponses:
         if is_success(head) and (media_type(head) == "text/event-stream" or (call.stream and not media_type(head))):
             return ResponseStream(call, head)
         return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
+
+    def build_count(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask how many tokens the input of a call has.
+
+        Raises:
+            TargetError: the call cannot be said on this wire.
+        """
+        body = {name: value for name, value in self.body(call).items() if name in _COUNTED}
+        return json_request(
+            call, f"{self.path}/input_tokens", body, (("accept", "application/json"), *key_header(call, key, *self.key_header))
+        )
+
+    def read_count(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read the number.
+
+        Raises:
+            ProtocolError: the reply is no JSON.
+        """
+        return read_json(call, head, count_end("input_tokens", call.target.id))
 
     def body(self, call: Call) -> dict[str, Any]:
         """The request as JSON; a service that wants more or less of it overrides this."""

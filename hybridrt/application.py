@@ -68,6 +68,7 @@ class Binding:
     """
 
     recipient: str
+    # Empty where only vectors are asked for, or where a server nearby is asked which one it has.
     model: str
     key: str | None = None
     window: int | None = None
@@ -76,6 +77,8 @@ class Binding:
     price: Price | None = None
     # Ask the server which models it serves before it is asked anything else; without a `model` the only one is meant.
     discover: bool = False
+    # The model that makes vectors there, where that is another one.
+    embed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,19 @@ class Sensing:
 
     calibration: Path | None = None
     tagger: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateFile:
+    """A certificate that `hybridrt calibrate answers` wrote, and how it is used.
+
+    `audit` is the share of the answers under it that are drawn at random to be judged.
+    """
+
+    file: Path
+    model: str
+    task: str | None = None
+    audit: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +129,7 @@ class Application:
     engine: EngineLimits = EngineLimits()
     store: Path | None = None
     sources: tuple[ModelSource, ...] = ()
+    certificates: tuple[CertificateFile, ...] = ()
     # Where each binding stands in the file, for messages about it.
     places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
@@ -142,7 +159,8 @@ def read_application(path: str | PathLike[str]) -> Application:
 
 def _application(root: Node, folder: Path) -> Application:
     keys = root.mapping(
-        "the application file", ("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources")
+        "the application file",
+        ("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources", "certificates"),
     )
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
@@ -169,6 +187,7 @@ def _application(root: Node, folder: Path) -> Application:
         engine=_engine(keys["engine"]) if "engine" in keys else EngineLimits(),
         store=folder / keys["store"].text("`store`") if "store" in keys else None,
         sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
+        certificates=_certificates(keys["certificates"], folder) if "certificates" in keys else (),
         places=MappingProxyType(places),
     )
 
@@ -255,9 +274,10 @@ def _source(name: str, node: Node, folder: Path) -> ModelSource:
 
 def _binding(name: str, node: Node, folder: Path) -> Binding:
     keys = node.mapping(
-        f"recipient `{name}`", ("model", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok")
+        f"recipient `{name}`",
+        ("model", "embed", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok"),
     )
-    if "model" not in keys:
+    if "model" not in keys and "embed" not in keys:
         node.fail(f"recipient `{name}` has no `model`", hint="name the model to ask for: `model: ...`")
     price = None
     if "input_usd_per_mtok" in keys or "output_usd_per_mtok" in keys:
@@ -268,7 +288,8 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
     modalities = keys["modalities"].items("`modalities`", 2) if "modalities" in keys else []
     return Binding(
         recipient=name,
-        model=keys["model"].text("`model`"),
+        model=keys["model"].text("`model`") if "model" in keys else "",
+        embed=keys["embed"].text("`embed`") if "embed" in keys else "",
         key=_key_source(keys["key"], folder) if "key" in keys else None,
         window=keys["window"].whole("`window`", 100_000_000, least=1) if "window" in keys else None,
         max_output_tokens=(
@@ -313,6 +334,23 @@ def _key_source(node: Node, folder: Path) -> str:
     if source.startswith("file:") and not source.startswith("file:~"):
         return f"file:{folder / source.removeprefix('file:')}"
     return source
+
+
+def _certificates(node: Node, folder: Path) -> tuple[CertificateFile, ...]:
+    found: dict[tuple[str, str | None], CertificateFile] = {}
+    for entry in node.items("`certificates`", MAX_MODELS):
+        keys = entry.mapping("a certificate", ("file", "model", "task", "audit"))
+        for key in ("file", "model"):
+            if key not in keys:
+                entry.fail(f"a certificate has no `{key}`", hint="such as `{file: invoices.json, model: qwen}`")
+        audit = keys["audit"].amount("`audit`") if "audit" in keys else 0.0
+        if not 0 <= audit <= 1:
+            keys["audit"].fail("`audit` is a share of answers from 0 to 1", hint="0.02 draws one in fifty")
+        model, task = keys["model"].text("`model`"), keys["task"].text("`task`") if "task" in keys else None
+        if (model, task) in found:
+            entry.fail("this model and task have a certificate already", hint="keep one of the two")
+        found[model, task] = CertificateFile(folder / keys["file"].text("`file`"), model, task, audit)
+    return tuple(found.values())
 
 
 def _sense(node: Node, folder: Path) -> Sensing:

@@ -23,6 +23,7 @@ class Call(Sealed):
     `obligations` are what the policy joined for the request, each already found to be dischargeable here.
     `certified` is the share of errors that a certificate may allow for the answer to stay: whoever can tell before its end that it
     will not stay may end it with `Finish("given_up")`. None where every answer stays, or where nobody else is left to ask.
+    `task` is what the caller named it, or else what its words say; empty where they say nothing.
     """
 
     target: Target
@@ -45,6 +46,7 @@ class Call(Sealed):
     hidden: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     obligations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     certified: float | None = None
+    task: str = ""
 
 
 @runtime_checkable

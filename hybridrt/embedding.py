@@ -18,16 +18,28 @@ if TYPE_CHECKING:
     from hybridrt.answer import Answer, Receipt
     from hybridrt.decision import Decision
 
-# What makes sense for vectors; `only` is always the device.
-_OPTIONS = ("deadline_s", "purpose", "labels", "sensitivity", "consent", "subject_region", "user_choice", "tenant", "user", "conversation")
+# What makes sense for vectors.
+_OPTIONS = (
+    "only",
+    "deadline_s",
+    "purpose",
+    "labels",
+    "sensitivity",
+    "consent",
+    "subject_region",
+    "user_choice",
+    "tenant",
+    "user",
+    "conversation",
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Embedding(Sealed):
     """Vectors of texts, and where they were made.
 
-    `vectors` is a numpy array of float32 that cannot be written to: one row per text, in their order, each of length 1 where
-    the encoder's manifest says `normalize`, so that `a @ b` is the cosine.
+    `vectors` is a numpy array of float32 that cannot be written to: one row per text, in their order. From one on this device each is
+    of length 1 where its manifest says `normalize`, so that `a @ b` is the cosine; from a service they are as the service gives them.
     """
 
     vectors: NDArray[np.float32]
@@ -58,7 +70,7 @@ def embedding_request(texts: str | Sequence[str], options: RequestOptions) -> Re
     if not listed or not all(isinstance(text, str) for text in listed):
         raise InvalidRequestError("`embed` takes a text or a list of at least one text", field="texts")
     messages = [Message("user", (Text(text),)) for text in listed]
-    return make_request(messages, {**options, "task": "embed", "only": "device"})
+    return make_request(messages, {**options, "task": "embed"})
 
 
 def embedding_of(answer: Answer) -> Embedding:

@@ -23,12 +23,15 @@ from hybridrt.errors import FileError, HybridrtError, LateError, LedgerError, Mi
 from hybridrt.plan import World
 from hybridrt.sense.latency import Rate, Seen, Stopwatch, guess
 from hybridrt.target import NOISE, PLACEHOLDER, Place, Target
+from hybridrt.window.counter import Counter
 
 if TYPE_CHECKING:
     from hybridrt.answer import Answer, Attempt
     from hybridrt.backend import Backend
+    from hybridrt.confidence.judge import InUse
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
     from hybridrt.local.shelf import Shelf
@@ -48,6 +51,7 @@ log = logging.getLogger("hybridrt")
 
 # Clocks are corrected by seconds, and by an hour where a time zone was wrong; a policy lives for days.
 CLOCK_SLACK = timedelta(hours=2)
+_EMBEDS = frozenset({"embed"})
 _NET_LIBRARIES = ("onnxruntime", "numpy", "PIL")
 
 
@@ -61,6 +65,8 @@ class TargetStatus:
     usable: bool
     reason: str = ""
     isolation: str = "none"
+    # Of a recipient off the device: `closed` lets everything through, `open` nothing, `half_open` asks for a sign of life first.
+    breaker: str = "closed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +91,7 @@ class Equipment:
     backends: dict[str, Backend]
     gate: Gate
     transport: Transport
+    traffic: Traffic
     ledger: LedgerPort
     senses: Senses
     covered: frozenset[str]
@@ -96,6 +103,7 @@ class Equipment:
     # The latest moment anything was recorded.
     last_seen: datetime
     loans: list[Loan]
+    counter: Counter
     # Why the application file cannot be read; then nothing is answered.
     unread: FileError | None = None
 
@@ -113,6 +121,7 @@ class Equipment:
         return World(
             unusable={name: _told(error) for name, error in self.missing.items()},
             closed=closed or "; ".join(self.status.problems),
+            resting=self.traffic.resting(),
             can_ask_person=self.confirm is not None,
         )
 
@@ -176,8 +185,11 @@ class Equipment:
 
     def _noted(self, target: TargetStatus) -> TargetStatus:
         backend = self.backends.get(target.id)
-        fault, note = getattr(backend, "fault", ""), getattr(backend, "note", "")
-        return replace(target, usable=not fault, reason=fault or note or target.reason) if target.usable else target
+        state = self.traffic.state(target.id)
+        fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
+        note = getattr(backend, "note", "")
+        noted = replace(target, breaker=str(state))
+        return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
     async def close(self) -> None:
         """Close every backend, the connections and the ledger. One that cannot be closed does not keep the others open."""
@@ -203,6 +215,7 @@ def equip(
 ) -> Equipment:
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Transport
     from hybridrt.policy import closed_policy
 
@@ -219,10 +232,13 @@ def equip(
     senses.warm()
     gate = Gate(ledger)
     transport = Transport(gate, detour=detour)
-    bench = _Bench(app, gate, transport, backends)
+    traffic = Traffic()
+    bench = _Bench(app, gate, transport, traffic, backends, certificates(app, problems))
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
+    counter = Counter(bench.backends)
+    counter.warm(tuple(bench.targets))
     return Equipment(
         policy=policy,
         because=MappingProxyType(dict(policy.because)),
@@ -230,6 +246,7 @@ def equip(
         backends=bench.backends,
         gate=gate,
         transport=transport,
+        traffic=traffic,
         ledger=ledger,
         senses=senses,
         covered=senses.covered_labels(),
@@ -246,6 +263,7 @@ def equip(
         stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
         loans=bench.loans,
+        counter=counter,
         unread=unread,
     )
 
@@ -296,6 +314,20 @@ def _ledger(path: Path | None, problems: list[str]) -> LedgerPort:
     except LedgerError as error:
         problems.append(_told(error))
         return _NoLedger(error)
+
+
+def certificates(app: Application, problems: list[str]) -> dict[str, list[InUse]]:
+    """Read the certificates that the application names, by model. One that cannot be used would route otherwise than was meant."""
+    from hybridrt.confidence.use import take_up
+
+    found: dict[str, list[InUse]] = {}
+    models = {model.id for model in local_models(app)}
+    for named in app.certificates:
+        try:
+            found.setdefault(named.model, []).append(take_up(named, models, {used.issued.task for used in found.get(named.model, ())}))
+        except FileError as error:
+            problems.append(_told(error))
+    return found
 
 
 def _calibration(path: Path | None, problems: list[str]) -> Calibration | None:
@@ -383,11 +415,21 @@ def _told(error: HybridrtError) -> str:
 class _Bench:
     """Where targets and their backends are laid out."""
 
-    def __init__(self, app: Application, gate: Gate, transport: Transport, given: Mapping[str, Backend]) -> None:
+    def __init__(
+        self,
+        app: Application,
+        gate: Gate,
+        transport: Transport,
+        traffic: Traffic,
+        given: Mapping[str, Backend],
+        certificates: Mapping[str, Sequence[InUse]],
+    ) -> None:
         self._app = app
         self._gate = gate
         self._transport = transport
+        self._traffic = traffic
         self._given = given
+        self._certificates = certificates
         self.targets: list[Target] = []
         self.backends: dict[str, Backend] = {}
         self.missing: dict[str, HybridrtError] = {}
@@ -400,7 +442,7 @@ class _Bench:
     def place_models(self, policy: Deciding) -> None:
         """Lay out the models on this device; the first local recipient of the policy is the device."""
         device = next((recipient for recipient in policy.recipients if recipient.kind == "local"), None)
-        for model in self._app.models or _factory_models():
+        for model in local_models(self._app):
             if device is None:
                 self.strangers.append(
                     TargetStatus(model.id, Place.DEVICE, model.id, usable=False, reason="the policy lists no local recipient")
@@ -415,7 +457,8 @@ class _Bench:
         facts = {**device.facts, PLACEHOLDER: True} if is_noise else device.facts
         target = Target(model.id, Place.DEVICE, model.id, recipient=device.id, window=model.window, facts=facts)
         try:
-            backend = self._given.get(model.id) or self._local_backend(model)
+            given = self._given.get(model.id)
+            backend = self._local_backend(model) if given is None else self._judged(given, model)
         except HybridrtError as error:
             self._add(target, None, error)
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
@@ -448,9 +491,17 @@ class _Bench:
             check_beginning(model.path)
         options: dict[str, Any] = {"window": model.window, "queue_limit": self._app.queue, "threads": model.threads, **self._limits(model)}
         if model.isolation == "process":
-            return self._hosted_backend(model, options)
-        backend: Backend = make(model.path, **options, **self._shared(model))
-        return backend
+            return self._judged(self._hosted_backend(model, options), model)
+        return self._judged(make(model.path, **options, **self._shared(model)), model)
+
+    def _judged(self, backend: Backend, model: LocalModel) -> Backend:
+        """The same, with answers that say how sure they are. Nets say it themselves, from a calibration in their manifest."""
+        from hybridrt.confidence.judge import Binding, JudgedBackend
+
+        certificates = self._certificates.get(model.id, ())
+        if getattr(backend, "tasks", frozenset()) and not certificates:
+            return backend
+        return JudgedBackend(backend, certificates, binding=Binding(model.path, model.backend) if certificates else None)
 
     def _hosted_backend(self, model: LocalModel, options: dict[str, Any]) -> Backend:
         """The same in a process of its own. Nets have another surface, which nobody carries there yet."""
@@ -527,11 +578,20 @@ class _Bench:
                 reason = "only a `near_edge` recipient is asked for its models; bind this one with a `model`"
                 self.strangers.append(TargetStatus(binding.recipient, Place(recipient.place), binding.model, usable=False, reason=reason))
             else:
-                self._place_binding(binding, recipient)
+                if binding.model or binding.discover:
+                    self._place_binding(binding, recipient)
+                if binding.embed:
+                    self._place_encoder(binding, recipient)
 
-    def _place_binding(self, binding: Binding, recipient: Recipient) -> None:
+    def _place_encoder(self, binding: Binding, recipient: Recipient) -> None:
+        """The model of a recipient that makes vectors is a target of its own; what is said of limits and prices is of the other one."""
+        alone = not (binding.model or binding.discover)
+        other = binding if alone else replace(binding, window=None, max_output_tokens=None, modalities=None, price=None)
+        self._place_binding(replace(other, model=binding.embed, discover=False), recipient, id_=f"{recipient.id}/embed", tasks=_EMBEDS)
+
+    def _place_binding(self, binding: Binding, recipient: Recipient, *, id_: str = "", tasks: frozenset[str] = frozenset()) -> None:
         target = Target(
-            id=binding.recipient,
+            id=id_ or binding.recipient,
             place=Place(recipient.place),
             model=binding.model,
             adapter=recipient.adapter,
@@ -541,6 +601,8 @@ class _Bench:
             modalities=binding.modalities or frozenset({"text"}),
             price=binding.price,
             facts=recipient.facts,
+            tasks=tasks,
+            recipient=recipient.id,
         )
         target = _with_known_facts(target, binding)
         try:
@@ -560,11 +622,21 @@ class _Bench:
 
         if target.adapter is None or target.endpoint is None:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
-        adapter: Any = load_plugin("adapters", target.adapter)
+        make: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        adapter, wire = make(), None
+        if target.tasks == _EMBEDS:
+            from hybridrt.egress.question import EmbeddingBackend, embedding
+
+            adapter, wire = embedding(adapter, target)
+        backend: Backend
         if target.place is Place.NEAR_EDGE:
-            return NearEdgeBackend(target, adapter(), key, gate=self._gate, transport=self._transport, discover=binding.discover)
-        return CloudBackend(target, adapter(), key, gate=self._gate, transport=self._transport)
+            backend = NearEdgeBackend(
+                target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
+            )
+        else:
+            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic)
+        return backend if wire is None else EmbeddingBackend(backend, wire)
 
     def status_of(self, target: Target) -> TargetStatus:
         """Say whether a target can be used."""
@@ -594,6 +666,7 @@ def _with_known_facts(target: Target, binding: Binding) -> Target:
         max_output_tokens=target.max_output_tokens or known.max_output_tokens,
         modalities=binding.modalities or known.modalities or target.modalities,
         price=target.price or known.price,
+        tasks=_EMBEDS if known.kind == "embedding" else target.tasks,
     )
 
 
@@ -630,6 +703,11 @@ def _again(error: HybridrtError) -> HybridrtError:
     fresh.args = error.args
     fresh.__dict__.update(error.__dict__)
     return fresh
+
+
+def local_models(app: Application) -> tuple[LocalModel, ...]:
+    """The models on this device: those that the application names, or else those that ship."""
+    return app.models or _factory_models()
 
 
 def _factory_models() -> tuple[LocalModel, ...]:

@@ -15,9 +15,13 @@
       + DeadlineError              the time of the request is spent: .budget_s, .spent_s, .target
       + TargetError                one attempt on one target failed: .target, .sent
         + UnavailableError         not reachable, or 5xx: .status
+          + OpenBreakerError       failed too often lately and is left alone: .retry_after_s, .failures
+          + RetryBudgetError       too much is being tried again: .requests, .further
+          + QuarantineError        served from elsewhere than is declared: .declared, .found
           + CrashError             the process of a local model ended: .signal, .exit_code
         + LateError                this target took longer than it was given: .budget_s
         + Busy                     try later: .retry_after_s
+          + OverLimitError         more than the application file allows: .limit, .unit
           + NoRoomError            no memory for one more local model: .needed_bytes, .free_bytes, .budget_bytes
           + RateLimitedError       the provider said 429
         + CredentialsError         missing or refused key (401, 403); never tried elsewhere
@@ -228,6 +232,57 @@ class UnavailableError(TargetError):
         self.retry_after_s = retry_after_s
 
 
+class OpenBreakerError(UnavailableError):
+    """This recipient failed too often lately and is left alone for `retry_after_s`; nothing was sent."""
+
+    code = "breaker_open"
+
+    def __init__(self, *, target: str, retry_after_s: float, failures: int, last: str) -> None:
+        super().__init__(
+            f"`{target}` is left alone for {retry_after_s:.3g} s after {failures} failures, the last `{last or 'unavailable'}`",
+            retry_after_s=retry_after_s,
+            target=target,
+            hint="it is asked for a sign of life after that; `router.status()` shows the breaker",
+        )
+        self.failures = failures
+
+
+class RetryBudgetError(UnavailableError):
+    """Too much is being tried again: repeating every failure keeps a service down. Nothing was sent.
+
+    `further` attempts beyond the first were made for the `requests` of the last `window_s`.
+    """
+
+    code = "retry_budget"
+
+    def __init__(self, *, target: str, requests: int, further: int, window_s: float) -> None:
+        super().__init__(
+            f"`{target}` is not tried as well: {further} further attempts were made for the {requests} requests of the last {window_s:g} s",
+            target=target,
+            hint="the first failure is in `attempts`; try again in a moment",
+        )
+        self.requests = requests
+        self.further = further
+        self.window_s = window_s
+
+
+class QuarantineError(UnavailableError):
+    """A reply said that it came from elsewhere than is declared; nothing more is sent there until the router is opened again."""
+
+    code = "quarantined"
+
+    def __init__(self, *, target: str, fact: str, declared: str, found: str, sent: bool = False) -> None:
+        super().__init__(
+            f"`{target}` is declared with the {fact} `{declared}` and answered from `{found}`",
+            target=target,
+            sent=sent,
+            hint=f"ask the provider, then correct the endpoint or the {fact} in the policy and open the router again",
+        )
+        self.fact = fact
+        self.declared = declared
+        self.found = found
+
+
 class CrashError(UnavailableError):
     """The process of a local model ended while it answered: by `signal`, or with `exit_code`, or by us because it misbehaved."""
 
@@ -257,6 +312,22 @@ class Busy(TargetError):
     def __init__(self, message: str, *, retry_after_s: float | None = None, target: str = "", hint: str = "") -> None:
         super().__init__(message, target=target, hint=hint)
         self.retry_after_s = retry_after_s
+
+
+class OverLimitError(Busy):
+    """More than the application file lets go to this recipient: `limit` of `unit`. Nothing was sent."""
+
+    code = "over_limit"
+
+    def __init__(self, *, target: str, limit: float, unit: str, retry_after_s: float | None) -> None:
+        super().__init__(
+            f"`{target}` has its {limit:g} {unit}",
+            retry_after_s=retry_after_s,
+            target=target,
+            hint=f"raise the limit of `{target}` in the application file, or ask later",
+        )
+        self.limit = limit
+        self.unit = unit
 
 
 class NoRoomError(Busy):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from hybridrt.certificate import Certificate
 from hybridrt.request import Text, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place
 
 if TYPE_CHECKING:
     from hybridrt.answer import Answer
+    from hybridrt.confidence.watch import Ballot
 
 __all__ = ["Done", "Event", "Evidence", "Finish", "Reasoning", "Route", "Seam", "Text", "ToolCall", "Usage"]
 
@@ -68,6 +70,12 @@ class Finish(Sealed):
     evidence: Evidence | None = None
     # The requests a certificate speaks for; empty where it speaks for the application's own.
     certified_for: str = ""
+    # The same and more: what a calibration promises of this answer, or why it promises nothing.
+    certificate: Certificate | None = None
+    # What the confidence is: the `model`'s own, of a `calibration`, or of its `tokens` alone, which no label was asked about.
+    confidence_by: str = ""
+    # Where somebody may say whether the answer was right.
+    ballot: Ballot | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

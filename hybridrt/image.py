@@ -11,6 +11,7 @@ import os
 import stat
 import struct
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from os import PathLike
 from typing import Any
@@ -39,6 +40,13 @@ _BLOCK_BYTES = 1024 * 1024
 # Modes of PIL that PNG holds as they are, and what the others become.
 _PNG_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 _WITH_ALPHA = {"PA": "RGBA", "La": "LA", "RGBa": "RGBA"}
+# What PNG calls as many channels of a byte each, and the modes of PIL that are just these.
+_COLOUR_TYPES = {1: 0, 3: 2, 4: 6}
+_CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
+# What stands beside the colours in a PIL image and changes how it looks.
+_BESIDES = frozenset({"transparency", "exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+# Noise, which does not become smaller, is still within the bound as PNG.
+MAX_RAW_BYTES = MAX_IMAGE_BYTES * 4 // 5
 _FORMS = "give a path, bytes, a data URL, a PIL image or a uint8 array"
 
 
@@ -62,6 +70,44 @@ def read_image(image: object) -> tuple[str, bytes]:
 def is_soon_read(image: object) -> bool:
     """Is there nothing to open, decode or encode? Then it need not be done in a thread."""
     return isinstance(image, bytes) or (isinstance(image, str) and image.startswith("data:") and len(image) < _SOON_READ)
+
+
+def read_pixels(image: object, most_bytes: int = MAX_RAW_BYTES) -> tuple[int, int, int, bytes] | None:
+    """Return width, height, channels (1, 3 or 4) and a copy of the bytes, row by row, of a picture that is nothing more than these.
+
+    None for every other picture, also for one of more bytes or one that would have to be decoded first: `read_image` reads those.
+    """
+    try:
+        shape = _shape_of(image)
+        if shape is None or min(shape) < 1 or max(shape) > MAX_SIDE or shape[0] * shape[1] * shape[2] > most_bytes:
+            return None
+        raw: object = image.tobytes()  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - an object of the caller; `read_image` says what is wrong with it
+        return None
+    width, height, channels = shape
+    return (width, height, channels, raw) if isinstance(raw, bytes) and len(raw) == width * height * channels else None
+
+
+def _shape_of(image: Any) -> tuple[int, int, int] | None:
+    """Return width, height and channels of an array of bytes, or of a PIL image in memory that holds no more than one."""
+    if hasattr(image, "save") and hasattr(image, "mode"):
+        # What PNG would carry beside the colours, and what is read from its file only now, take the way of the others.
+        is_plain = image.mode in _CHANNELS and not getattr(image, "tile", ()) and _BESIDES.isdisjoint(image.info)
+        return (*image.size, _CHANNELS[image.mode]) if is_plain else None
+    if hasattr(image, "__array_interface__"):
+        shape: tuple[int, ...] = image.__array_interface__["shape"]
+        is_plain = image.__array_interface__["typestr"] == "|u1" and len(shape) in (2, 3) and (*shape, 1)[2] in _COLOUR_TYPES
+        return (shape[1], shape[0], (*shape, 1)[2]) if is_plain else None
+    return None
+
+
+def png_of(width: int, height: int, channels: int, raw: bytes) -> bytes:
+    """Encode bytes of colour as PNG, with the standard library alone.
+
+    Raises:
+        InvalidRequestError: there are more of them than a picture may have.
+    """
+    return _png(width, height, channels, lambda top, below: raw[top * width * channels : below * width * channels])
 
 
 def _read(image: object) -> tuple[str, bytes]:
@@ -174,19 +220,22 @@ def _from_array(image: Any) -> bytes:
     shape: tuple[int, ...] = image.__array_interface__["shape"]
     typestr: str = image.__array_interface__["typestr"]
     channels = shape[2] if len(shape) == 3 else 1
-    colour_type = {1: 0, 3: 2, 4: 6}.get(channels)
-    if typestr != "|u1" or len(shape) not in (2, 3) or colour_type is None:
+    if typestr != "|u1" or len(shape) not in (2, 3) or channels not in _COLOUR_TYPES:
         raise _wrong(f"an array of shape {shape} and type `{typestr}` is no picture", "give uint8, height x width, x 3 or x 4")
     height, width = shape[0], shape[1]
     _check_size(width, height)
+    return _png(width, height, channels, lambda top, below: image[top:below].tobytes())
+
+
+def _png(width: int, height: int, channels: int, rows_of: Callable[[int, int], bytes]) -> bytes:
     stride = width * channels
     rows = max(1, _BLOCK_BYTES // stride)
     pack, packed = zlib.compressobj(_PNG_LEVEL), _Bounded()
     for top in range(0, height, rows):
-        raw = image[top : top + rows].tobytes()
+        raw = rows_of(top, top + rows)
         packed.write(pack.compress(b"".join(b"\x00" + raw[at : at + stride] for at in range(0, len(raw), stride))))
     packed.write(pack.flush())
-    header = struct.pack(">IIBBBBB", width, height, 8, colour_type, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", packed.getvalue()) + _chunk(b"IEND", b"")
 
 

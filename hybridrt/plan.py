@@ -27,6 +27,8 @@ class World:
 
     # Why a target cannot be used at all (no key, no adapter, no model file), by its id.
     unusable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    # Who failed too often lately and is left alone for a moment, and why.
+    resting: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     # Why nothing may leave the device (broken or expired policy, unwritable ledger); empty when it may.
     closed: str = ""
     can_ask_person: bool = False
@@ -44,12 +46,28 @@ def make_plan(
             unable.append(Refusal(target.id, reason))
         else:
             able.append(target)
+    able = _awake(ruling, able, world, unable)
     unable.extend(_not_bound(ruling.may_reach, frozenset([target.recipient for target in targets])))
     plan = _ordered(ruling, able, request, signals)
     # Noise is no help where a real target failed: a placeholder answers first or not at all.
     late = [target for target in plan[1:] if target.facts.get(PLACEHOLDER)]
     unable.extend(Refusal(target.id, "placeholder weights are no answer where others failed") for target in late)
     return tuple(target for target in plan if target not in late), tuple(unable)
+
+
+def _awake(ruling: Ruling, able: list[Target], world: World, unable: list[Refusal]) -> list[Target]:
+    """Leave out who is to be left alone, where the policy sends a failure on and somebody else is there.
+
+    Where it does not, the recipient stays, and its attempt ends before anything is sent: a breaker must not lead a request to where
+    the failure itself would not. Nor does it empty a plan: that it was a failure, and when to come back, says the attempt.
+    """
+    if not world.resting or "failed" not in ruling.routing.escalate:
+        return able
+    awake = [target for target in able if target.id not in world.resting]
+    if all(target.facts.get(PLACEHOLDER) for target in awake):
+        return able
+    unable.extend(Refusal(target.id, world.resting[target.id]) for target in able if target.id in world.resting)
+    return awake
 
 
 @lru_cache(maxsize=64)  # one per set of rules that fired; a policy leads to few

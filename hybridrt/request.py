@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, TypedDict
 
 from hybridrt.errors import InvalidRequestError
-from hybridrt.image import read_image
+from hybridrt.image import png_of, read_image, read_pixels
 from hybridrt.sealed import Sealed
 
 ROLES = ("system", "user", "assistant", "tool")
@@ -51,6 +51,46 @@ class Image(Sealed):
 
     media_type: str
     data: bytes
+
+
+class Pixels(Image):
+    """A picture as its bytes of colour, row by row, encoded once somebody asks for `data`. A net on this device never does."""
+
+    __slots__ = ("_encoded", "channels", "height", "raw", "width")
+    channels: int
+    height: int
+    raw: bytes
+    width: int
+    _encoded: bytes | None
+
+    def __init__(self, width: int, height: int, channels: int, raw: bytes) -> None:
+        given = {"width": width, "height": height, "channels": channels, "raw": raw, "media_type": "image/png", "_encoded": None}
+        for name, value in given.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def is_encoded(self) -> bool:
+        """Has somebody asked for its bytes as PNG?"""
+        return self._encoded is not None
+
+    @property
+    def data(self) -> bytes:
+        """The picture as PNG."""
+        if self._encoded is None:
+            object.__setattr__(self, "_encoded", png_of(self.width, self.height, self.channels, self.raw))
+        return self._encoded or b""
+
+
+def read_picture(image: object) -> Image:
+    """Read a picture in any form: pixels as they are, everything else encoded.
+
+    Raises:
+        InvalidRequestError: it cannot be read, is too large or is not a picture.
+    """
+    if isinstance(image, Pixels):
+        return image
+    pixels = read_pixels(image)
+    return Image(*read_image(image)) if pixels is None else Pixels(*pixels)
 
 
 Part = Text | Image
@@ -311,8 +351,7 @@ def _messages(prompt: object, image: object) -> tuple[Message, ...]:
         last = messages[-1]
         if last.role != "user":
             raise _wrong("a picture belongs to a last message of role `user`", "image")
-        media_type, data = read_image(image)
-        messages = (*messages[:-1], Message("user", (*last.parts, Image(media_type, data))))
+        messages = (*messages[:-1], Message("user", (*last.parts, read_picture(image))))
     if not any(isinstance(part, Image) or part.text.strip() for message in messages for part in message.parts) and not any(
         message.tool_calls for message in messages
     ):

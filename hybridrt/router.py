@@ -23,6 +23,7 @@ from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
+from hybridrt.window.fitting import Fitting
 
 if TYPE_CHECKING:
     from hybridrt.application import Application
@@ -114,13 +115,14 @@ class Router:
         raise failure
 
     async def embed(self, texts: str | Sequence[str], **options: Unpack[RequestOptions]) -> Embedding:
-        """Return one vector per text, from an encoder on this device; nothing leaves it, whatever the policy allows.
+        """Return one vector per text, from an encoder on this device or from a recipient that the policy allows for these texts.
 
-        A text that is longer than the encoder reads is an error: nothing is cut.
+        A text that is longer than the encoder reads is an error: nothing is cut. Vectors of different encoders do not compare:
+        `model` names the one to ask, and `only="device"` keeps everything here.
 
         Raises:
             InvalidRequestError: there is no text, or an option has no place here.
-            RefusedByPolicy: no encoder is here, or the policy lists no local recipient.
+            RefusedByPolicy: no encoder may and can be asked.
             ContextOverflowError: a text is too long: `needed` and `window` are tokens.
             DeadlineError, TargetError: as `infer`.
         """
@@ -235,8 +237,11 @@ class Router:
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
             again = partial(self._decided_again, equipment, deadline)
+            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task)
             walk = Walk(
-                request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold, again
+                *(request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold),
+                again=again,
+                fitting=fitting,
             )
             answer: Answer | None = None
             try:

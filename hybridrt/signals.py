@@ -34,10 +34,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class TokenCount:
-    """A number of tokens and how it was obtained: `exact`, `upper_bound` or `estimate`."""
+    """A number of tokens and how it was obtained: `exact`, `upper_bound` or `estimate`.
+
+    `source` says by what: `bytes`, `usage` (bytes times what providers were seen to count), `tiktoken`, `model` (its own
+    tokenizer and template) or `provider` (it was asked).
+    """
 
     value: int
     kind: str
+    source: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

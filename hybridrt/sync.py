@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequen
 from concurrent.futures import CancelledError, Future
 from contextlib import suppress
 from os import PathLike
-from typing import TYPE_CHECKING, Any, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack
 
 from hybridrt.errors import ClosedError, HybridrtError
 from hybridrt.lifetime import LEAVE_S
@@ -104,6 +104,10 @@ class Router:
         step = self._router.decide(prompt, **options)
         del prompt, options
         return self._wait(step)
+
+    def feedback(self, answer: Answer, *, correct: bool, by: Literal["person", "checker", "cloud"] = "person") -> bool:
+        """Say whether an answer was right; see `hybridrt.Answer.feedback`."""
+        return self._wait(answer.feedback(correct=correct, by=by))
 
     def status(self) -> Status:
         """What is loaded, reachable and closed, and why."""

@@ -8,12 +8,15 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeGuard
 
 from hybridrt.answer import Answer, Attempt, Receipt
+from hybridrt.certificate import Certificate
 from hybridrt.decision import Decision
 from hybridrt.errors import ProtocolError
 from hybridrt.event import Done, Event, Finish, Reasoning, Usage
+from hybridrt.policy.ruling import Routing
 from hybridrt.request import Output, Text, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import NOISE, PLACEHOLDER, Target
+from hybridrt.window.fit import Fit
 
 
 @dataclass(slots=True, repr=False)
@@ -70,11 +73,11 @@ def told(answer: Answer, *, shown: bool) -> Iterator[Text | Reasoning | ToolCall
     yield Done(answer)
 
 
-def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequence[Attempt]) -> Answer:
+def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequence[Attempt], fit: Fit | None = None) -> Answer:
     """Turn a finished tape into an answer."""
     finish = tape.finish
     assert finish is not None  # noqa: S101 - the walk has checked it
-    allowed_error = decision.routing.unless_certified
+    certificate = _certificate(finish, target)
     return Answer(
         text=tape.text,
         target=target.id,
@@ -90,18 +93,33 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
         usage=tape.usage,
         cost_usd=_cost_usd(tape.usage, target),
         confidence=finish.confidence,
-        certified=_is_certified(finish, allowed_error),
-        certified_for=finish.certified_for,
+        # No certificate speaks of a question that was cut, or of an answer put together from parts.
+        certified=_is_certified(certificate, decision.routing) and not (fit and fit.remedy),
+        certified_for="" if certificate is None else certificate.population,
+        window=fit,
         disclosures=(*sorted(decision.obligations.get("disclose", ())), *((NOISE,) if target.facts.get(PLACEHOLDER) else ())),
+        certificate=certificate,
+        confidence_by=finish.confidence_by or ("model" if finish.confidence is not None else ""),
+        evidence=finish.evidence,
+        ballot=finish.ballot,
     )
 
 
-def _is_certified(finish: Finish, allowed_error: float | None) -> bool:
+def _certificate(finish: Finish, target: Target) -> Certificate | None:
+    """What is promised of an answer; of one from elsewhere nothing is."""
+    if finish.certificate is not None or not target.place.is_device:
+        return finish.certificate
+    if finish.certified_error is None:
+        return Certificate("uncertified", reason="its model says nothing of it")
+    return Certificate("certified", alpha=finish.certified_error, population=finish.certified_for)
+
+
+def _is_certified(certificate: Certificate | None, routing: Routing) -> bool:
     """Does a certificate cover this answer, and does it satisfy the policy where that asks for one?"""
-    if finish.certified_error is None or allowed_error is None:
-        return finish.certified_error is not None
+    if certificate is None or not certificate.is_certified:
+        return False
     # A certificate for a population that the policy does not name promises nothing about the requests the policy speaks of.
-    return finish.certified_error <= allowed_error and not finish.certified_for
+    return routing.unless_certified is None or certificate.satisfies(routing.unless_certified, routing.populations)
 
 
 def retold(answer: Answer, attempts: Sequence[Attempt], cost_usd: float | None) -> Answer:

@@ -41,13 +41,15 @@ from hybridrt.mask import mask
 from hybridrt.obligation import output_bound
 from hybridrt.race import race
 from hybridrt.refusal import is_refusal, may_become_refusal
-from hybridrt.request import Message, Request
+from hybridrt.request import Message, Pixels, Request
 from hybridrt.scope import scope_of
 from hybridrt.sealed import Sealed
 from hybridrt.sense.meaning import MEANINGS, Meaning
+from hybridrt.signals import UNKNOWN
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
-from hybridrt.window.fit import why_too_long
+from hybridrt.window.counter import Counter
+from hybridrt.window.fitting import Fitting
 
 if TYPE_CHECKING:
     from hybridrt.egress.gate import Clearance
@@ -91,6 +93,8 @@ class Walk:
     hold: bool = False
     # How a continuation is decided; without it nothing is continued.
     again: Again | None = None
+    # What makes the request fit the windows of the plan.
+    fitting: Fitting = None  # type: ignore[assignment]  # made below where none is given
     attempts: list[Attempt] = field(default_factory=list)
     # What the attempts so far can have cost at most, and what those that answered did cost where that is known.
     committed_usd: float = 0.0
@@ -103,6 +107,10 @@ class Walk:
     kept: Step | None = None
     stopped: EgressError | None = None
     draft: Draft | None = None
+
+    def __post_init__(self) -> None:
+        if self.fitting is None:
+            self.fitting = Fitting(Counter(self.backends), self.backends, self.decision.plan, self.decision.routing)
 
     async def events(self) -> AsyncGenerator[StreamEvent]:
         """Yield what the caller may see, `Done` last.
@@ -251,6 +259,11 @@ class Walk:
         error.target = error.target or step.target.id
         if isinstance(error, LateError) and self.deadline.passed():
             raise self._too_late(error) from None
+        if isinstance(error, ContextOverflowError) and not step.is_shown and self.fitting.takes_again(step.target, error):
+            # A remedy may still make it fit: the same step once more.
+            self.left.insert(0, step.target)
+            self.asked -= 1
+            return
         goes_on = self._goes_on_after(error)
         if step.is_shown:
             if isinstance(error, BrokenStream):
@@ -306,9 +319,10 @@ class Walk:
         self.request = with_draft(original, self.draft.text)
         self.decision, self.clearance = await clearances.enter_async_context(self.again(self.request, self.decision, self.left))
         self.left = list(self.decision.plan)
+        self.fitting = self.fitting.under(self.decision.routing)
 
     def _answer(self, step: Step) -> Answer:
-        return make_answer(step.tape, self.decision, step.target, self.attempts)
+        return make_answer(step.tape, self.decision, step.target, self.attempts, self.fitting.fits.get(step.target.id))
 
     def _told(self, step: Step) -> Iterator[StreamEvent]:
         """Tell the answer of a step: what was not shown yet, and the whole of it."""
@@ -340,12 +354,13 @@ class Walk:
         held: list[Shown] = []
         recorded = self.clearance.attempts.begin_unsent(target) if target.place.is_device else None
         try:
-            call = self._call(step)
-            if not target.place.is_device and (overflow := why_too_long(self.decision.signals.tokens, call.max_output_tokens, target)):
-                raise overflow
+            fitted = await self.fitting.fit(self._call(step), self.left)
+            call = fitted.call
             await self._ask_person(target)
+            if not target.place.is_device:
+                await self._encode_pictures()
             self._commit(target, call)
-            async with aclosing(self.backends[target.id].answer(call)) as answer:
+            async with aclosing(self.fitting.answer(fitted)) as answer:
                 async for event in self._in_time(answer, target):
                     tape.take(event)
                     if first_ms is None and call.stream and is_shown(event):
@@ -356,6 +371,7 @@ class Walk:
                             for one in held:
                                 yield one
                             held.clear()
+            self.fitting.learn(fitted, tape.usage)
             if tape.finish is None:
                 raise BrokenStream(f"`{target.id}` ended without an end", delivered=len(tape.text), target=target.id)
             self._check_words(step)
@@ -458,7 +474,13 @@ class Walk:
             hidden=hidden,
             obligations=obligations,
             certified=self.decision.routing.unless_certified if step.may_give_up and self.left else None,
+            task=self._task(),
         )
+
+    def _task(self) -> str:
+        """What the caller named the task, or else what the words say plainly."""
+        sensed = self.decision.signals.task
+        return self.request.task or ("" if sensed == UNKNOWN else sensed)
 
     def _output_limit(self, target: Target) -> int | None:
         """How many tokens this target may write: what the caller said, else what a limit of cost asks for."""
@@ -479,6 +501,18 @@ class Walk:
         if agreed is not True:
             raise DeclinedError(f"the person did not agree to `{target.id}`", target=target.id)
         self._check_time()
+
+    async def _encode_pictures(self) -> None:
+        """Encode what is still pixels, away from the event loop: a service takes no other pictures."""
+        pixels = [part for message in self.request.messages for part in message.parts if isinstance(part, Pixels) and not part.is_encoded]
+        if not pixels:
+            return
+        try:
+            async with asyncio.timeout_at(self.deadline.at):
+                await asyncio.to_thread(lambda: [one.data for one in pixels])
+        except TimeoutError:
+            self._check_time()
+            raise
 
     def _commit(self, target: Target, call: Call) -> None:
         """Hold a limit of cost over all attempts of the request, each at the most it can cost."""

@@ -68,3 +68,37 @@ class Signer(Protocol):
     def sign(self, request: HttpRequest, *, authority: str, now: datetime, key: str | None) -> HttpRequest:
         """Return the request with headers that prove who sends it; `path` is the whole path on the host."""
         ...
+
+
+@runtime_checkable
+class TokenCounter(Protocol):
+    """What an adapter may also be: a wire that is asked how many tokens a call has before it is answered."""
+
+    def build_count(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask for the number of input tokens of a call."""
+        ...
+
+    def read_count(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read the number: it is `Finish.parsed`."""
+        ...
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """What an adapter may also be: a wire that makes vectors. The words of each message of the call are one text."""
+
+    def texts_at_once(self, call: Call) -> int:
+        """How many texts one request may hold."""
+        ...
+
+    def cuts_silently(self, call: Call) -> bool:
+        """Does the service cut a text that is too long without a word? Then only what surely fits is sent."""
+        ...
+
+    def build_embed(self, call: Call, key: str | None) -> HttpRequest:
+        """Ask for the vectors of these texts."""
+        ...
+
+    def read_embed(self, call: Call, head: ReplyHead) -> Decoder:
+        """Begin to read the vectors: `Finish.parsed` is a list of one list of numbers for each text, in their order."""
+        ...

@@ -408,7 +408,7 @@ def test_a_router_may_be_used_in_one_loop_and_closed_in_another(wire):
     hold_until(lambda: all(connection.is_closed_by_client for connection in provider.connections))
 
 
-def test_a_router_serves_one_loop_after_another_off_the_device(wire):
+def test_row_55_a_router_serves_one_loop_after_another_off_the_device(wire):
     provider, application, detour = wire
     router = Router.open(application, detour=detour, ledger=MemoryLedger(), backends=HERE)
     for turn in range(1, 4):
@@ -440,7 +440,7 @@ def test_a_loop_that_was_closed_without_a_word_takes_its_connections_along(wire)
     gc.collect()
 
 
-def test_four_threads_with_loops_of_their_own_share_a_router(wire):
+def test_row_55_four_threads_with_loops_of_their_own_share_a_router(wire):
     provider, application, detour = wire
     ledger = MemoryLedger()
     router = Router.open(application, detour=detour, ledger=ledger, backends=HERE)
@@ -584,7 +584,7 @@ print("whole")
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
 @pytest.mark.parametrize("script", [FORKED, FORKED_LOCAL], ids=["off the device", "on the device"])
-def test_a_forked_child_hears_that_the_router_stayed_behind_and_disturbs_nothing(tmp_path, script):
+def test_row_55_a_forked_child_hears_that_the_router_stayed_behind_and_disturbs_nothing(tmp_path, script):
     root = Path(__file__).resolve().parents[1]
     done = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(script), str(tmp_path)],

@@ -17,6 +17,7 @@ from hybridrt.application import Application
 from hybridrt.errors import DeadlineError, InvalidRequestError
 from hybridrt.image import MAX_IMAGE_BYTES, is_soon_read, read_image
 from hybridrt.local.picture import open_picture, plain
+from hybridrt.request import Image, Pixels
 from hybridrt.router import Router
 from hybridrt.testing import MemoryLedger, ScriptedBackend
 
@@ -166,6 +167,22 @@ async def test_a_picture_that_breaks_is_a_wrong_request_and_no_bug():
     async with opened() as router:
         with pytest.raises(InvalidRequestError, match="SyntaxError"):
             await router.infer(image=Broken())
+
+
+async def test_pixels_reach_a_backend_on_the_device_as_they_were_when_they_were_given():
+    array = np.full((4, 4, 3), 200, np.uint8)
+    backend = ScriptedBackend("seen")
+    backend.modalities = frozenset({"text", "image"})
+    async with Router.open(Application(), policies="device-only", backends={"factory": backend}, ledger=MemoryLedger()) as router:
+        events = router.stream("look", image=array)
+        await anext(events)
+        array[:] = 0
+        async for _ in events:
+            pass
+    (picture,) = [part for part in backend.calls[0].messages[0].parts if isinstance(part, Image)]
+    assert isinstance(picture, Pixels)
+    assert set(picture.raw) == {200}
+    assert np.asarray(open_picture(picture.media_type, picture.data)).min() == 200
 
 
 async def test_every_form_of_a_picture_arrives_as_bytes(tmp_path):

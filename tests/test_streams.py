@@ -630,7 +630,7 @@ async def test_a_share_is_that_of_the_targets_own_answers_and_nobody_guesses_it(
         for _ in range(24):
             await router.infer(ASK)
         before = len(backends["beta"].calls)
-        script_ = [Wait(2.0), "slow"]
+        script_ = SLOW
         assert (await router.infer(ASK)).target == "beta"
     assert len(backends["beta"].calls) == before + 1
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
 from hybridrt.application import Application, Binding, LocalModel
@@ -27,7 +28,7 @@ from hybridrt.errors import (
 )
 from hybridrt.event import Done, Finish, Reasoning, Route, Text, Usage
 from hybridrt.local.factory import placeholder
-from hybridrt.request import ToolCall
+from hybridrt.request import Pixels, ToolCall
 from hybridrt.router import Router
 from hybridrt.target import Price
 from hybridrt.testing import MemoryLedger, ScriptedBackend, Wait
@@ -526,3 +527,15 @@ def test_every_trigger_of_the_vocabulary_is_tried_here():
 
 def test_target_errors_are_one_family():
     assert all(isinstance(error, TargetError) for error in TRIGGERS.values() if isinstance(error, Exception))
+
+
+async def test_pixels_are_encoded_before_a_recipient_is_asked_and_within_the_deadline(open_router):
+    cloud = ScriptedBackend("a grey square")
+    given = {"modalities": frozenset({"text", "image"}), "backends": {"factory": ScriptedBackend("no"), "alpha": cloud}}
+    settles = "declared:\n  settles_unknown: [labels, sensitivity]\n"
+    async with open_router(added=routing("failed") + settles, **given) as router:
+        answer = await router.infer("What is this?", image=np.full((4, 4), 200, np.uint8), labels=[], sensitivity="public")
+        assert (answer.text, answer.target) == ("a grey square", "alpha")
+        (sent,) = [part for part in cloud.calls[0].messages[0].parts if isinstance(part, Pixels)]
+        assert sent.is_encoded
+        assert sent.data.startswith(b"\x89PNG")

@@ -54,7 +54,10 @@ def _read_gemini(url: str, asked: Json) -> Call:
     messages: list[Message] = []
     asked = _camel(asked)
     if system := asked.get("systemInstruction"):
-        messages.append(Message("system", tuple(Text(part["text"]) for part in many(system["parts"]))))
+        said = many(system["parts"])
+        if not all("text" in part for part in said):
+            raise UnsayableError("a system prompt that is no text")
+        messages.append(Message("system", tuple(Text(part["text"]) for part in said)))
     for content in many(asked["contents"]):
         messages.extend(_gemini_turns(content))
     settings = _camel(asked.get("generationConfig") or {})
@@ -154,7 +157,7 @@ def _normal_gemini(url: str, asked: Json) -> Json:
                 parts.append(("file", _alphabet([_camel(part["inlineData"])])))
             else:
                 parts.append(part)
-        turns.append((content.get("role") or "user", parts))
+        turns.append(("model" if content.get("role") == "model" else "user", parts))
     return {
         "model": model.removeprefix("models/"),
         **_chosen(asked),

@@ -101,13 +101,16 @@ def _normal_responses(_: str, asked: Json) -> Json:
         match item.get("type", "message"):
             case "message":
                 content = item["content"]
-                parts = [{"text": content}] if isinstance(content, str) else content
-                items.append(("system" if item["role"] == "developer" else item["role"], some(_response_part(part) for part in parts)))
+                parts = some(_response_part(part) for part in ([{"text": content}] if isinstance(content, str) else content))
+                # Parts of an answer or of a system prompt are said as one text, which is what they are.
+                said = parts if item["role"] == "user" else ["".join(parts)] if all(isinstance(part, str) for part in parts) else parts
+                items.append(("system" if item["role"] == "developer" else item["role"], some(said)))
             case "function_call":
                 items.append(("call", item["call_id"], item["name"], arguments(item["arguments"])))
             case "function_call_output":
                 said = item["output"]
-                items.append(("result", item["call_id"], said if isinstance(said, str) else some(_response_part(part) for part in said)))
+                parts = [{"text": said}] if isinstance(said, str) else said
+                items.append(("result", item["call_id"], some(_response_part(part) for part in parts)))
     return {
         "model": asked["model"],
         **_chosen(asked),

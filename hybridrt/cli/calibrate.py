@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from hybridrt.cli.answers import answers
 from hybridrt.errors import FileError
 
 # A prompt beyond this is cut to an excerpt anyway; a line beyond it is no row of labels.
@@ -19,6 +20,9 @@ _EXAMPLE = '{"prompt": "...", "weak": 0.4, "strong": 1}'
 @click.group()
 def calibrate() -> None:
     """Fit what the device expects to the models at hand."""
+
+
+calibrate.add_command(answers)
 
 
 @calibrate.command()

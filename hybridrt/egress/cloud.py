@@ -7,7 +7,6 @@ another exception along, because those hold the bytes that were parsed.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import replace
@@ -16,11 +15,24 @@ from functools import partial
 from typing import TypeVar
 
 from hybridrt.backend import Call
+from hybridrt.deadline import Deadline
 from hybridrt.egress.gate import Gate, Permit
 from hybridrt.egress.recipient import Recipient
+from hybridrt.egress.resilience.retry import may_try_again, wait_s
+from hybridrt.egress.resilience.traffic import Traffic, Verdict, Visit, verdict
 from hybridrt.egress.status import retry_after_s, status_fault
 from hybridrt.egress.transport import Reply, Transport
-from hybridrt.errors import BrokenStream, Busy, HybridrtError, LateError, ProtocolError, TargetError, UnavailableError
+from hybridrt.errors import (
+    BrokenStream,
+    Busy,
+    HybridrtError,
+    LateError,
+    OpenBreakerError,
+    ProtocolError,
+    RetryBudgetError,
+    TargetError,
+    UnavailableError,
+)
 from hybridrt.event import Event, Finish, Text
 from hybridrt.key import Key
 from hybridrt.target import Target
@@ -28,10 +40,10 @@ from hybridrt.wire import Adapter, HttpRequest, Signer
 
 _T = TypeVar("_T")
 
-# After a refused connection: long enough for a restarted proxy, short enough not to be felt.
-BACK_OFF_S = 0.1
-# A longer wait than this is for the next recipient of the plan, or for the caller, to choose.
-MOST_WAIT_S = 8.0
+# A handshake is three round trips, a question one more: on a bad mobile connection some two seconds.
+PROBE_S = 3.0
+# What a probe asks for. Most services list their models there, without a key as with one; every other answer is a sign of life too.
+PROBE_PATH = "/models"
 # The answer is complete; only the end of the message is missing, without which the connection cannot serve again.
 LINGER_S = 0.25
 # An error says what it has to say in its first bytes; the rest is a page for people.
@@ -69,8 +81,18 @@ class _Told:
 class CloudBackend:
     """One recipient, one adapter, one key."""
 
-    def __init__(self, target: Target, adapter: Adapter, key: Key | None, *, gate: Gate, transport: Transport, further: int = 1) -> None:
-        """`further` is how often a send that cannot have been worked on is tried again; each time with its own permit.
+    def __init__(
+        self,
+        target: Target,
+        adapter: Adapter,
+        key: Key | None,
+        *,
+        gate: Gate,
+        transport: Transport,
+        traffic: Traffic | None = None,
+        further: int | None = None,
+    ) -> None:
+        """`traffic` is what the router knows of its recipients; `further` how often at most one is tried again, instead of what it says.
 
         Raises:
             UnavailableError: the target's endpoint cannot be pinned.
@@ -81,7 +103,8 @@ class CloudBackend:
         self._key = key
         self._gate = gate
         self._transport = transport
-        self._further = further
+        self._traffic = traffic or Traffic()
+        self._further = self._traffic.retry.further if further is None else further
 
     async def answer(self, call: Call) -> AsyncGenerator[Event]:
         """Yield the events of the reply. `Finish` comes when the connection is given back and the record is closed.
@@ -90,7 +113,8 @@ class CloudBackend:
             TargetError: this recipient did not answer.
             EgressError: the gate stopped the send.
         """
-        permit, reply = await self._begin_again(call)
+        permit, reply, visit = await self._begin_again(call)
+        fault: HybridrtError | None = None
         outcome = ""  # it stays empty when whoever listens stops, or the deadline stops them
         told = _Told(self._recipient.id)
         try:
@@ -113,79 +137,152 @@ class CloudBackend:
             outcome = "answered"
         except BrokenStream as error:
             error.delivered = told.characters
-            outcome = error.code
+            fault, outcome = error, error.code
             raise
         except HybridrtError as error:
-            outcome = error.code
+            fault, outcome = error, error.code
             raise
         finally:
             reply.close()
             self._gate.end(permit, outcome or _given_up(call))
+            self._leave(visit, call, fault, is_over=bool(outcome))
         yield finish
+
+    async def count(self, call: Call) -> int:
+        """Ask how many tokens a call has, as an attempt with a permit of its own; its decision must be cleared.
+
+        Raises:
+            UnsupportedError: this recipient does not count.
+            TargetError, EgressError: as `answer`.
+        """
+        from hybridrt.egress.question import count_of, counting
+
+        adapter = counting(self._adapter, call.target)
+        asking = CloudBackend(call.target, adapter, self._key, gate=self._gate, transport=self._transport, further=0)
+        return await count_of(asking, call)
 
     async def close(self) -> None:
         """Hold nothing: the connections are the transport's."""
 
     # --- sending ---
 
-    async def _begin_again(self, call: Call) -> tuple[Permit, Reply]:
-        """Begin; once more where the first try cannot have been worked on and there is time."""
+    async def _begin_again(self, call: Call) -> tuple[Permit, Reply, Visit]:
+        """Begin; again where it is over with no answer to come, the budget of retries has room and there is time."""
         try:
             return await self._begin(call)
         except TargetError as error:
-            if self._further < 1 or not _may_try_again(error, call):
+            if self._further < 1 or not self._may_try_again(error, call):
                 raise
-            first: TargetError | None = error
+            failed = error
         # Only now: tenacity costs as much as a third of the gate, on calls that succeed as well.
         from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
-        async def begin() -> tuple[Permit, Reply]:
-            # The failure that was already had is played first, so that waiting and stopping follow one set of rules.
-            nonlocal first
-            if first is not None:
-                failed, first = first, None
-                raise failed
-            return await self._begin(call)
+        is_played = False
 
-        def wait_s(state: RetryCallState) -> float:
-            error = state.outcome.exception() if state.outcome is not None else None
-            return _wait_s(error) if isinstance(error, TargetError) else 0.0
+        async def begin() -> tuple[Permit, Reply, Visit]:
+            # The failure that was already had is played first, so that waiting and stopping follow one set of rules.
+            nonlocal is_played, failed
+            if not is_played:
+                is_played = True
+                raise failed
+            try:
+                return await self._begin(call)
+            except (OpenBreakerError, RetryBudgetError):
+                # Others were quicker while this one waited. What happened is the failure before.
+                stopped = failed
+            except TargetError as error:
+                failed = error
+                raise
+            raise stopped
+
+        def seconds(state: RetryCallState) -> float:
+            return wait_s(failed, state.attempt_number, self._traffic.dice)
 
         again = AsyncRetrying(
             stop=stop_after_attempt(1 + self._further),
-            wait=wait_s,
-            retry=retry_if_exception(lambda error: isinstance(error, TargetError) and _may_try_again(error, call)),
+            wait=seconds,
+            retry=retry_if_exception(lambda error: isinstance(error, TargetError) and self._may_try_again(error, call)),
             sleep=asyncio.sleep,
             reraise=True,
         )
         return await again(begin)
 
-    async def _begin(self, call: Call) -> tuple[Permit, Reply]:
+    def _may_try_again(self, error: TargetError, call: Call) -> bool:
+        return may_try_again(error, call.deadline.left_s()) and self._traffic.may_retry(self._recipient.id)
+
+    async def _begin(self, call: Call) -> tuple[Permit, Reply, Visit]:
         """One attempt up to the head of a good reply, with a permit and a record of its own."""
         request: HttpRequest = self._guarded(self._adapter.build, call, self._key.value if self._key is not None else None)
-        if call.deadline.passed():
-            # The gate would refuse as well; but time that ran out is no fault of the gate.
-            budget_s = call.deadline.budget_s or 0.0
-            raise LateError(f"no time is left to ask `{self._recipient.id}`", budget_s=budget_s, target=self._recipient.id)
-        if self._signer is not None:
-            request = self._signed(self._signer, request)
-        permit = self._gate.permit(call, request)
-        outcome = ""
-        is_begun = False
+        self._check_time(call)
+        visit = self._traffic.enter(self._recipient.id, self._gate.turn(call.decision_id))
+        permit: Permit | None = None
         reply: Reply | None = None
+        fault: HybridrtError | None = None
+        is_begun = False
         try:
+            if visit.is_trial:
+                await self._probe(call)
+                self._check_time(call)
+            if self._signer is not None:
+                request = self._signed(self._signer, request)
+            permit = self._gate.permit(call, request)
             reply = await self._transport.exchange(permit, self._recipient, request, call.deadline)
             await self._check(call, reply)
+            self._traffic.prove(visit)
             is_begun = True
-            return permit, reply
+            return permit, reply, visit
         except HybridrtError as error:
-            outcome = error.code
+            fault = error
             raise
         finally:
             if not is_begun:
                 if reply is not None:
                     reply.close()
-                self._gate.end(permit, outcome or _given_up(call))
+                if permit is not None:
+                    self._gate.end(permit, fault.code if fault is not None else _given_up(call))
+                self._leave(visit, call, fault, is_over=fault is not None)
+
+    def _check_time(self, call: Call) -> None:
+        if call.deadline.passed():
+            # The gate would refuse as well; but time that ran out is no fault of the gate.
+            budget_s = call.deadline.budget_s or 0.0
+            raise LateError(f"no time is left to ask `{self._recipient.id}`", budget_s=budget_s, target=self._recipient.id)
+
+    def _leave(self, visit: Visit, call: Call, fault: HybridrtError | None, *, is_over: bool) -> None:
+        what = verdict(fault, is_out_of_time=call.deadline.passed()) if is_over else Verdict.SILENT
+        self._traffic.leave(visit, what, fault)
+
+    async def _probe(self, call: Call) -> None:
+        """Ask a recipient that failed lately for a sign of life, with nothing of the request: a page is asked for, without a key.
+
+        Under the clearance of the request that would go there next: whoever may have that may be asked whether it is there. Any
+        answer but a failure of the service is a sign; the first real attempt then is the trial.
+
+        Raises:
+            UnavailableError: there was none.
+        """
+        name = self._recipient.id
+        request = HttpRequest(PROBE_PATH, b"", (("accept", "application/json"),), "GET")
+        left_s = call.deadline.left_s()
+        # Half of what is left at most, so that another recipient can still be asked.
+        budget_s = PROBE_S if left_s is None else min(PROBE_S, left_s / 2)
+        permit = self._gate.permit(call, request, is_probe=True)
+        outcome, is_hurried = "", False
+        try:
+            reply = await self._transport.exchange(permit, self._recipient, request, Deadline.start(budget_s))
+            reply.close()
+            is_page = reply.head.headers.get("content-type", "").lower().startswith("text/html") and reply.head.status < 400
+            outcome = "probe_failed" if is_page or reply.head.status >= 500 else "probed"
+        except TargetError as error:
+            # In less time than a probe is given, silence says more about the caller's hurry than about the recipient.
+            is_hurried = isinstance(error, LateError) and budget_s < PROBE_S
+            outcome = "probe_failed"
+        finally:
+            self._gate.end(permit, outcome or _given_up(call))
+        if outcome != "probed" and is_hurried:
+            raise LateError(f"`{name}` gave no sign of life within {budget_s:.3g} s", budget_s=budget_s, target=name)
+        if outcome != "probed":
+            raise UnavailableError(f"`{name}` gave no sign of life", target=name, hint="it is asked again in a while")
 
     def _signed(self, adapter: Signer, request: HttpRequest) -> HttpRequest:
         """Let a wire that proves who sends sign each attempt anew; it may add headers and change nothing else."""
@@ -260,18 +357,3 @@ class CloudBackend:
 def _given_up(call: Call) -> str:
     """How an attempt ended that was cancelled from outside: whoever asked may keep the same deadline as the transport."""
     return LateError.code if call.deadline.passed() else "cancelled"
-
-
-def _may_try_again(error: TargetError, call: Call) -> bool:
-    """Was nothing begun, and is there time to wait and ask again?"""
-    if error.sent or not isinstance(error, Busy | UnavailableError) or error.retry_after_s is None:
-        return False
-    left_s = call.deadline.left_s()
-    wait_s = max(error.retry_after_s, BACK_OFF_S)
-    return wait_s <= MOST_WAIT_S and (left_s is None or 1.5 * wait_s < left_s)
-
-
-def _wait_s(error: TargetError) -> float:
-    """As long as was asked for and a little more, so that those who were turned away together do not return together."""
-    asked_s = error.retry_after_s if isinstance(error, Busy | UnavailableError) else None
-    return max(asked_s or 0.0, BACK_OFF_S) * random.uniform(1.0, 1.5)  # noqa: S311  no secret

@@ -19,6 +19,7 @@ from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.leak import leaked_labels
 from hybridrt.egress.recipient import Recipient
+from hybridrt.egress.resilience.traffic import Turn
 from hybridrt.errors import ClosedError, LeakStopped, PermitError
 from hybridrt.ledger import LedgerPort
 from hybridrt.sealed import Sealed
@@ -27,6 +28,7 @@ from hybridrt.wire import HttpRequest
 
 # Long enough to wait for a free connection and to open it; a permit that lies about longer belongs to a task that hangs.
 PERMIT_LIFE_S = 120.0
+_NO_FAILURE = frozenset({"answered", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
@@ -47,6 +49,7 @@ class _Trial:
 
     place: Place
     began_at: float
+    is_probe: bool = False
     is_spent: bool = False
     bytes_out: int = 0
 
@@ -61,6 +64,9 @@ class Clearance:
     attempts: Attempts
     running: dict[Permit, _Trial] = field(default_factory=dict)
     ended: list[Attempt] = field(default_factory=list)
+    # How many attempts were begun with something of the request, and how many of them failed.
+    begun: int = 0
+    failed: int = 0
 
     def take_attempts(self, target: str | None = None) -> tuple[Attempt, ...]:
         """Return the attempts, on one target or on any, that ended since the last call: answered, failed and cancelled ones alike."""
@@ -98,8 +104,16 @@ class Gate:
         finally:
             self._revoke(clearance)
 
-    def permit(self, call: Call, request: HttpRequest) -> Permit:
-        """License the bytes of one attempt and write it down before they can leave.
+    def turn(self, decision_id: str) -> Turn:
+        """Which attempt of its request the next one would be."""
+        clearance = self._clearances.get(decision_id)
+        if clearance is None or not clearance.begun:
+            return Turn.FIRST
+        is_beside = any(not trial.is_probe for trial in clearance.running.values())
+        return Turn.FURTHER if clearance.failed or is_beside else Turn.NEXT
+
+    def permit(self, call: Call, request: HttpRequest, *, is_probe: bool = False) -> Permit:
+        """License the bytes of one attempt and write it down before they can leave. A probe holds nothing of the request.
 
         Raises:
             PermitError: no clearance, another recipient, or too late.
@@ -127,7 +141,8 @@ class Gate:
             attempt=attempt,
             expires_at=min([now + PERMIT_LIFE_S, *ends]),
         )
-        clearance.running[permit] = _Trial(target.place, now)
+        clearance.running[permit] = _Trial(target.place, now, is_probe)
+        clearance.begun += not is_probe
         return permit
 
     def spend(self, permit: Permit, recipient: Recipient, request: HttpRequest, bytes_out: int) -> None:
@@ -185,6 +200,7 @@ class Gate:
         ms = (self._clock() - trial.began_at) * 1000
         attempt = Attempt(permit.recipient, trial.place, outcome, ms, trial.bytes_out)
         clearance.ended.append(attempt)
+        clearance.failed += not trial.is_probe and outcome not in _NO_FAILURE
         clearance.attempts.end(permit.attempt, attempt)
 
 

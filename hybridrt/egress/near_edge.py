@@ -19,6 +19,7 @@ from urllib.parse import urlsplit, urlunsplit
 from hybridrt.backend import Call
 from hybridrt.egress.cloud import CloudBackend
 from hybridrt.egress.gate import Gate
+from hybridrt.egress.resilience.traffic import Traffic
 from hybridrt.egress.transport import Transport
 from hybridrt.errors import ProtocolError, RejectedError, TargetError, UnsupportedError
 from hybridrt.event import Event, Finish
@@ -55,7 +56,15 @@ class NearEdgeBackend:
     """A recipient nearby, and what it was found to serve."""
 
     def __init__(
-        self, target: Target, adapter: Adapter, key: Key | None, *, gate: Gate, transport: Transport, discover: bool = True
+        self,
+        target: Target,
+        adapter: Adapter,
+        key: Key | None,
+        *,
+        gate: Gate,
+        transport: Transport,
+        traffic: Traffic | None = None,
+        discover: bool = True,
     ) -> None:
         """With `discover` the model must be in the server's list; without a model in the target, the only one there is meant.
 
@@ -69,9 +78,11 @@ class NearEdgeBackend:
         self._target = target
         self._root = root
         self._is_by_hand = not discover and bool(target.model) and not is_ollama(target)
-        self._answering = CloudBackend(target, adapter, key, gate=gate, transport=transport)
-        self._listing = CloudBackend(target, _List("/models"), key, gate=gate, transport=transport)
-        self._ollama = CloudBackend(root, _OllamaList("/api/tags"), key, gate=gate, transport=transport)
+        # One server, so one breaker for what it is asked and what it lists.
+        traffic = traffic or Traffic()
+        self._answering = CloudBackend(target, adapter, key, gate=gate, transport=transport, traffic=traffic)
+        self._listing = CloudBackend(target, _List("/models"), key, gate=gate, transport=transport, traffic=traffic)
+        self._ollama = CloudBackend(root, _OllamaList("/api/tags"), key, gate=gate, transport=transport, traffic=traffic)
         self._model = ""
         self._is_listed = False
         self._known_until = 0.0

@@ -6,6 +6,7 @@ type and offset is checked first; what passes has a sound frame. The weights the
 
 from __future__ import annotations
 
+import hashlib
 import math
 import mmap
 import struct
@@ -97,6 +98,8 @@ class GgufFacts:
     escalate_token: int | None
     is_placeholder: bool
     size: int
+    # A digest of which tensor is kept in which type of number.
+    quantisation: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +182,7 @@ class _Reader:
     def __init__(self, path: Path, data: mmap.mmap | bytes, size: int) -> None:
         self._path, self._data, self._size, self._at = path, data, size, 4
         self._kept_bytes = self._texts = 0
+        self._types: list[bytes] = []
 
     def facts(self) -> GgufFacts:
         version = self._number("<I", 4)
@@ -304,6 +308,7 @@ class _Reader:
             kind, offset = self._number("<I", 4), self._number("<Q", 8)
             if kind not in TENSOR_TYPES:
                 self._fail(f"it holds a tensor of unknown type {kind}", "update llama-cpp-python, or take another quantisation")
+            self._types.append(b"%s:%d" % (name, kind))
             block, block_bytes = TENSOR_TYPES[kind]
             if sides[0] % block or offset % alignment:
                 self._fail("it holds a tensor that does not lie on its blocks")
@@ -342,6 +347,7 @@ class _Reader:
             escalate_token=None if escalate is None else int(escalate),
             is_placeholder=values.get(b"hybridrt.placeholder") is True,
             size=self._size,
+            quantisation=hashlib.sha256(b"\n".join(sorted(self._types))).hexdigest(),
         )
 
     def _vocabulary(self, values: Mapping[bytes, _Value]) -> _Array:

@@ -15,13 +15,13 @@ from hybridrt.event import Event, Finish
 from hybridrt.local.manifest import read_manifest
 from hybridrt.local.net import Classification, Net
 from hybridrt.local.onnx import Runtime
-from hybridrt.request import Image, Text
+from hybridrt.request import Image, Pixels, Text
 
 T = TypeVar("T")
 
 # A net that is faster than this runs on the event loop: the way to a thread and back costs a third of a millisecond when
-# the machine is busy. A slower one would keep the loop from its other work, which may never wait for more than 5 ms.
-INLINE_MS = 2.0
+# the machine is busy. The loop's other work may never wait for more than 5 ms, and this leaves room for half as long again.
+INLINE_MS = 3.3
 
 
 class NetBackend:
@@ -142,8 +142,8 @@ class NetBackend:
             raise UnavailableError(str(error), hint=error.hint) from None
 
     async def _computed(self, compute: Callable[[], T], net: Net, inputs: Sequence[Image | str]) -> T:
-        """Compute here where that is soon done, else in the thread. A picture must be decoded first, which takes its time."""
-        if all(isinstance(one, str) for one in inputs) and net.expect_ms(inputs) < INLINE_MS:
+        """Compute here where that is soon done, else in the thread. An encoded picture must be decoded first, which takes its time."""
+        if all(isinstance(one, str | Pixels) for one in inputs) and net.expect_ms(inputs) < INLINE_MS:
             return compute()
         if self._waiting > self._queue_limit:
             raise Busy(f"{self._waiting} requests wait for this net already", retry_after_s=self._waiting * net.run_ms / 1000)

@@ -9,6 +9,7 @@ from hybridrt.errors import MissingExtraError, PictureError
 from hybridrt.image import MAX_PIXELS, MAX_SIDE
 from hybridrt.local.ink import find_ink
 from hybridrt.local.manifest import PictureForm, Tensor
+from hybridrt.request import Pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -114,12 +115,27 @@ def prepare(media_type: str, data: bytes, form: PictureForm, tensor: Tensor) -> 
     Raises:
         PictureError: it cannot be decoded within the bounds.
     """
+    return _input(open_picture(media_type, data, draft=None if form.ink is None else _INK_SIDE), form, tensor)
+
+
+def prepare_pixels(pixels: Pixels, form: PictureForm, tensor: Tensor) -> NDArray[np.generic]:
+    """Return the input for a picture that is decoded already: the same as `prepare` would make of it as PNG."""
+    try:
+        from PIL import Image as Images
+    except ImportError:
+        raise MissingExtraError("to scale a picture", extra="local") from None
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[pixels.channels]
+    # Over the bytes as they lie there: nothing is copied.
+    return _input(Images.frombuffer(mode, (pixels.width, pixels.height), pixels.raw, "raw", mode, 0, 1), form, tensor)
+
+
+def _input(picture: Image, form: PictureForm, tensor: Tensor) -> NDArray[np.generic]:
     import numpy as np
 
     if form.ink is not None:
-        pixels: NDArray[Any] = find_ink(plain(open_picture(media_type, data, draft=_INK_SIDE), None), form.ink)[..., None]
+        pixels: NDArray[Any] = find_ink(plain(picture, None), form.ink)[..., None]
     else:
-        picture = _placed(plain(open_picture(media_type, data), form.background), form)
+        picture = _placed(plain(picture, form.background), form)
         if form.color == "grey":
             picture = picture.convert("L")
         pixels = np.asarray(picture)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
 from hybridrt.backend import Call
+from hybridrt.certificate import STATES, Certificate
 from hybridrt.deadline import Deadline
 from hybridrt.errors import (
     Busy,
@@ -152,7 +153,8 @@ def say_event(event: Event) -> Any:
         case Finish():
             evidence = None if event.evidence is None else asdict(event.evidence)
             labels = [list(label) for label in event.labels]
-            return ["finish", event.reason, event.confidence, event.certified_error, labels, event.parsed, evidence, event.certified_for]
+            known = [event.reason, event.confidence, event.certified_error, labels, event.parsed, evidence, event.certified_for]
+            return ["finish", *known, None if event.certificate is None else list(astuple(event.certificate))]
     raise FrameError(f"an event of kind {type(event).__name__}")
 
 
@@ -169,17 +171,26 @@ def read_event(body: Any) -> Event:
             return ToolCall(_short(name), _object(arguments), _short(id_, may_be_empty=True))
         case ["usage", *counts] if len(counts) == len(fields(Usage)):
             return Usage(*(_count(count) for count in counts))
-        case ["finish", reason, confidence, certified_error, labels, parsed, evidence, certified_for] if reason in FINISHES:
+        case ["finish", reason, confidence, error, labels, parsed, evidence, certified_for, certificate] if reason in FINISHES:
             return Finish(
                 reason,
                 confidence=_share(confidence),
-                certified_error=_share(certified_error),
+                certified_error=_share(error),
                 labels=tuple(_label(label) for label in _list(labels)),
                 parsed=_shallow(parsed),
                 evidence=None if evidence is None else _evidence(evidence),
                 certified_for=_short(certified_for, may_be_empty=True),
+                certificate=None if certificate is None else _certificate(certificate),
             )
     raise FrameError("an event of no known form")
+
+
+def _certificate(value: Any) -> Certificate:
+    match value:
+        case [state, alpha, delta, coverage, n, population, reason] if state in STATES:
+            promised = _share(alpha), _share(delta), _share(coverage), _count(n)
+            return Certificate(state, *promised, _short(population, may_be_empty=True), _short(reason, may_be_empty=True))
+    raise FrameError("a certificate of no known form")
 
 
 def read_text(value: Any) -> str:

@@ -16,7 +16,6 @@ _KEYS = ("id", "when", "order", "escalate", "fit", "resume", "hedge")
 # Words of the design whose machinery does not exist yet; to ignore one would be to promise it.
 _NOT_BUILT = ("budget",)
 _TIME = re.compile(HEDGE_TIME)
-_FITS_NOT_BUILT = ("summarise", "drop_oldest", "chunk", "truncate")
 
 
 def read_routing(node: Node, reader: Reader) -> tuple[RoutingRule, ...]:
@@ -48,14 +47,15 @@ def _entry(node: Node, reader: Reader) -> RoutingRule:
         node.fail("an entry of `routing` needs an `id`", code="missing_key", hint="such as `id: otherwise`")
     standard = Routing()
     order, is_fastest = _order(pairs["order"]) if "order" in pairs else (standard.order, False)
-    escalate, certified = _escalate(pairs["escalate"]) if "escalate" in pairs else (standard.escalate, None)
+    escalate, certified, population = _escalate(pairs["escalate"]) if "escalate" in pairs else (standard.escalate, None, "")
     routing = Routing(
         rule=identifier(pairs["id"], "the id of a routing entry"),
         order=order,
         fastest=is_fastest,
         escalate=escalate,
         unless_certified=certified,
-        fit=_fit(pairs["fit"]) if "fit" in pairs else standard.fit,
+        populations=frozenset({population}),
+        fit=tuple(_distinct(pairs["fit"], "`fit`", tuple(FITS))) if "fit" in pairs else standard.fit,
         resume=_resume(pairs["resume"], escalate) if "resume" in pairs else None,
         hedge=_hedge(pairs["hedge"]) if "hedge" in pairs else None,
     )
@@ -72,29 +72,21 @@ def _order(node: Node) -> tuple[tuple[str, ...], bool]:
     return tuple(places), False
 
 
-def _escalate(node: Node) -> tuple[frozenset[str], float | None]:
+def _escalate(node: Node) -> tuple[frozenset[str], float | None, str]:
     pairs = node.mapping("`escalate`", ("when", "unless"))
     if not pairs:
         node.fail("`escalate` is empty", hint="such as `{when: [failed, busy]}`; `{when: []}` never escalates")
     standard = Routing().escalate
     triggers = frozenset(_distinct(pairs["when"], "`escalate`", tuple(ESCALATIONS), may_be_empty=True)) if "when" in pairs else standard
     if "unless" not in pairs:
-        return triggers, None
-    certified = pairs["unless"].mapping("`unless` of `escalate`", ("certified",))
+        return triggers, None, ""
+    certified = pairs["unless"].mapping("`unless` of `escalate`", ("certified", "population"))
     if "certified" not in certified:
         pairs["unless"].fail("`unless` needs `certified`", code="missing_key", hint="such as `{certified: 0.10}`: at most 10 % errors")
     share = certified["certified"].amount("`certified`")
     if not 0 < share < 1:
         certified["certified"].fail("`certified` is a share of errors between 0 and 1", hint="0.10 means at most 10 % of answers are wrong")
-    return triggers, share
-
-
-def _fit(node: Node) -> tuple[str, ...]:
-    entries = node.value if isinstance(node.value, list) else [node]
-    for entry in entries:
-        if entry.value in _FITS_NOT_BUILT:
-            entry.fail(f"the remedy `{entry.value}` is not built yet", hint=f"known: {', '.join(FITS)}", code="not_built")
-    return tuple(_distinct(node, "`fit`", tuple(FITS)))
+    return triggers, share, certified["population"].text("`population`") if "population" in certified else ""
 
 
 def _resume(node: Node, escalate: frozenset[str]) -> str:

@@ -50,6 +50,8 @@ class Routing:
     fastest: bool = False
     escalate: frozenset[str] = frozenset({"failed", "refused", "truncated", "too_long", "said_escalate", "busy", "late"})
     unless_certified: float | None = None
+    # The requests that a certificate must speak of; the application's own have no name.
+    populations: frozenset[str] = frozenset({""})
     fit: tuple[str, ...] = ("escalate", "fail")
     resume: str | None = None
     hedge: Hedge | None = None
@@ -60,13 +62,16 @@ class Routing:
         Sent on, or sent twice, is only what both send, and no more of it than either.
         """
         first, second = (self, other) if not (self.fastest and not other.fastest) else (other, self)
-        certificates = [one for one in (self.unless_certified, other.unless_certified) if one is not None]
+        asking = [one for one in (self, other) if one.unless_certified is not None]
+        certificates = [one.unless_certified for one in asking if one.unless_certified is not None]
         return Routing(
             rule=self.rule if self.rule == other.rule else f"{self.rule} & {other.rule}",
             order=tuple(place for place in first.order if second.fastest or place in second.order),
             fastest=self.fastest and other.fastest,
             escalate=self.escalate & other.escalate,
             unless_certified=min(certificates, default=None),
+            # Two that name different requests are satisfied by no certificate.
+            populations=frozenset(name for one in asking or (self,) for name in one.populations),
             fit=tuple(remedy for remedy in self.fit if remedy in other.fit),
             resume=min(self.resume, other.resume, key=_RESUMES.index) if self.resume and other.resume else None,
             hedge=self.hedge.together(other.hedge) if self.hedge and other.hedge else None,

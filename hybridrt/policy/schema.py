@@ -308,7 +308,10 @@ def _route() -> dict[str, Any]:
                     "when": {"type": "array", "items": _word(ESCALATIONS, "What makes it go on.", ESCALATIONS), "uniqueItems": True},
                     "unless": _object(
                         "A local answer stays only under a certificate.",
-                        {"certified": {**share, "description": "The largest share of wrong answers, such as 0.10."}},
+                        {
+                            "certified": {**share, "description": "The largest share of wrong answers, such as 0.10."},
+                            "population": _name("The requests that the certificate must speak of; without it the application's own."),
+                        },
                     ),
                 },
             ),

@@ -235,7 +235,15 @@ ESCALATIONS: Mapping[str, str] = MappingProxyType(
         "late": "the target takes longer than it was given",
     }
 )
-FITS: Mapping[str, str] = MappingProxyType({"escalate": "go to the next target whose window is larger", "fail": "answer with an error"})
+FITS: Mapping[str, str] = MappingProxyType(
+    {
+        "escalate": "go to the next target whose window is sufficient",
+        "compact": "a model on the device says the oldest turns in short",
+        "map_reduce": "a model on the device reads a long text in chunks",
+        "truncate": "leave out whole turns, the oldest first, and list them",
+        "fail": "answer with an error",
+    }
+)
 
 # The first sends on less than the second.
 RESUMES: Mapping[str, str] = MappingProxyType(

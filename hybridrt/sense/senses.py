@@ -136,7 +136,8 @@ class Senses:
 
 def modality_of(request: Request) -> str:
     """Say what the request is made of: `text`, `image`, or `mixed` where both speak."""
-    kinds = {type(part) for message in request.messages for part in message.parts if not isinstance(part, Text) or has_words(part.text)}
+    parts = [part for message in request.messages for part in message.parts if not isinstance(part, Text) or has_words(part.text)]
+    kinds = {Text if isinstance(part, Text) else Image for part in parts}
     if Image not in kinds:
         return "text"
     return "mixed" if Text in kinds else "image"

@@ -473,3 +473,22 @@ def test_whole_answers_that_are_something_else_are_protocol_errors():
 
 def test_as_json_is_ascii():
     assert as_json({"ü": "👋"}).isascii()
+
+
+def test_parts_that_name_a_source_are_passed_over_and_their_words_kept():
+    content = [
+        {"type": "text", "text": "Tea "},
+        {"type": "reference", "reference_ids": [1]},
+        {"type": "tool_reference", "tool": "web_search", "title": "t", "url": "https://example.com"},
+        {"type": "text", "text": "is hot."},
+    ]
+    reply = {"choices": [{"index": 0, "message": {"role": "assistant", "content": content}, "finish_reason": "stop"}]}
+    events, error = read(OpenAIChat(), a_call(), JSON, [json.dumps(reply).encode()])
+    assert error is None
+    assert "".join(event.text for event in events if isinstance(event, Text)) == "Tea is hot."
+
+
+@pytest.mark.parametrize(("word", "error"), [("refusal", RefusedError), ("sensitive", RefusedError), ("network_error", UnavailableError)])
+def test_ends_in_the_words_of_relatives_are_refusals_and_failures(word, error):
+    reply = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "x"}, "finish_reason": word}]}
+    assert type(read(OpenAIChat(), a_call(), JSON, [json.dumps(reply).encode()])[1]) is error

@@ -15,6 +15,7 @@ from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.cloud import CloudBackend, Key
 from hybridrt.egress.gate import Clearance, Gate
+from hybridrt.egress.resilience.traffic import Traffic
 from hybridrt.egress.transport import Detour, Limits, Transport
 from hybridrt.errors import LedgerError, ProtocolError
 from hybridrt.event import Event, Finish, Text
@@ -214,6 +215,7 @@ class Rig:
     gate: Gate
     transport: Transport
     backend: CloudBackend
+    traffic: Traffic
 
     def call(self, prompt: str = CANARY, *, decision_id: str = "d1", deadline_s: float | None = 5.0, **changes: Any) -> Call:
         message = Message("user", (Text(prompt),))
@@ -248,7 +250,8 @@ async def rig(
     adapter: Any = None,
     limits: Limits | None = None,
     detour: Detour | None = None,
-    further: int = 1,
+    further: int | None = None,
+    traffic: Traffic | None = None,
     key: str | None = SECRET,
     gate_type: type[Gate] = Gate,
     transport_type: type[Transport] = Transport,
@@ -256,9 +259,18 @@ async def rig(
     lines = Lines()
     gate = gate_type(lines)
     transport = transport_type(gate, limits=limits, detour=detour)
-    backend = CloudBackend(target, adapter or LineAdapter(), Key(key) if key else None, gate=gate, transport=transport, further=further)
+    traffic = traffic or Traffic()
+    backend = CloudBackend(
+        target,
+        adapter or LineAdapter(),
+        Key(key) if key else None,
+        gate=gate,
+        transport=transport,
+        traffic=traffic,
+        further=further,
+    )
     try:
-        yield Rig(target, lines, gate, transport, backend)
+        yield Rig(target, lines, gate, transport, backend, traffic)
     finally:
         await backend.close()
         await transport.close()

@@ -94,21 +94,21 @@ async def tls_rig(tmp_path: Any) -> AsyncIterator[tuple[Server, Rig]]:
 
 
 @pytest.mark.parametrize("warm", [True, False])
-async def test_e11_a_sweep_over_every_await_of_a_stream(warm):
+async def test_row_49_and_e11_a_sweep_over_every_await_of_a_stream(warm):
     async with over(streamed("a", "b", "c", pause_s=0.002)) as (server, rig):
         waits = await sweep(server, rig, warm=warm)
         assert waits > 3
         assert await rig.ask(rig.call(decision_id="after")) == "abc"
 
 
-async def test_e11_a_sweep_over_every_await_of_a_stream_over_tls(tmp_path):
+async def test_row_49_and_e11_a_sweep_over_every_await_of_a_stream_over_tls(tmp_path):
     async with tls_rig(tmp_path) as (server, rig):
         asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's side of a handshake that was cut
         assert await sweep(server, rig, warm=False) > 4
         assert await rig.ask(rig.call(decision_id="after")) == "abc"
 
 
-async def test_e11_a_sweep_over_a_retry():
+async def test_row_49_and_e11_a_sweep_over_a_retry():
     async def turned_away_once(ear: Ear, request: bytes) -> None:
         ear.server.turned = not getattr(ear.server, "turned", False)
         if ear.server.turned:

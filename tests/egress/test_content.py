@@ -81,7 +81,7 @@ async def redirecting(ear: Ear, request: bytes) -> None:
         redirecting,
     ],
 )
-async def test_e8_no_log_line_error_or_record_holds_content(answer, caplog):
+async def test_row_65_and_e8_no_log_line_error_or_record_holds_content(answer, caplog):
     async with everything_logged(caplog), over(answer) as (_, rig):
         told = [await attempt(rig, number) for number in range(2)]
         assert len(caplog.text) > 500, "the loggers were really on"
@@ -90,7 +90,7 @@ async def test_e8_no_log_line_error_or_record_holds_content(answer, caplog):
         assert all(ANSWER not in text or set(text.split(ANSWER)) == {""} for text in told)
 
 
-async def test_e8_tls_logs_no_content_either(tmp_path, caplog):
+async def test_row_65_and_e8_tls_logs_no_content_either(tmp_path, caplog):
     trust = authority(tmp_path)
     async with everything_logged(caplog), Server.run(fixed(reply(body=said(ANSWER))), trust.make("api.example")) as server:
         target = near(0, place=Place.CLOUD, endpoint="https://api.example/v1")
@@ -99,7 +99,7 @@ async def test_e8_tls_logs_no_content_either(tmp_path, caplog):
         assert shown(caplog.text) == []
 
 
-async def test_e8_a_cancelled_request_logs_no_content(caplog):
+async def test_row_65_and_e8_a_cancelled_request_logs_no_content(caplog):
     async with everything_logged(caplog), over(streamed(ANSWER, ANSWER, pause_s=0.05)) as (_, rig):
         task = asyncio.create_task(rig.ask())
         await asyncio.sleep(0.07)
@@ -111,7 +111,7 @@ async def test_e8_a_cancelled_request_logs_no_content(caplog):
         assert shown(caplog.text) == []
 
 
-async def test_e8_the_check_sees_an_adapter_that_logs(caplog):
+async def test_row_65_can_fail_an_adapter_that_logs_is_seen(caplog):
     """It can fail: this adapter does what no adapter may."""
 
     class Chatty(LineAdapter):

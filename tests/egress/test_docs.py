@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from hybridrt.egress.cloud import BACK_OFF_S, MOST_WAIT_S
 from hybridrt.egress.gate import PERMIT_LIFE_S
 from hybridrt.egress.lane import MAX_HEAD_BYTES
+from hybridrt.egress.resilience.retry import BACK_OFF_S, MOST_WAIT_S
 from hybridrt.egress.transport import Limits
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "egress.md").read_text("utf-8")

@@ -665,7 +665,7 @@ ATTEMPTS = {
 
 
 @LINUX
-async def test_from_within_it_there_is_no_network_no_other_program_and_no_other_process(tmp_path) -> None:
+async def test_row_68_from_within_it_there_is_no_network_no_other_program_and_no_other_process(tmp_path) -> None:
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_UNIX) as unix, socket.socket(type=socket.SOCK_DGRAM) as udp:
@@ -695,7 +695,7 @@ async def test_from_within_it_there_is_no_network_no_other_program_and_no_other_
 
 @LINUX
 @pytest.mark.parametrize("layer", ["_no_sockets", "_empty_network"])
-def test_each_layer_closes_the_network_by_itself(layer: str) -> None:
+def test_row_68_each_layer_closes_the_network_by_itself(layer: str) -> None:
     code = f"""
         from hybridrt.local import confine
         assert not confine.is_network_closed()
@@ -716,7 +716,7 @@ async def test_native_code_that_crashes_there_is_a_typed_error_here(crash: str, 
             await say(hosted, crash)
 
 
-async def test_nothing_of_a_request_and_no_key_is_where_others_could_read_it(monkeypatch, capfd, tmp_path) -> None:
+async def test_row_67_nothing_of_a_request_and_no_key_is_where_others_could_read_it(monkeypatch, capfd, tmp_path) -> None:
     secret, canary = "SECRET-5d1c", "CANARY-71f3"
     for name in ("OPENAI_API_KEY", "HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "MY_OWN_THING"):
         monkeypatch.setenv(name, secret)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import struct
 import zlib
 from io import BytesIO
@@ -11,9 +12,10 @@ import pytest
 from PIL import Image
 
 from hybridrt.errors import PictureError
-from hybridrt.image import MAX_PIXELS, read_image
+from hybridrt.image import MAX_IMAGE_BYTES, MAX_PIXELS, MAX_RAW_BYTES, read_image
 from hybridrt.local.manifest import PictureForm, Tensor
-from hybridrt.local.picture import open_picture, plain, prepare
+from hybridrt.local.picture import open_picture, plain, prepare, prepare_pixels
+from hybridrt.request import Pixels, read_picture
 from tests.local.nets import png
 
 
@@ -183,3 +185,75 @@ def test_the_shorter_side_and_the_middle_are_kept():
     assert cut[2].min() == 1
     with pytest.raises(PictureError, match="more than"):
         made(encoded(Image.new("L", (20_000, 2))), PictureForm(shorter=10, crop=(10, 10)))
+
+
+# --- pixels that need not be decoded ---
+
+PIXELS = {
+    "grey": lambda r: r.integers(0, 256, (9, 14), dtype=np.uint8),
+    "grey with its axis": lambda r: r.integers(0, 256, (9, 14, 1), dtype=np.uint8),
+    "colour": lambda r: r.integers(0, 256, (9, 14, 3), dtype=np.uint8),
+    "see-through": lambda r: r.integers(0, 256, (9, 14, 4), dtype=np.uint8),
+    "upside down, which numpy says with strides": lambda r: r.integers(0, 256, (9, 14, 3), dtype=np.uint8)[::-1, ::-1],
+    "of PIL": lambda r: Image.fromarray(r.integers(0, 256, (9, 14, 3), dtype=np.uint8)),
+    "of PIL, see-through": lambda r: Image.fromarray(r.integers(0, 256, (9, 14, 4), dtype=np.uint8)),
+}
+FORMS = {
+    "scaled": PictureForm(resize=(2, 2)),
+    "cut out": PictureForm(shorter=4, crop=(2, 2), color="bgr", invert=True),
+    "grey": PictureForm(resize=(2, 2), color="grey", background=(9, 90, 200)),
+    "ink": PictureForm(ink=16),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", PIXELS)
+def test_pixels_give_a_net_the_same_input_as_the_same_picture_as_png(kind, form):
+    image = PIXELS[kind](np.random.default_rng(7))
+    pixels, tensor = read_picture(image), Tensor("x", (None, 3, 2, 2))
+    assert isinstance(pixels, Pixels)
+    made_of_pixels = prepare_pixels(pixels, FORMS[form], tensor)
+    assert np.array_equal(made_of_pixels, prepare(*read_image(image), FORMS[form], tensor))
+    assert pixels.media_type == "image/png"
+    assert np.array_equal(made_of_pixels, prepare(pixels.media_type, pixels.data, FORMS[form], tensor))
+
+
+def opened_file() -> Image.Image:
+    return Image.open(BytesIO(encoded(Image.new("RGB", (4, 4), "red"))))
+
+
+def with_info(**info: object) -> Image.Image:
+    picture = Image.new("RGB", (4, 4), "red")
+    picture.info.update(info)
+    return picture
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        Image.new("P", (4, 4)),
+        Image.new("I;16", (4, 4)),
+        opened_file(),
+        with_info(transparency=(255, 0, 0)),
+        with_info(exif=b"Exif\0\0"),
+        np.zeros((2_400, 2_400, 3), np.uint8),
+    ],
+    ids=["a palette", "sixteen bits", "a file not read yet", "a colour to see through", "a way to turn it", "more than noise may have"],
+)
+def test_what_is_more_than_its_bytes_of_colour_is_encoded_at_once(image):
+    read = read_picture(image)
+    assert not isinstance(read, Pixels)
+    assert (read.media_type, read.data) == read_image(image)
+
+
+def test_noise_that_may_be_kept_as_pixels_may_leave_as_png():
+    wide = np.frombuffer(np.random.default_rng(3).bytes(MAX_RAW_BYTES // 9000 * 9000), np.uint8).reshape(-1, 3000, 3)
+    assert isinstance(read_picture(wide), Pixels)
+    assert MAX_RAW_BYTES * 0.9 < len(read_picture(wide).data) <= MAX_IMAGE_BYTES
+
+
+def test_pixels_show_nothing_of_themselves():
+    pixels = read_picture(np.full((3, 3), 77, np.uint8))
+    assert "77" not in repr(pixels) + str(pixels)
+    with pytest.raises(TypeError, match="content"):
+        pickle.dumps(pixels)

@@ -79,7 +79,7 @@ LEAVING = {
 
 
 @pytest.mark.parametrize("state", LEAVING)
-def test_an_interpreter_with_an_open_model_ends_cleanly_and_soon(heavy, state: str) -> None:
+def test_row_55_an_interpreter_with_an_open_model_ends_cleanly_and_soon(heavy, state: str) -> None:
     code = f"""
         import asyncio, sys, time
         from hybridrt.local.llama import LlamaBackend

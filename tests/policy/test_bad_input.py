@@ -135,7 +135,7 @@ WRONG = [
     (DEVICE + "routing:\n  - {id: a, hedge: {after: 800}}\n", "invalid_value", 6, "800 ms"),
     (DEVICE + "routing:\n  - {id: a, hedge: {after: 0 s}}\n", "unknown_word", 6, "800 ms"),
     (DEVICE + "routing:\n  - {id: a, hedge: {after: 3600 s}}\n", "unknown_word", 6, "800 ms"),
-    (DEVICE + "routing:\n  - {id: a, fit: [summarise]}\n", "not_built", 6, "not built"),
+    (DEVICE + "routing:\n  - {id: a, fit: [summarise]}\n", "unknown_word", 6, "not a word of `fit`"),
     (DEVICE + "routing:\n  - {id: a, order: [cloud, cloud]}\n", "duplicate_word", 6, "twice"),
     (DEVICE + "routing:\n  - {id: a, escalate: {unless: {certified: 10}}}\n", "invalid_value", 6, "share"),
     (DEVICE + "never:\n  - {id: c, claim: {data: [phi]}}\n", "missing_key", 6, "reaches"),

@@ -5,7 +5,7 @@ import pytest
 from hybridrt.mask import mask
 from hybridrt.request import Image, Message, Output, Request, Text, Tool, ToolCall, make_request
 from hybridrt.sense import Senses
-from hybridrt.window.count import MESSAGE_OVERHEAD_TOKENS, upper_bound
+from hybridrt.window.count import MESSAGE_OVERHEAD_TOKENS, PROMPT_OVERHEAD_TOKENS, upper_bound
 
 TEXTS = ("", "hello", "été", "我有糖尿病", "🙂" * 10, "a" * 1000, "\x00\ud800")
 
@@ -14,7 +14,7 @@ TEXTS = ("", "hello", "été", "我有糖尿病", "🙂" * 10, "a" * 1000, "\x00
 def test_a_text_never_has_more_tokens_than_bytes(text):
     count = upper_bound(Request((Message("user", (Text(text),)),)))
     assert count.kind == "upper_bound"
-    assert count.value == len(text.encode("utf-8", "replace")) + MESSAGE_OVERHEAD_TOKENS
+    assert count.value == len(text.encode("utf-8", "replace")) + MESSAGE_OVERHEAD_TOKENS + PROMPT_OVERHEAD_TOKENS
 
 
 GO = Message("user", (Text("go"),))

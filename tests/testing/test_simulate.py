@@ -123,7 +123,9 @@ def test_can_fail_a_masked_value_that_an_adapter_says_is_a_leak_where_the_gate_d
 
 def test_can_fail_a_policy_that_lets_everything_out_is_a_leak(tmp_path):
     text = POLICY.read_text(encoding="utf-8")
-    (tmp_path / "loose.yaml").write_text(text.replace("sensitivity: {at_most: internal}", "sensitivity: {at_most: special}").replace("forbid", "permit"))
+    (tmp_path / "loose.yaml").write_text(
+        text.replace("sensitivity: {at_most: internal}", "sensitivity: {at_most: special}").replace("forbid", "permit")
+    )
     assert breaks("leak", Parts(policy=tmp_path / "loose.yaml"))
 
 
@@ -345,7 +347,15 @@ def test_can_fail_an_error_that_is_not_one_of_ours_is_found():
 
 def test_what_is_drawn_covers_what_can_go_wrong():
     drawn = [draw(seed) for seed in range(3000)]
-    assert {ask.kind for each in drawn for ask in each.asks} == {"plain", "one recipient", "masked", "near", "health", "credential", "health before"}
+    assert {ask.kind for each in drawn for ask in each.asks} == {
+        "plain",
+        "one recipient",
+        "masked",
+        "near",
+        "health",
+        "credential",
+        "health before",
+    }
     assert any(each.down == EVERYWHERE for each in drawn)
     assert any(each.close_at_s for each in drawn)
     assert any(each.ledger_fails for each in drawn)

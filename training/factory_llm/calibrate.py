@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.factory import HUMAN, NOW, Told, figures, read_rows, tell
+from hybridrt.confidence.binding import bind
 from hybridrt.local.action.backend import ActionBackend
 from hybridrt.local.action.certificate import FEATURES, Line, features, first
 from training.factory_llm.rows import meant_rows, mixed_rows
@@ -125,6 +126,7 @@ def main() -> None:
         "covered": covered,
         "errors": errors,
         "coverage": round(sum(is_covered) / len(inside), 4),
+        "digests": bind(options.model, "actions"),
     }
     manifest.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8", newline="\n")
     print(json.dumps(facts["confidence"], indent=1))

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from hybridrt.backend import Call
+from hybridrt.confidence.binding import bind
 from hybridrt.errors import ContextOverflowError, UnsupportedError
 from hybridrt.event import Event, Evidence, Finish, Text, ToolCall, Usage
 from hybridrt.local.action.certificate import Certificate
+from hybridrt.local.action.contact import LONGEST_READ, find
+from hybridrt.local.action.extraction import kind_wanted, trials
 from hybridrt.local.action.fold import Folded, fold
 from hybridrt.local.action.grammar import to_grammar
 from hybridrt.local.action.reading import Outcome, outcome, parse
@@ -74,6 +77,27 @@ class ActionBackend:
         """Return the number of prompt tokens; see `LocalBackend.count`."""
         return await self._engine.count(messages, tools)
 
+    # What a reader reads at once; the finders look no further.
+    longest_characters = LONGEST_READ
+
+    async def reader(self, ask: str, call: Call) -> Callable[[str], dict[str, Any]] | None:
+        """Return what reads a chunk of a text that is too long for the model, as `ask` wants it; none where that is not sure.
+
+        Raises:
+            TargetError: as `answer`.
+        """
+        kind = kind_wanted(ask)
+        if kind is None:
+            return None
+        today = self._now().date()
+        for trial in trials(ask, kind):
+            asked = replace(call, messages=(Message("user", (Words(trial),)),), max_output_tokens=None, stream=False)
+            async with aclosing(self.answer(asked)) as events:
+                async for event in events:
+                    if isinstance(event, ToolCall) and event.name == "extract" and event.arguments["field"] == kind:
+                        return lambda text: {"values": find(kind, text, today, is_part=True)}
+        return None
+
     async def close(self) -> None:
         """Free the model; see `LocalBackend.close`."""
         await self._engine.close()
@@ -125,16 +149,19 @@ class ActionBackend:
             made = made if is_taken else None
         if made is None:
             return [Finish("escalate", confidence=confidence, evidence=evidence)]
+        promise = None if certificate is None or confidence is None else certificate.promise(confidence)
         return [
             Text(reply(made)),
             ToolCall(made.name, made.arguments),
             Finish(
                 "stop" if made.name in _DONE_HERE else "tool_calls",
                 confidence=confidence,
-                certified_error=None if certificate is None or confidence is None else certificate.certified_error(confidence),
-                certified_for="" if certificate is None else certificate.population,
+                # Also in two words, for those who read these.
+                certified_error=promise.alpha if promise is not None and promise.is_certified else None,
+                certified_for="" if promise is None else promise.population,
                 parsed=made.result,
                 evidence=evidence,
+                certificate=promise,
             ),
         ]
 
@@ -150,8 +177,7 @@ def read_certificate(model: Path) -> Certificate | None:
     if not manifest.is_file():
         return None
     facts: Mapping[str, Any] = json.loads(manifest.read_text(encoding="utf-8"))
-    with model.open("rb") as file:
-        return Certificate.of(facts, hashlib.file_digest(file, "sha256").hexdigest())
+    return Certificate.of(facts, bind(model, "actions"))
 
 
 def _check(call: Call) -> None:

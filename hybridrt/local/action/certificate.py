@@ -1,7 +1,8 @@
 """How sure an answer is, and from where on a certificate covers it.
 
 The certificate says: with probability 1 - `delta` over the calibration, at most `alpha` of the actions taken at `threshold` or above
-are wrong, for requests like those of `population`. It is bound to the digest of the model: with another file it is void.
+are wrong, for requests like those of `population`. It is bound to the model, its quantisation, its template, the generator of its grammars
+and the sampler: with any of them changed it is void.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hybridrt.certificate import Certificate as Promise
+from hybridrt.confidence.binding import changed
 from hybridrt.event import Evidence
 
 FEATURES = ("worst", "second_worst", "mean", "first", "refused", "length", "whole_chance", "worst_chance", "margin")
@@ -74,12 +77,19 @@ class Certificate:
     alpha: float
     delta: float
     population: str
+    n: int
+    coverage: float
+    # Parts that are not what they were when it was made.
+    changed: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any], digest: str) -> Certificate | None:
-        """Read the certificate of a manifest; none where there is none, or where it speaks of another file."""
+    def of(cls, facts: Mapping[str, Any], present: Mapping[str, str]) -> Certificate | None:
+        """Read the certificate of a manifest; none where there is none, or where it speaks of another file.
+
+        `present` are the digests of what makes answers here, by part.
+        """
         found = facts.get("confidence")
-        if not found or facts.get("sha256") != digest or tuple(found["features"]) != FEATURES:
+        if not found or facts.get("sha256") != present.get("model") or tuple(found["features"]) != FEATURES:
             return None
         return cls(
             action=Line.of(found["action"]),
@@ -90,6 +100,9 @@ class Certificate:
             alpha=found["alpha"],
             delta=found["delta"],
             population=found["population"],
+            n=found["calibration_n"],
+            coverage=found["coverage"],
+            changed=changed(found.get("digests", {}), present),
         )
 
     def judge(self, evidence: Evidence, *, is_action: bool) -> tuple[float, bool]:
@@ -99,6 +112,13 @@ class Certificate:
         sure = self.action.chance(features(evidence))
         return (sure, True) if sure >= self.floor else (self.doubt.chance((sure,)), False)
 
-    def certified_error(self, confidence: float) -> float | None:
-        """Return the share of wrong actions that the certificate allows at this confidence; none where it does not cover it."""
-        return self.alpha if self.threshold is not None and confidence >= self.threshold else None
+    def promise(self, confidence: float) -> Promise:
+        """Return what is promised of an action at this confidence, or why nothing is."""
+        state, reason = "certified", ""
+        if self.changed:
+            state, reason = "expired", f"changed since the calibration: {', '.join(self.changed)}"
+        elif self.threshold is None:
+            state, reason = "uncertified", "the labels were too few or the errors too many for any threshold"
+        elif confidence < self.threshold:
+            state, reason = "uncertified", f"the confidence {confidence:.3f} is below the threshold {self.threshold:.3f}"
+        return Promise(state, self.alpha, self.delta, self.coverage, self.n, self.population, reason)

@@ -19,7 +19,7 @@ _PHONE = re.compile(r"(?<![\w#-])(?:\+|\(|\d)[\d ().\-]{4,24}\d(?!\w)", re.ASCII
 _NUMBER = r"\d{1,3}(?:[,.]\d{3})+(?:[.,]\d{1,2})?|\d+(?:[.,]\d{1,2})?"
 _AMOUNT = re.compile(
     rf"(?:[$€£¥₹]|\b(?:usd|eur|gbp)\s)\s?(?:{_NUMBER})"
-    rf"|(?:{_NUMBER})\s?(?:[€$£]|(?:usd|eur|euros?|dollars?|pounds|gbp|rupees|yen|cents|lira)\b)",
+    rf"|(?:{_NUMBER})\s?(?:[€$£](?!\d)|(?:usd|eur|euros?|dollars?|pounds|gbp|rupees|yen|cents|lira)\b)",
     re.IGNORECASE | re.ASCII,
 )
 _ORDER = re.compile(
@@ -33,7 +33,7 @@ _TEENS = "eleventh|twelfth|thirteenth|fourteenth|fifteenth|sixteenth|seventeenth
 _TH = rf"(?:\d{{1,2}}(?:st|nd|rd|th)?|(?:twenty|thirty)[- ]\w+|first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|{_TEENS})"
 _DATE = re.compile(
     r"\b\d{4}-\d\d-\d\d\b"
-    r"|\b\d{1,2}[/.]\d{1,2}(?:[/.]\d{2,4})?\b"
+    r"|(?<![$€£¥₹.,\d])\b\d{1,2}[/.]\d{1,2}(?:[/.]\d{2,4})?\b(?!\s?[€$£])"
     rf"|\b(?:{_WEEKDAY},? )?{_MONTH}\.? {_TH}\b(?:,? \d{{4}})?"
     rf"|\b(?:{_WEEKDAY},? )?(?:the )?{_TH} (?:of )?{_MONTH}\b(?:,? \d{{4}})?"
     rf"|\b{_WEEKDAY} the {_TH}\b"
@@ -42,7 +42,7 @@ _DATE = re.compile(
     re.IGNORECASE | re.ASCII,
 )
 # Longer texts are not read: the patterns are linear, the person is not served by a hundred matches.
-_LONGEST = 4000
+LONGEST_READ = 4_000
 
 _DIGITS = {
     word: str(number) for number, word in enumerate(["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"])
@@ -64,9 +64,12 @@ def read_email(text: str) -> str | None:
     return text if _EMAIL.fullmatch(text) else None
 
 
-def find(field: str, text: str, today: date) -> list[str]:
-    """Return what a text holds of a kind, in order, each once."""
-    text = text[:_LONGEST]
+def find(field: str, text: str, today: date, *, is_part: bool = False) -> list[str]:
+    """Return what a text holds of a kind, in order, each once.
+
+    Of a part of a longer text the numbers of orders must be called that: in a whole short one, a bare number must be meant.
+    """
+    text = text[:LONGEST_READ]
     mails = [match.span() for match in _EMAIL.finditer(text)]
     if field == "email":
         found = [text[start:end] for start, end in mails]
@@ -95,7 +98,7 @@ def find(field: str, text: str, today: date) -> list[str]:
             for item in found
             if item.startswith("#") or re.search(r"(?:order|ref|reference|id|no|number)[\s.:#]*$", text[: text.index(item)].lower())
         ]
-        found = marked or found
+        found = marked if is_part else marked or found
     return list(dict.fromkeys(found))
 
 

@@ -29,7 +29,20 @@ from hybridrt.testing.simulate.wire import good_reply
 Fault = Callable[[random.Random, Reply], Reply]
 
 # As services say it: seconds, a fraction, nothing, nonsense, too long, negative, a date long gone and one far away.
-RETRY_AFTER = ("1", "0", "0.3", "20", "-5", "", "soon", "99999999", "1e999", "nan", "Wed, 21 Oct 2015 07:28:00 GMT", "Tue, 01 Jan 2199 00:00:00 GMT")
+RETRY_AFTER = (
+    "1",
+    "0",
+    "0.3",
+    "20",
+    "-5",
+    "",
+    "soon",
+    "99999999",
+    "1e999",
+    "nan",
+    "Wed, 21 Oct 2015 07:28:00 GMT",
+    "Tue, 01 Jan 2199 00:00:00 GMT",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +162,9 @@ def _trickle(dice: random.Random, good: Reply) -> Reply:
 
 
 def _redirect(dice: random.Random, good: Reply) -> Reply:
-    return redirect(dice.choice((301, 302, 303, 307, 308)), dice.choice(("https://beta.example/v1", "http://10.0.0.5:8080/", "/elsewhere", "//x")))
+    return redirect(
+        dice.choice((301, 302, 303, 307, 308)), dice.choice(("https://beta.example/v1", "http://10.0.0.5:8080/", "/elsewhere", "//x"))
+    )
 
 
 def _mixed_up(dice: random.Random, good: Reply) -> Reply:
@@ -176,7 +191,9 @@ def _damaged(dice: random.Random, good: Reply) -> Reply:
 
 def _other_form(dice: random.Random, good: Reply) -> Reply:
     """JSON, and not what was expected."""
-    value = dice.choice(({}, [], None, 7, {"choices": []}, {"choices": [{"message": {"content": None}}]}, {"content": "text"}, {"candidates": {}}))
+    value = dice.choice(
+        ({}, [], None, 7, {"choices": []}, {"choices": [{"message": {"content": None}}]}, {"content": "text"}, {"candidates": {}})
+    )
     return Reply(headers=good.headers if dice.random() < 0.5 else JSON, pieces=(as_json(value),))
 
 

@@ -66,7 +66,13 @@ class VirtualLoop(asyncio.BaseEventLoop):
     # --- what the transport asks of a loop ---
 
     async def create_connection(  # type: ignore[override]  # only what the transport of hybridrt uses of it
-        self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int, *, ssl: object = None, server_hostname: str | None = None
+        self,
+        protocol_factory: Callable[[], asyncio.Protocol],
+        host: str,
+        port: int,
+        *,
+        ssl: object = None,
+        server_hostname: str | None = None,
     ) -> tuple[asyncio.Transport, asyncio.Protocol]:
         """Open a connection of the simulated net."""
         assert self.net is not None

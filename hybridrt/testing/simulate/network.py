@@ -17,7 +17,12 @@ from hybridrt.testing.simulate.loop import VirtualLoop
 from hybridrt.testing.simulate.wire import WORD
 
 # One address for each host; those of documentation would be refused as not public.
-ADDRESSES = {"alpha.example": "93.184.216.1", "beta.example": "93.184.216.2", "gamma.example": "93.184.216.3", "delta.example": "93.184.216.4"}
+ADDRESSES = {
+    "alpha.example": "93.184.216.1",
+    "beta.example": "93.184.216.2",
+    "gamma.example": "93.184.216.3",
+    "delta.example": "93.184.216.4",
+}
 NEAR = "10.0.0.5"
 _ACROSS_S = 0.02  # from one end to the other
 

@@ -60,7 +60,9 @@ class Report:
         }
 
 
-def play_all(seeds: Iterable[int], stage: Stage | None = None, *, tell: Callable[[Played], None] | None = None, is_kept: bool = False) -> Report:
+def play_all(
+    seeds: Iterable[int], stage: Stage | None = None, *, tell: Callable[[Played], None] | None = None, is_kept: bool = False
+) -> Report:
     """Play the schedules of these seeds one after the other."""
     stage = stage or Stage()
     report = Report()

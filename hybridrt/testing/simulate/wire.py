@@ -66,7 +66,9 @@ def _bedrock(received: Received, text: str) -> Reply:
     usage = {"inputTokens": 11, "outputTokens": 7, "totalTokens": 18}
     if "converse-stream" not in received.path:
         message = {"role": "assistant", "content": [{"text": text}]}
-        return Reply(pieces=(as_json({"output": {"message": message}, "stopReason": "end_turn", "usage": usage, "metrics": {"latencyMs": 9}}),))
+        return Reply(
+            pieces=(as_json({"output": {"message": message}, "stopReason": "end_turn", "usage": usage, "metrics": {"latencyMs": 9}}),)
+        )
 
     def frames() -> Iterator[bytes]:
         yield frame("messageStart", {"role": "assistant"})

@@ -188,7 +188,9 @@ class Stage:
         await router.close()
         await asyncio.sleep(1.0)
         left += [f"connection #{line.number} to {line.host} is open" for line in net.connections if not line.is_lost]
-        left += [f"task {task.get_name()}" for task in asyncio.all_tasks(loop) if task is not asyncio.current_task() and task not in running]
+        left += [
+            f"task {task.get_name()}" for task in asyncio.all_tasks(loop) if task is not asyncio.current_task() and task not in running
+        ]
         for task in running:
             task.cancel()
         return Played(
@@ -218,9 +220,7 @@ class Stage:
 
 
 def _equipped(application: Application, backends: Mapping[str, Backend]) -> Equipment:
-    made = equip(
-        application, policies=None, backends=backends, ledger=MemoryLedger(), detour=None, confirm=None, device=None
-    )
+    made = equip(application, policies=None, backends=backends, ledger=MemoryLedger(), detour=None, confirm=None, device=None)
     assert not made.status.problems, made.status.problems
     return made
 

@@ -1,0 +1,252 @@
+"""All that one router knows of how its recipients fare, asked before each permit and told after each attempt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from random import Random
+from threading import Lock
+
+from hybridrt.egress.resilience.breaker import Breaker, BreakerLimits, Pass, State
+from hybridrt.egress.resilience.retry import RetryBudget, RetryLimits
+from hybridrt.errors import (
+    BrokenStream,
+    Busy,
+    EgressError,
+    HybridrtError,
+    LateError,
+    OpenBreakerError,
+    ProtocolError,
+    RateLimitedError,
+    RetryBudgetError,
+    TargetError,
+    UnavailableError,
+)
+
+# What a recipient says about when to come back is believed up to this: a slip in a header must not close it for a day.
+MOST_PAUSE_S = 600.0
+
+
+class Turn(Enum):
+    """Which attempt of its request one is."""
+
+    FIRST = "the first"
+    NEXT = "one after others that were answered"
+    FURTHER = "one after others that failed, or beside one that runs: a retry, a fallback, a hedge"
+
+
+class Verdict(Enum):
+    """What the end of an attempt says about its recipient."""
+
+    GOOD = "it answered, and the answer came to its end"
+    ALIVE = "it said no, and is there"
+    BAD = "it was not available"
+    SILENT = "nothing: cancelled, out of the caller's time, or stopped on this side"
+
+
+def verdict(error: HybridrtError | None, *, is_out_of_time: bool) -> Verdict:
+    """Say what an attempt that ended so tells. The caller's own deadline is no fault of the recipient."""
+    if error is None:
+        return Verdict.GOOD
+    if isinstance(error, BrokenStream):
+        return Verdict.BAD
+    if isinstance(error, LateError):
+        return Verdict.BAD if error.sent and not is_out_of_time else Verdict.SILENT
+    if isinstance(error, UnavailableError):
+        return Verdict.BAD
+    if isinstance(error, EgressError | ProtocolError) or not isinstance(error, TargetError):
+        return Verdict.SILENT
+    if isinstance(error, Busy) and not isinstance(error, RateLimitedError):
+        # The waiting line for connections is this side's.
+        return Verdict.SILENT
+    return Verdict.ALIVE
+
+
+class Circuit:
+    """What is known of one recipient."""
+
+    __slots__ = ("breaker", "is_tested", "last_bad_at", "last_code", "last_good_at", "paused_until")
+
+    def __init__(self, limits: BreakerLimits, dice: Random) -> None:
+        self.breaker = Breaker(limits, dice)
+        self.last_good_at: float | None = None
+        self.last_bad_at: float | None = None
+        self.last_code = ""
+        self.paused_until = 0.0
+        # A further attempt runs here of which nobody knows yet how it will go.
+        self.is_tested = False
+
+    def is_bad(self, now: float, window_s: float) -> bool:
+        """Did it fail lately, and not answer since?"""
+        good_at, bad_at = self.last_good_at, self.last_bad_at
+        return bad_at is not None and now - bad_at <= window_s and (good_at is None or good_at < bad_at)
+
+    def is_good(self, now: float, window_s: float) -> bool:
+        """Did it answer lately, and not fail since?"""
+        return self.last_good_at is not None and now - self.last_good_at <= window_s and not self.is_bad(now, window_s)
+
+
+@dataclass(slots=True, eq=False)
+class Visit:
+    """One attempt at one recipient, from before its permit to its end."""
+
+    circuit: Circuit
+    given: Pass
+    is_test: bool
+    is_over: bool = False
+
+    @property
+    def is_trial(self) -> bool:
+        """Is a sign of life to be asked for before anything of the request is sent?"""
+        return self.given.is_trial
+
+
+class Traffic:
+    """One router's. The clock is the event loop's and chance the system's, unless a test brings its own."""
+
+    def __init__(
+        self,
+        *,
+        retry: RetryLimits | None = None,
+        breaker: BreakerLimits | None = None,
+        clock: Callable[[], float] | None = None,
+        dice: Random | None = None,
+    ) -> None:
+        self.retry = retry or RetryLimits()
+        self.dice = dice or Random()  # noqa: S311  no secret
+        self._breaker = breaker or BreakerLimits()
+        self._clock = clock
+        self._latest = 0.0
+        self._budget = RetryBudget(self.retry)
+        self._circuits: dict[str, Circuit] = {}
+        # Loops of several threads may use one router.
+        self._lock = Lock()
+
+    def now(self) -> float:
+        """The time; outside of any loop the latest that was seen."""
+        if self._clock is not None:
+            return self._clock()
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return self._latest
+        self._latest = loop.time()
+        return self._latest
+
+    def enter(self, target: str, turn: Turn) -> Visit:
+        """Begin an attempt. Give the visit back with `leave`, whatever happens.
+
+        Raises:
+            OpenBreakerError: the recipient failed too often lately.
+            RateLimitedError: it asked for a pause that is not over.
+            RetryBudgetError: too much is being tried again.
+        """
+        now = self.now()
+        with self._lock:
+            circuit = self._circuit(target)
+            if (wait_s := circuit.breaker.wait_s(now)) > 0:
+                raise OpenBreakerError(target=target, retry_after_s=wait_s, failures=circuit.breaker.failures, last=circuit.last_code)
+            if now < circuit.paused_until:
+                left_s = circuit.paused_until - now
+                raise RateLimitedError(f"`{target}` asked for a pause of {left_s:.3g} s more", retry_after_s=left_s, target=target)
+            is_test = False
+            if turn is Turn.FIRST:
+                self._budget.count_request(now)
+            elif turn is Turn.FURTHER:
+                is_test = self._count_further(circuit, target, now)
+            given = circuit.breaker.enter(now)
+            assert given is not None  # noqa: S101  `wait_s` said so, under the same lock
+            return Visit(circuit, given, is_test)
+
+    def may_retry(self, target: str) -> bool:
+        """Would a further attempt at this recipient be let through now?"""
+        now = self.now()
+        with self._lock:
+            circuit = self._circuit(target)
+            # A pause that was asked for is waited for; an open breaker is not.
+            return circuit.breaker.wait_s(now) == 0 and self._has_room(circuit, now)
+
+    def prove(self, visit: Visit) -> None:
+        """The head of a good reply came. Whether its answer comes to an end is said by `leave`."""
+        if visit.given.is_trial:
+            with self._lock:
+                visit.circuit.breaker.prove(visit.given)
+
+    def leave(self, visit: Visit, what: Verdict, error: HybridrtError | None = None) -> None:
+        """End an attempt. A second call does nothing."""
+        if visit.is_over:
+            return
+        visit.is_over = True
+        now = self.now()
+        circuit = visit.circuit
+        with self._lock:
+            if visit.is_test:
+                circuit.is_tested = False
+            if what is Verdict.GOOD:
+                circuit.last_good_at = now
+                circuit.breaker.succeed(visit.given)
+            elif what is Verdict.BAD:
+                circuit.last_bad_at, circuit.last_code = now, error.code if error is not None else ""
+                circuit.breaker.fail(visit.given, now, error.retry_after_s if isinstance(error, UnavailableError) else None)
+            elif what is Verdict.ALIVE:
+                circuit.breaker.succeed(visit.given)
+                if isinstance(error, RateLimitedError):
+                    circuit.last_bad_at = now
+                    circuit.paused_until = now + min(error.retry_after_s or 0.0, MOST_PAUSE_S)
+            else:
+                circuit.breaker.give_up(visit.given)
+
+    # --- for plans and for the status ---
+
+    def resting(self) -> dict[str, str]:
+        """Who is to be left alone now, and why."""
+        if not self._circuits:
+            return {}
+        now = self.now()
+        return {name: _told(circuit, now) for name, circuit in tuple(self._circuits.items()) if circuit.breaker.state(now) is State.OPEN}
+
+    def state(self, target: str) -> State:
+        """The breaker of a recipient."""
+        circuit = self._circuits.get(target)
+        return State.CLOSED if circuit is None else circuit.breaker.state(self.now())
+
+    def retry_counts(self) -> tuple[int, int]:
+        """The requests of the last seconds, and what was tried beyond the first attempt of each."""
+        with self._lock:
+            return self._budget.counts(self.now())
+
+    # --- the rules ---
+
+    def _circuit(self, target: str) -> Circuit:
+        circuit = self._circuits.get(target)
+        if circuit is None:
+            circuit = self._circuits[target] = Circuit(self._breaker, self.dice)
+        return circuit
+
+    def _has_room(self, circuit: Circuit, now: float) -> bool:
+        """Is there room in the budget, or is a further attempt likely to help?
+
+        What answered lately and did not fail since is a way out and no storm. So is, one at a time, what nobody tried lately: else
+        a lone request could not reach the third recipient of its plan.
+        """
+        window_s = self.retry.window_s
+        if self._budget.has_room(now) or circuit.is_good(now, window_s):
+            return True
+        return not circuit.is_tested and not circuit.is_bad(now, window_s)
+
+    def _count_further(self, circuit: Circuit, target: str, now: float) -> bool:
+        """Pay for a further attempt. Is it a test of somebody whom nobody tried lately?"""
+        if not self._has_room(circuit, now):
+            requests, further = self._budget.counts(now)
+            raise RetryBudgetError(target=target, requests=requests, further=further, window_s=self.retry.window_s)
+        is_test = not self._budget.has_room(now) and not circuit.is_good(now, self.retry.window_s)
+        circuit.is_tested = circuit.is_tested or is_test
+        self._budget.count_further(now)
+        return is_test
+
+
+def _told(circuit: Circuit, now: float) -> str:
+    left_s = circuit.breaker.wait_s(now)
+    return f"its breaker is open for {left_s:.0f} s more, after {circuit.breaker.failures} failures, the last `{circuit.last_code}`"

@@ -1,0 +1,1 @@
+"""How the packed rank files under `hybridrt/window/data` are made."""
