@@ -410,7 +410,7 @@ async def _said_to(backend: Backend, call: Call) -> _Said:
                 usage = event
             elif isinstance(event, Finish):
                 finish = event
-    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "refused"))
+    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "given_up", "refused"))
 
 
 def can_write(target: Target, backend: Backend | None) -> bool:
