@@ -170,7 +170,9 @@ class Equipment:
         targets = {target.id: target for target in self.targets}
         for attempt in attempts:
             is_answer = answer is not None and attempt is attempts[-1]
-            if attempt.target in targets and (is_answer or attempt.outcome == LateError.code):
+            # Of two that were asked at once the slower one took longer than this; to forget it would make it look faster than it is.
+            was_slower = answer is not None and attempt.outcome == "cancelled"
+            if attempt.target in targets and (is_answer or was_slower or attempt.outcome == LateError.code):
                 self.stopwatch.learn(
                     targets[attempt.target],
                     Seen(
