@@ -20,6 +20,7 @@ class Call(Sealed):
 
     `hidden` are the values that were masked for this target; they must not stand in the outgoing bytes.
     `scope` is within whom anything computed for this call may be found again, and none where nothing may be kept of it.
+    `input_tokens` is the bound that was decided with, and `tenant` whose request it is: for limits of rate and money, and for nobody else.
     `obligations` are what the policy joined for the request, each already found to be dischargeable here.
     `task` is what the caller named it, or else what its words say; empty where they say nothing.
     """
@@ -43,6 +44,8 @@ class Call(Sealed):
     scope: str | None = ""
     hidden: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     obligations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    input_tokens: int = 0
+    tenant: str = ""
     task: str = ""
 
 
