@@ -66,7 +66,9 @@ def uploaded(error: BaseException) -> bytes:
         seen += [str(step), repr(step), repr(step.args), repr(vars(step)), *getattr(step, "__notes__", ())]
         for frame, _ in traceback.walk_tb(step.__traceback__):
             if Path(frame.f_code.co_filename).parent != Path(__file__).parent:
-                seen += [f"{name}={value!r} {vars(value) if hasattr(value, '__dict__') else ''!r}" for name, value in frame.f_locals.items()]
+                seen += [
+                    f"{name}={value!r} {vars(value) if hasattr(value, '__dict__') else ''!r}" for name, value in frame.f_locals.items()
+                ]
         step = step.__cause__ or step.__context__
     return "\n".join(seen).encode()
 
@@ -285,7 +287,9 @@ def test_row_67_the_process_of_a_model_holds_no_key_in_arguments_environment_or_
         for process in (psutil.Process(said["parent"]), child):
             assert key not in " ".join(process.cmdline()), "`ps` shows it to everybody"
         assert key not in repr(child.environ())
-        assert Path(f"/proc/{child.pid}/limits").read_text().split("Max core file size")[1].split()[:2] == ["1", "1"], "a crash leaves no dump"
+        assert Path(f"/proc/{child.pid}/limits").read_text().split("Max core file size")[1].split()[:2] == ["1", "1"], (
+            "a crash leaves no dump"
+        )
         if not dumped(child.pid, tmp_path / "child"):
             pytest.skip("this system lets nobody trace a process")
         core = (tmp_path / f"child.{child.pid}").read_bytes()
@@ -465,7 +469,9 @@ async def test_row_72_another_region_of_the_same_provider_is_another_recipient_a
         assert world.sends()["acme-eu"] >= 1
         assert world.providers["acme-us"].connections == []
     (tmp_path / "both").mkdir()
-    async with wired(tmp_path / "both", {"acme-eu": failure, "acme-us": PARIS}, rules=REGIONS.replace("eu}}", "[eu, us]}}"), facts=facts) as world:
+    async with wired(
+        tmp_path / "both", {"acme-eu": failure, "acme-us": PARIS}, rules=REGIONS.replace("eu}}", "[eu, us]}}"), facts=facts
+    ) as world:
         assert (await world.ask()).target == "acme-us"
         decided = {(each["recipient"], each["attempt"]) for each in world.ledger.records if each["kind"] == "attempt"}
         assert {name for name, _ in decided} == {"acme-eu", "acme-us"}, "each on record by its own name"

@@ -137,9 +137,7 @@ async def test_row_34_a_redirect_is_followed_nowhere(tmp_path, status, to):
 
 
 def _only(name: str) -> str:
-    return (
-        f"rules:\n  - {{id: ordinary, effect: permit, when: always, to: {{id: [{name}]}}}}\nrouting:\n  - {{id: up, order: [cloud, device]}}\n"
-    )
+    return f"rules:\n  - {{id: ordinary, effect: permit, when: always, to: {{id: [{name}]}}}}\nrouting:\n  - {{id: up, order: [cloud, device]}}\n"
 
 
 # --- row 35: the environment ---
@@ -366,7 +364,9 @@ async def test_row_42_a_million_events_meet_a_cap(tmp_path):
 @pytest.mark.parametrize("opening", [b"[", b'{"a":', b'{"choices":['])
 async def test_row_42_json_that_is_too_deep_is_a_typed_error(tmp_path, headers, opening):
     deep = opening * 200_000
-    async with wired(tmp_path, {"alpha": Reply(headers=headers, pieces=(b"data: " + deep + b"\n\n" if headers is EVENTS else deep,))}) as world:
+    async with wired(
+        tmp_path, {"alpha": Reply(headers=headers, pieces=(b"data: " + deep + b"\n\n" if headers is EVENTS else deep,))}
+    ) as world:
         assert isinstance(await world.ask(), ProtocolError | BrokenStream)
         assert world.sends() == {"alpha": 1}
 
