@@ -80,6 +80,8 @@ class Status:
     problems: tuple[str, ...]
     targets: tuple[TargetStatus, ...]
     ledger: str
+    # What the windows of these targets and the remedies of the policy cannot do; it closes nothing.
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -262,6 +264,7 @@ def equip(
             problems=tuple(problems),
             targets=tuple(bench.status_of(target) for target in bench.targets) + tuple(bench.strangers),
             ledger=str(ledger),
+            remarks=_remarks(policy, bench),
         ),
         stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
@@ -270,6 +273,18 @@ def equip(
         unread=unread,
         usd_per_request=app.budget.usd_per_request,
     )
+
+
+def _remarks(policy: Deciding, bench: _Bench) -> tuple[str, ...]:
+    """What cannot be made to fit, under each routing entry of each policy."""
+    from hybridrt.policy.ruling import Routing
+    from hybridrt.window.edge import fleet_remarks
+    from hybridrt.window.fitting import can_write
+
+    writers = [target.id for target in bench.targets if can_write(target, bench.backends.get(target.id))]
+    entries = [entry.routing for one in getattr(policy, "policies", (policy,)) for entry in getattr(one, "routing", ())]
+    found = [remark for routing in entries or [Routing()] for remark in fleet_remarks(routing, bench.targets, writers)]
+    return tuple(dict.fromkeys(found))
 
 
 def _application(application: str | PathLike[str] | Application | None, problems: list[str]) -> tuple[Application, FileError | None]:

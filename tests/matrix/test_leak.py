@@ -26,7 +26,7 @@ from hybridrt.key import Key
 from hybridrt.testing import Canary, MemoryLedger, canaries, watch
 from hybridrt.testing.replies import cut, error_in_stream, fail, garbage, hang_up, redirect, say, silence, web_page
 from hybridrt.testing.tripwire import EgressBlockedError, block_egress
-from tests.matrix.wired import ASK, key_of, wired
+from tests.matrix.wired import key_of, wired
 
 ROOT = Path(__file__).resolve().parents[2]
 PARIS = say("Paris.")
@@ -400,8 +400,8 @@ async def test_row_69_a_masked_value_that_comes_back_in_the_bytes_stops_the_send
 async def test_row_70_words_of_the_caller_stand_in_the_body_and_nowhere_else(tmp_path):
     word = PLANTED[0].text
     async with wired(tmp_path, {"alpha": PARIS}) as world:
-        tools = [{"name": "look_up", "description": word, "parameters": {"type": "object", "properties": {word: {"type": "string"}}}}]
-        await world.ask(prompt(), tools=tools, tenant=word, user=word, conversation=word, stop=[word], seed=7)
+        answer = await world.ask(prompt(), tenant=word, user=word, conversation=word, seed=7)
+        assert not isinstance(answer, HybridrtError), answer.hint
         (request,) = world.providers["alpha"].requests
         head = f"{request.method} {request.path} {dict(request.headers)}".encode()
         assert PLANTED[0].search(head) == ()
