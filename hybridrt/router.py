@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import replace
 from os import PathLike
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from hybridrt.answer import Answer
@@ -15,7 +16,7 @@ from hybridrt.confidence.audit import Audits
 from hybridrt.deadline import Deadline
 from hybridrt.decision import Decision
 from hybridrt.door import cut
-from hybridrt.errors import ClosedError, LedgerError
+from hybridrt.errors import ClosedError, LedgerError, UnsupportedError
 from hybridrt.event import Done
 from hybridrt.lifetime import Lifetime
 from hybridrt.obligation import limited
@@ -23,6 +24,7 @@ from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
+from hybridrt.window.count import upper_bound
 from hybridrt.window.fitting import Fitting
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from hybridrt.equipment import Equipment, Status
     from hybridrt.ledger import LedgerPort
     from hybridrt.sense.device import DeviceProbe
-    from hybridrt.signals import Signals
+    from hybridrt.signals import Signals, TokenCount
 
 log = logging.getLogger("hybridrt")
 
@@ -176,6 +178,23 @@ class Router:
         del prompt, options
         raise failure
 
+    async def count(self, prompt: object = None, *, ask: bool = False, **options: Unpack[RequestOptions]) -> Mapping[str, TokenCount]:
+        """Say how many tokens a request has for each target of its plan, and how each number was obtained.
+
+        Nothing is sent, unless `ask`: then the services of the plan that count are asked, each as a permitted attempt on record,
+        and the words of the request leave the device as they would for an answer.
+
+        Raises:
+            RefusedByPolicy, ApplicationFileError, InvalidRequestError, DeadlineError, TargetError: as `infer`.
+        """
+        try:
+            with self._lifetime.step():
+                return await self._count(*await receive(prompt, options), ask=ask)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
+            failure = cut(error)
+        del prompt, options
+        raise failure
+
     async def probe(self) -> Status:
         """Try what was not tried yet, and return the status with what came of it.
 
@@ -249,6 +268,27 @@ class Router:
             finally:
                 # What failed for lateness was late all the same.
                 equipment.learn_latency(signals, walk.attempts, answer)
+
+    async def _count(self, request: Request, deadline: Deadline, *, ask: bool) -> Mapping[str, TokenCount]:
+        equipment = self._open()
+        signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
+        decision = self._decide_and_record(equipment, request, signals) if ask else self._decide(equipment, request, signals)
+        counts: dict[str, TokenCount] = {}
+        asked = frozenset(target.id for target in decision.plan if ask and not target.place.is_device)
+        with equipment.gate.clear(decision.id, asked, deadline) as clearance:
+            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings)
+            for number, target in enumerate(decision.plan, 1):
+                deadline.check()
+                if target.id in asked:
+                    with suppress(UnsupportedError):
+                        counts[target.id] = await walk.count(target, number)
+                        continue
+                try:
+                    counts[target.id] = await equipment.counter.count(target, request)
+                except UnsupportedError:
+                    # The model on the device has no words for it.
+                    counts[target.id] = upper_bound(request)
+        return MappingProxyType(counts)
 
     def _decide_and_record(self, equipment: Equipment, request: Request, signals: Signals) -> Decision:
         decision = self._decide(equipment, request, signals)

@@ -33,6 +33,7 @@ from hybridrt.errors import (
     RefusedByPolicy,
     RefusedError,
     TargetError,
+    UnsupportedError,
 )
 from hybridrt.event import Done, Event, Reasoning, Route, Text, ToolCall, Usage
 from hybridrt.mask import mask
@@ -40,7 +41,7 @@ from hybridrt.obligation import output_bound
 from hybridrt.request import Message, Pixels, Request
 from hybridrt.scope import scope_of
 from hybridrt.sense.meaning import MEANINGS, Meaning
-from hybridrt.signals import UNKNOWN
+from hybridrt.signals import UNKNOWN, TokenCount
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
 from hybridrt.window.counter import Counter
@@ -200,6 +201,20 @@ class Walk:
             number = self.clearance.attempts.begin_unsent(target)
         if number is not None:
             self.clearance.attempts.end(number, attempt)
+
+    async def count(self, target: Target, number: int) -> TokenCount:
+        """Ask a recipient how many tokens the request has, as an attempt of its own: the words leave as they would to be answered.
+
+        Raises:
+            UnsupportedError: it does not count.
+            TargetError, EgressError: as for an answer.
+        """
+        call = self._call(target, number)
+        ask: Callable[[Call], Awaitable[int]] | None = getattr(self.backends[target.id], "count", None)
+        if ask is None:
+            raise UnsupportedError(f"`{target.id}` is not asked how many tokens a request has", feature="count", target=target.id)
+        await self._ask_person(target)
+        return TokenCount(await ask(call), "exact", "provider")
 
     def _call(self, target: Target, number: int) -> Call:
         """Say the request as this target may see it: masked where the policy obliges to."""

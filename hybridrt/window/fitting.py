@@ -132,15 +132,22 @@ class Fitting:
             # It was not sent: the refusal is our own.
             return False
         counted = sent.fit.tokens.value + (sent.call.max_output_tokens or 0)
-        window = error.window or (self._window(target) if target.window is not None else None) or int(counted * _LESS)
+        known = self._window(target)
+        if error.window is not None:
+            window = error.window
+        elif known is None or counted <= known:
+            # It did not say how much it takes, and it is less than was thought.
+            window = int(counted * _LESS)
+        else:
+            window = known
         self._windows[target.id] = window
-        known = self._scales.get(target.id, 1.0)
-        if sent.fit.tokens.kind == "exact" and target.place.is_device:
-            pass
-        elif error.needed is not None and error.needed > window and counted:
-            self._scales[target.id] = known * error.needed / counted * _MARGIN
-        elif counted <= window:
-            self._scales[target.id] = known / _REFUSED_SHARE
+        if (
+            error.needed is not None
+            and error.needed > window
+            and counted
+            and not (target.place.is_device and sent.fit.tokens.kind == "exact")
+        ):
+            self._scales[target.id] = self._scales.get(target.id, 1.0) * error.needed / counted * _MARGIN
         return refusals <= _TRIES and self._is_one and any(word in _LOSSY for word in self._remedies)
 
     def learn(self, fitted: Fitted, usage: Usage) -> None:
