@@ -39,6 +39,15 @@ class InUse:
     audit_share: float = 0.0
     audits_by_cloud: bool = False
 
+    def standing(self, present: Mapping[str, str], today: date) -> Certificate | None:
+        """Return why it no longer holds, with these digests and on this day; none where it holds."""
+        if reason := self.issued.void_reason(present, today):
+            return self.issued.certificate("expired", reason)
+        if broken_by := self.watch.tally().violated_by:
+            shown = "the counts beside it are damaged" if broken_by == DAMAGED else f"more errors in use than it promised, by {broken_by}"
+            return self.issued.certificate("violated", shown)
+        return None
+
 
 class Binding:
     """The digests of a model as it is now; read again whenever its file is another one."""
@@ -152,11 +161,8 @@ class JudgedBackend:
                 "uncertified", "asked after another place, and the certificate is about requests that come here first"
             )
         present = {} if self._binding is None else await self._binding.digests()
-        if reason := issued.void_reason(present, self._today()):
-            return issued.certificate("expired", reason)
-        if broken_by := used.watch.tally().violated_by:
-            shown = "the counts beside it are damaged" if broken_by == DAMAGED else f"more errors in use than it promised, by {broken_by}"
-            return issued.certificate("violated", shown)
+        if (over := used.standing(present, self._today())) is not None:
+            return over
         return issued.judge(confidence, group=group_of(said, issued.by), temperature=call.temperature or 0.0)
 
 
