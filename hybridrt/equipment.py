@@ -124,7 +124,7 @@ class Equipment:
     def world(self, closed: str) -> World:
         """What is so at the moment, for a plan."""
         return World(
-            unusable={name: _told(error) for name, error in self.missing.items()},
+            unusable={name: _told(error) for name, error in self.missing.items()} | self.traffic.quarantined(),
             closed=closed or "; ".join(self.status.problems),
             resting=self.traffic.resting(),
             ejected=self.traffic.ejected(),
@@ -192,7 +192,7 @@ class Equipment:
     def _noted(self, target: TargetStatus) -> TargetStatus:
         backend = self.backends.get(target.id)
         state = self.traffic.state(target.id)
-        fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
+        fault = self.traffic.quarantined().get(target.id) or self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
         note = self.traffic.note(target.id) or getattr(backend, "note", "")
         noted = replace(target, breaker=str(state))
         return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target
