@@ -253,7 +253,8 @@ class Router:
             equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
-            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task)
+            sensed = signals.tokens if decision.obligations.get("redact") else None
+            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task, sensed=sensed)
             walk = Walk(
                 request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold, fitting
             )
