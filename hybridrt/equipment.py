@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hybridrt.application import Application, Binding, LocalModel, read_application
+from hybridrt.application import Application, Binding, LocalModel, ProxyPlace, read_application
 from hybridrt.errors import FileError, HybridrtError, LateError, LedgerError, MissingError, MissingExtraError, MissingModelError
 from hybridrt.plan import World
 from hybridrt.sense.latency import Rate, Seen, Stopwatch, guess
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hybridrt.confidence.judge import InUse
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.proxy import Proxy
     from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
@@ -234,7 +235,7 @@ def equip(
     # Some 25 ms, paid here and not by the first request.
     senses.warm()
     gate = Gate(ledger)
-    transport = Transport(gate, detour=detour)
+    transport = Transport(gate, detour=detour, proxy=_proxy(app.proxy, problems))
     traffic = make_traffic(app, ledger)
     bench = _Bench(app, gate, transport, traffic, given=backends, certificates=certificates(app, problems))
     if unread is None:
@@ -332,6 +333,17 @@ def _ledger(path: Path | None, problems: list[str]) -> LedgerPort:
     except LedgerError as error:
         problems.append(_told(error))
         return _NoLedger(error)
+
+
+def _proxy(place: ProxyPlace | None, problems: list[str]) -> Proxy | None:
+    """The way out. Without its login nothing leaves; another way than the one named is never taken."""
+    from hybridrt.egress.proxy import find_proxy
+
+    try:
+        return find_proxy(place)
+    except HybridrtError as error:
+        problems.append(_told(error))
+        return find_proxy(place and replace(place, key=None))
 
 
 def certificates(app: Application, problems: list[str]) -> dict[str, list[InUse]]:

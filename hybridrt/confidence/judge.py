@@ -132,6 +132,11 @@ class JudgedBackend:
 
     async def _certificate(self, used: InUse, call: Call, said: Said, confidence: float | None) -> Certificate:
         issued = used.issued
+        if call.attempt > 1:
+            # It was calibrated on requests that come here first; what others could not answer is harder.
+            return issued.certificate(
+                "uncertified", "asked after another place, and the certificate is about requests that come here first"
+            )
         present = {} if self._binding is None else await self._binding.digests()
         if reason := issued.void_reason(present, self._today()):
             return issued.certificate("expired", reason)

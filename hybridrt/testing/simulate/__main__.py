@@ -7,7 +7,8 @@ import json
 import sys
 
 from hybridrt.testing.simulate.finding import findings
-from hybridrt.testing.simulate.run import play_all
+from hybridrt.testing.simulate.run import play_all, play_storm
+from hybridrt.testing.simulate.schedule import MOST_ASKS
 from hybridrt.testing.simulate.world import Played
 
 
@@ -18,6 +19,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else on standard output")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
+    parser.add_argument(
+        "--storm", action="store_true", help="play the storm of --seed alone: a thousand requests a second, everything down"
+    )
     said = parser.parse_args(argv)
 
     def tell(played: Played) -> None:
@@ -26,9 +30,13 @@ def main(argv: list[str] | None = None) -> int:
         if found := findings(played):
             seed = played.schedule.seed
             sys.stderr.write(f"seed {seed}: " + "; ".join(f"{each.rule}: {each.what}" for each in found) + "\n")
-            sys.stderr.write(f"  play it again: python -m hybridrt.testing.simulate --seed {seed} --schedules 1 --trace\n")
+            which = "--schedules 1" if len(played.told) <= MOST_ASKS else "--storm"
+            sys.stderr.write(f"  play it again: python -m hybridrt.testing.simulate --seed {seed} {which} --trace\n")
 
-    report = play_all(range(said.seed, said.seed + said.schedules), tell=tell, is_kept=said.trace)
+    if said.storm:
+        report = play_storm(said.seed, tell=tell, is_kept=said.trace)
+    else:
+        report = play_all(range(said.seed, said.seed + said.schedules), tell=tell, is_kept=said.trace)
     figures = report.as_json()
     if said.json:
         sys.stdout.write(json.dumps(figures) + "\n")
