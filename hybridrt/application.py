@@ -87,6 +87,14 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True)
+class ProxyPlace:
+    """The proxy of a company: everything off this device and off the local network goes through it. `key` is where its login is."""
+
+    url: str
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Sensing:
     """What the device looks at more closely: the labels of the own pair of models, names by the tagger, and statements by the net."""
 
@@ -137,6 +145,7 @@ class Application:
     budget: Budget = field(default_factory=Budget)
     store: Path | None = None
     sources: tuple[ModelSource, ...] = ()
+    proxy: ProxyPlace | None = None
     certificates: tuple[CertificateFile, ...] = ()
     # Where each binding stands in the file, for messages about it.
     places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -170,7 +179,7 @@ def _application(root: Node, folder: Path) -> Application:
         "the application file",
         (
             *("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources"),
-            *("certificates", "budget"),
+            *("certificates", "budget", "proxy"),
         ),
     )
     if "hybridrt" not in keys:
@@ -199,6 +208,7 @@ def _application(root: Node, folder: Path) -> Application:
         budget=read_budget(keys["budget"]) if "budget" in keys else Budget(),
         store=folder / keys["store"].text("`store`") if "store" in keys else None,
         sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
+        proxy=_proxy(keys["proxy"], folder) if "proxy" in keys else None,
         certificates=_certificates(keys["certificates"], folder) if "certificates" in keys else (),
         places=MappingProxyType(places),
     )
@@ -282,6 +292,21 @@ def _source(name: str, node: Node, folder: Path) -> ModelSource:
         is_hub="hub" in keys,
         key=_key_source(keys["key"], folder) if "key" in keys else None,
     )
+
+
+def _proxy(node: Node, folder: Path) -> ProxyPlace:
+    from hybridrt.egress.proxy import wrong_proxy
+
+    keys = node.mapping("`proxy`", ("url", "key")) if isinstance(node.value, dict) else {"url": node}
+    if "url" not in keys:
+        node.fail("`proxy` has no `url`", hint="write `proxy: http://HOST:PORT`")
+    url = keys["url"].text("the address of the proxy")
+    if wrong := wrong_proxy(url):
+        # A login may stand in it: it is not quoted.
+        keys["url"].fail(
+            f"the address of the proxy {wrong}", hint="write `{url: http://HOST:PORT, key: env:NAME}`; the key is USER:PASSWORD"
+        )
+    return ProxyPlace(url, _key_source(keys["key"], folder) if "key" in keys else None)
 
 
 _BINDING = (

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hybridrt.application import Application, Binding, LocalModel, read_application
+from hybridrt.application import Application, Binding, LocalModel, ProxyPlace, read_application
 from hybridrt.errors import FileError, HybridrtError, LateError, LedgerError, MissingError, MissingExtraError, MissingModelError
 from hybridrt.plan import World
 from hybridrt.sense.latency import Rate, Seen, Stopwatch, guess
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hybridrt.confidence.judge import InUse
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.proxy import Proxy
     from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
@@ -79,6 +80,8 @@ class Status:
     problems: tuple[str, ...]
     targets: tuple[TargetStatus, ...]
     ledger: str
+    # What the windows of these targets and the remedies of the policy cannot do; it closes nothing.
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -167,7 +170,9 @@ class Equipment:
         targets = {target.id: target for target in self.targets}
         for attempt in attempts:
             is_answer = answer is not None and attempt is attempts[-1]
-            if attempt.target in targets and (is_answer or attempt.outcome == LateError.code):
+            # Of two that were asked at once the slower one took longer than this; to forget it would make it look faster than it is.
+            was_slower = answer is not None and attempt.outcome == "cancelled"
+            if attempt.target in targets and (is_answer or was_slower or attempt.outcome == LateError.code):
                 self.stopwatch.learn(
                     targets[attempt.target],
                     Seen(
@@ -232,7 +237,7 @@ def equip(
     # Some 25 ms, paid here and not by the first request.
     senses.warm()
     gate = Gate(ledger)
-    transport = Transport(gate, detour=detour)
+    transport = Transport(gate, detour=detour, proxy=_proxy(app.proxy, problems))
     traffic = make_traffic(app, ledger)
     bench = _Bench(app, gate, transport, traffic, given=backends, certificates=certificates(app, problems))
     if unread is None:
@@ -261,6 +266,7 @@ def equip(
             problems=tuple(problems),
             targets=tuple(bench.status_of(target) for target in bench.targets) + tuple(bench.strangers),
             ledger=str(ledger),
+            remarks=_remarks(policy, bench),
         ),
         stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
@@ -269,6 +275,18 @@ def equip(
         unread=unread,
         usd_per_request=app.budget.usd_per_request,
     )
+
+
+def _remarks(policy: Deciding, bench: _Bench) -> tuple[str, ...]:
+    """What cannot be made to fit, under each routing entry of each policy."""
+    from hybridrt.policy.ruling import Routing
+    from hybridrt.window.edge import fleet_remarks
+    from hybridrt.window.fitting import can_write
+
+    writers = [target.id for target in bench.targets if can_write(target, bench.backends.get(target.id))]
+    entries = [entry.routing for one in getattr(policy, "policies", (policy,)) for entry in getattr(one, "routing", ())]
+    found = [remark for routing in entries or [Routing()] for remark in fleet_remarks(routing, bench.targets, writers)]
+    return tuple(dict.fromkeys(found))
 
 
 def _application(application: str | PathLike[str] | Application | None, problems: list[str]) -> tuple[Application, FileError | None]:
@@ -317,6 +335,17 @@ def _ledger(path: Path | None, problems: list[str]) -> LedgerPort:
     except LedgerError as error:
         problems.append(_told(error))
         return _NoLedger(error)
+
+
+def _proxy(place: ProxyPlace | None, problems: list[str]) -> Proxy | None:
+    """The way out. Without its login nothing leaves; another way than the one named is never taken."""
+    from hybridrt.egress.proxy import find_proxy
+
+    try:
+        return find_proxy(place)
+    except HybridrtError as error:
+        problems.append(_told(error))
+        return find_proxy(place and replace(place, key=None))
 
 
 def certificates(app: Application, problems: list[str]) -> dict[str, list[InUse]]:

@@ -15,6 +15,7 @@
       + DeadlineError              the time of the request is spent: .budget_s, .spent_s, .target
       + TargetError                one attempt on one target failed: .target, .sent
         + UnavailableError         not reachable, or 5xx: .status
+          + ProxyError             the proxy of the application file did not lead there: .status
           + OpenBreakerError       failed too often lately and is left alone: .retry_after_s, .failures
           + RetryBudgetError       too much is being tried again: .requests, .further
           + QuarantineError        served from elsewhere than is declared: .declared, .found
@@ -230,6 +231,12 @@ class UnavailableError(TargetError):
         super().__init__(message, target=target, sent=sent, hint=hint)
         self.status = status
         self.retry_after_s = retry_after_s
+
+
+class ProxyError(UnavailableError):
+    """The proxy cannot be reached, or did not open the way; `status` is what it said. Nothing of a request was sent."""
+
+    code = "proxy"
 
 
 class OpenBreakerError(UnavailableError):

@@ -13,14 +13,11 @@ from typing import Any
 
 import pytest
 
-from hybridrt.deadline import Deadline
 from hybridrt.egress.gate import Clearance, Gate, Permit
-from hybridrt.egress.recipient import Recipient
 from hybridrt.egress.transport import Detour, Limits, Reply, Transport
 from hybridrt.errors import TargetError
 from hybridrt.event import Finish
 from hybridrt.target import Place
-from hybridrt.wire import HttpRequest
 from tests.egress.support import Ear, Rig, Server, authority, fixed, near, over, reply, rig, said, streamed
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from fractions import Fraction
 
@@ -186,6 +187,25 @@ EXTRACTS = {
 @pytest.mark.parametrize(("asked", "found"), EXTRACTS.items())
 def test_what_a_text_holds_is_found_by_its_form(asked, found):
     assert find(*asked, TODAY) == found
+
+
+@pytest.mark.parametrize(
+    ("typed", "folded"),
+    [
+        ("ten minuets", "ten minutes"),
+        ("30 secons", "30 seconds"),
+        ("1\u00bd hours", "1 1/2 hours"),
+        ("\u00bd hour", "1/2 hour"),
+        ("Tomorow or Saterday", "tomorrow or saturday"),
+        ("call Frida on saturdays in a minute", "call frida on saturdays in a minute"),
+    ],
+)
+def test_slips_in_words_of_time_are_put_right_and_the_way_back_gives_what_was_typed(typed, folded):
+    found = fold(typed)
+    assert found.text == folded
+    assert found.original(0, len(folded)) == typed
+    words = list(zip(re.finditer(r"[a-z]+", folded), re.finditer(r"[A-Za-z]+", typed), strict=True))
+    assert [found.original(*one.span()) for one, _ in words] == [other[0] for _, other in words]
 
 
 def test_folding_keeps_the_way_back_to_what_was_written():

@@ -219,10 +219,10 @@ GROWTH = """
             # The states that are kept for later prompts come and go by megabytes, so one moment says little.
             return statistics.median(seen)
 
-        await work(int(sys.argv[2]) // 2)
-        before = await work(int(sys.argv[2]) // 2)
-        await work(int(sys.argv[3]) - int(sys.argv[2]) // 2)
-        print(await work(int(sys.argv[2]) // 2) / before)
+        await work(int(sys.argv[2]))
+        before = await work(100)
+        await work(int(sys.argv[3]) - 100)
+        print(await work(100) / before)
         await backend.close()
 
     asyncio.run(main())

@@ -54,7 +54,7 @@ def test_counting_asks_no_network_and_no_cache(tmp_path):
 
 
 def test_the_check_for_the_network_can_fail(tmp_path):
-    script = COUNTS.split("from hybridrt")[0] + "import tiktoken\ntiktoken.get_encoding('o200k_base').encode('x')\n"
+    script = COUNTS.split("from hybridrt", maxsplit=1)[0] + "import tiktoken\ntiktoken.get_encoding('o200k_base').encode('x')\n"
     environment = {**os.environ, "TIKTOKEN_CACHE_DIR": str(tmp_path)}
     done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode != 0

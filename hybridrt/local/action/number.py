@@ -40,12 +40,13 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000, "dozen": 12}
 _PARTS = {"half": Fraction(1, 2), "quarter": Fraction(1, 4), "third": Fraction(1, 3), "quarters": Fraction(1, 4), "thirds": Fraction(1, 3)}
 # Nobody asks a small device about longer numbers, and none of them may make it work for long.
 MOST_DIGITS = 15
-_SHARES = {"\u00bd": " 1/2", "\u00bc": " 1/4", "\u00be": " 3/4", "\u2153": " 1/3", "\u2154": " 2/3"}
+# What is one letter on a telephone.
+SHARES = {"\u00bd": " 1/2", "\u00bc": " 1/4", "\u00be": " 3/4", "\u2153": " 1/3", "\u2154": " 2/3"}
 
 
 def with_shares_written(text: str) -> str:
-    """Return a text with the signs for a half and its like as two numbers: what is one letter on a telephone."""
-    for sign, written in _SHARES.items():
+    """Return a text with the signs for a half and its like as two numbers."""
+    for sign, written in SHARES.items():
         text = text.replace(sign, written)
     return text
 

@@ -16,8 +16,10 @@ def fitting(typed: str, known: Iterable[str]) -> list[str]:
 
 
 def meant(typed: str, known: Iterable[str]) -> str | None:
-    """Return the one known word that was typed; none where none or several fit."""
+    """Return the one known word that was typed, of "second" and "seconds" the one that ends alike; none where none or several fit."""
     found = fitting(typed, known)
+    if len(found) > 1:
+        found = [word for word in found if word[-1] == typed[-1]]
     return found[0] if len(found) == 1 else None
 
 
