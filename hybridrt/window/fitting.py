@@ -90,6 +90,11 @@ class Fitting:
         self._sent: dict[str, Fitted] = {}
         self.fits: dict[str, Fit] = {}
 
+    def under(self, routing: Routing) -> Fitting:
+        """Begin anew with a request that goes on with an answer: of that nothing is left out, so it fits or goes elsewhere."""
+        whole = replace(routing, fit=tuple(remedy for remedy in routing.fit if remedy not in _LOSSY))
+        return Fitting(self._counter, self._backends, self._targets, whole, task=None if self._is_one else EMBED)
+
     async def fit(self, call: Call, rest: Sequence[Target], mask_tokens: int = 0) -> Fitted:
         """Make a call fit its target; `rest` are the targets of the plan behind it, and `mask_tokens` what masks would add there.
 
@@ -415,7 +420,7 @@ async def _said_to(backend: Backend, call: Call) -> _Said:
                 usage = event
             elif isinstance(event, Finish):
                 finish = event
-    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "refused"))
+    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "given_up", "refused"))
 
 
 def can_write(target: Target, backend: Backend | None) -> bool:
