@@ -11,6 +11,10 @@ An exchange is replayed when all of this holds:
 - an answer ends in an answer or in an error that says what happened to it; an error in a typed error; neither is
   `ProtocolError`; and the words of the answer are those that an independent reader finds in the reply.
 
+Questions for vectors and for numbers of tokens are replayed in the same way, where a wire has an adapter that asks them: the request
+is the recorded one in model and texts, or in the call that is counted, and the reply gives as many vectors, or the number, that an
+independent reader finds in it.
+
 Each loss is listed on stderr with its reason. The last line on stdout is one JSON object:
 
 - `share`, `replayed`, `of`, and the same by provider: exchanges that a call of hybridrt can be, on wires that have an adapter;
@@ -36,14 +40,16 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from benchmarks.recorded import ANTHROPIC, BEDROCK, CHAT, GEMINI, RESPONSES, UnsayableError, Wire
+from benchmarks.recorded.question import Question, answer_of, question_of
 from benchmarks.recorded.words import words_of
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
+from hybridrt.egress.question import counting, embedding
 from hybridrt.errors import BrokenStream, ProtocolError, RedirectError, TargetError
 from hybridrt.event import Finish, Text
 from hybridrt.target import Place, Target
 from hybridrt.testing.outcome import joined, read
-from hybridrt.wire import Adapter, ReplyHead
+from hybridrt.wire import Adapter, Embedder, ReplyHead
 
 ROOT = Path(__file__).parents[1]
 SMALL_SET = ROOT / "tests" / "adapters" / "data" / "cassettes"
@@ -325,6 +331,10 @@ def replay(found: Iterable[Exchange]) -> Tally:
     """Go through recordings."""
     tally = Tally()
     for exchange in found:
+        question = question_of(exchange.url) if exchange.method == "POST" and exchange.asked is not None else None
+        if question is not None:
+            _replay_question(tally, exchange, question)
+            continue
         wire = wire_of(exchange)
         if isinstance(wire, str):
             tally.left_out[wire] += 1
@@ -363,6 +373,76 @@ def _replay_one(tally: Tally, exchange: Exchange, wire: Wire, adapter: Adapter) 
         tally.ended[ended] += 1
     else:
         tally.losses.append(f"{exchange.name}: {lost}")
+
+
+def _replay_question(tally: Tally, exchange: Exchange, question: Question) -> None:
+    """Vectors, or a number of tokens: the same two halves, over the adapter's other pair of functions."""
+    asked = exchange.asked or {}
+    adapter = make_adapter(_question_adapter(question, exchange.url))
+    if adapter is None:
+        tally.without_adapter[question.name] += 1
+        return
+    try:
+        call = question.call(exchange.url, asked)
+        way = counting(adapter, call.target) if question.is_count else embedding(adapter, call.target)[0]
+        if isinstance(adapter, Embedder) and not question.is_count and len(call.messages) > adapter.texts_at_once(call):
+            raise UnsayableError("more texts at once than are sent")
+    except UnsayableError as error:
+        tally.unsayable[str(error)] += 1
+        return
+    except (*UNREADABLE, TargetError) as error:
+        tally.of[exchange.provider] += 1
+        tally.losses.append(f"{exchange.name}: the request could not be read: {type(error).__name__}: {error}")
+        return
+    tally.of[exchange.provider] += 1
+    lost, ended = _judged(lambda: (_asked_otherwise(way, question, exchange, call), ""))
+    if lost is None:
+        lost, ended = _judged(lambda: _answered_otherwise(way, question, exchange, call))
+    if lost is None:
+        tally.replayed[exchange.provider] += 1
+        tally.ended[ended] += 1
+    else:
+        tally.losses.append(f"{exchange.name}: {lost}")
+
+
+def _question_adapter(question: Question, url: str) -> str:
+    if question.adapters[0] == "openai":
+        return adapter_name(CHAT, url)
+    return adapter_name(GEMINI, url) if "gemini" in question.adapters else question.adapters[0]
+
+
+def _asked_otherwise(way: Adapter, question: Question, exchange: Exchange, call: Call) -> str | None:
+    try:
+        request = way.build(call, "k")
+    except TargetError as error:
+        return f"build: {type(error).__name__}: {error}"
+    if not _same_path(exchange.url, request.path):
+        return f"build: the path is {request.path}"
+    asked = exchange.asked or {}
+    said = question.normal(request.path, json.loads(request.body))
+    same = json.dumps(said, sort_keys=True) == json.dumps(question.normal(exchange.url, asked), sort_keys=True)
+    return None if same else "build: another question"
+
+
+def _answered_otherwise(way: Adapter, question: Question, exchange: Exchange, call: Call) -> tuple[str | None, str]:
+    body, head = exchange.body, exchange.head
+    outcome = read(way, call, head, [body])
+    for at in sorted({len(body) * number // CUTS for number in range(CUTS + 1)}):
+        if plain(read(way, call, head, [body[:at], body[at:]])) != plain(outcome):
+            return f"feed: another outcome when cut at {at}", ""
+    events, error = outcome
+    if error is not None:
+        is_typed = isinstance(error, TargetError) and not isinstance(error, ProtocolError)
+        return (None if is_typed and head.status >= 400 else f"feed: {type(error).__name__}: {error}"), type(error).__name__
+    if head.status >= 400 or not events or not isinstance(events[-1], Finish):
+        return "feed: no end, or an answer where there was an error", ""
+    found = events[-1].parsed if question.is_count else len(events[-1].parsed)
+    is_whole = question.is_count or found == len(call.messages)
+    return (
+        (None, "counted" if question.is_count else "vectors")
+        if is_whole and found == answer_of(question, body)
+        else ("feed: other numbers", "")
+    )
 
 
 def _judged(judge: Callable[[], tuple[str | None, str]]) -> tuple[str | None, str]:

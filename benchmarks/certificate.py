@@ -8,11 +8,12 @@ than `alpha` errors through (the worst of three cases); `naive_broken_share` the
 themselves (the best of the three). `coverage_over_oracle` is the mean coverage beside that of who knows the true distribution, at
 alpha 0.10 and 2,000 labels.
 
-Real outputs: the factory model answers requests of people and of phrasings that it never learned from, through the router; a
+Real outputs: the factory model answers requests of people and of phrasings that it never learned from, through the router. A
 certificate is made of random halves and looked at on the others, for its own confidence and for one fitted to free signals.
 
-Cascade: the same router under `escalate: {unless: {certified: 0.10}}` with a certificate made of the first rows, on the others; the cloud is
-a provider on loopback that knows the right answers and has a price. `cost_share` and `quality_kept` are beside asking that cloud for all.
+Cascade: the same router under `escalate: {unless: {certified: 0.10}}` with a certificate made of the first rows, on the others;
+the cloud is a provider on loopback that knows the right answers and has a price. `cost_share` and `quality_kept` are beside asking
+that cloud for all.
 """
 
 from __future__ import annotations
@@ -193,14 +194,14 @@ async def labelled(router: Router, rows: Sequence[dict[str, Any]]) -> list[Label
     return (await gather(router, asked, model="factory", task=TASK, judge=judge)).labels
 
 
-def real(labels: Sequence[Labelled], rng: random.Random) -> dict[str, Any]:
+def real(labels: Sequence[Labelled], rng: random.Random, alpha: float) -> dict[str, Any]:
     """Make certificates of random halves and look at the other halves."""
     errors, coverages, none = [], [], 0
     rows = list(labels)
     for _ in range(SPLITS):
         rng.shuffle(rows)
         half = len(rows) // 2
-        made = calibrate(rows[:half], alpha=ALPHA, delta=DELTA)
+        made = calibrate(rows[:half], alpha=alpha, delta=DELTA)
         threshold = made.groups[""].threshold
         if threshold is None:
             none += 1
@@ -209,6 +210,7 @@ def real(labels: Sequence[Labelled], rng: random.Random) -> dict[str, Any]:
         errors.append(statistics.fmean(served))
         coverages.append(len(served) / (len(rows) - half))
     return {
+        "alpha": alpha,
         "answers": len(rows),
         "error": round(statistics.fmean(row.loss for row in rows), 4),
         "certified_error": round(statistics.fmean(errors), 4) if errors else None,
@@ -281,9 +283,10 @@ async def on_the_device(count: int, seed: int) -> dict[str, Any]:
                 making, rest = await labelled(router, rows[:cut]), await labelled(router, rows[cut:])
             async with house.open(certificate_of(making, house.folder)) as router:
                 cascaded = await cascade(router, rows[cut:])
-    own = real([*making, *rest], rng)
-    fitted = real([replace(row, own=None) for row in (*making, *rest)], rng)
-    return {"real_error": own["certified_error"], "real": {"own_confidence": own, "fitted_confidence": fitted}, "cascade": cascaded}
+    answers = [*making, *rest]
+    own = [real(answers, rng, alpha) for alpha in (ALPHA, ALPHA / 2)]
+    fitted = [real([replace(row, own=None) for row in answers], rng, alpha) for alpha in (ALPHA, ALPHA / 2)]
+    return {"real_error": own[0]["certified_error"], "real": {"own_confidence": own, "fitted_confidence": fitted}, "cascade": cascaded}
 
 
 def main() -> None:

@@ -3,7 +3,8 @@
     python -m benchmarks.factory [--model PATH] [--jsonl ROWS]
 
 Prints one JSON object as its last line. `human` are requests written by hand before the model was trained, of which nobody looked at the
-answers while it was made; `looked_at` is the other half of them. `unseen` are families of the generator that were held out, `unseen_later`
+answers while it was made; `looked_at` is the other half of them. `other` are requests of a third author, written down while the shipped
+model was in training, who had read neither set. `unseen` are families of the generator that were held out, `unseen_later`
 those held out of what another author added after the first training, and `seen` are families that it learned from. The figures at the top
 level are those of `human`.
 """
@@ -30,6 +31,7 @@ from hybridrt.request import make_request
 from hybridrt.target import Place, Target
 
 HUMAN = Path(__file__).parent / "factory_human.jsonl"
+OTHER = Path(__file__).parent / "factory_other.jsonl"
 # Words such as "the 3rd" need a today.
 NOW = datetime(2026, 3, 11, 10, 30)  # noqa: DTZ001 - the wall clock of the person, as `ActionBackend` takes it
 
@@ -156,7 +158,9 @@ def main() -> None:
     parser.add_argument("--show", action="store_true", help="print every request that was read wrongly, but for those of `human`")
     parser.add_argument("--generated", type=int, default=500, help="how many requests of the generator, of each kind")
     options = parser.parse_args()
-    sets = {"human": read_rows(options.jsonl)} if options.jsonl else {"human": read_rows(HUMAN)[1::2], "looked_at": read_rows(HUMAN)[::2]}
+    sets = {"human": read_rows(options.jsonl or HUMAN)}
+    if not options.jsonl:
+        sets = {"human": sets["human"][1::2], "looked_at": sets["human"][::2], "other": read_rows(OTHER)}
     if options.generated:
         count = options.generated
         sets |= {name: generated(count, held_out=True, later=later) for name, later in (("unseen", False), ("unseen_later", True))}

@@ -55,7 +55,7 @@ from hybridrt.window.fitting import SUMMARY_HEAD, Fitting
 from hybridrt.window.table import table
 
 CONVERSATIONS = 20_000
-PER_FLEET = 200
+PER_FLEET = 50
 FACTS = 400
 PAGE_CHARACTERS = 3_000
 OPENAI_HOSTS = ("api.openai.com", ".openai.azure.com")
@@ -303,7 +303,8 @@ def _could_fit(provider: Provider, messages: tuple[Message, ...], most: int | No
     if "truncate" in fit or "compact" in fit:
         ways = droppable(messages)
         kept = without(messages, ways[-1]) if ways else messages
-    return provider.tokenizer.count(kept) + (most or 1) <= provider.window
+    # An answer of less than 16 tokens is none.
+    return provider.tokenizer.count(kept) + (most or 16) <= provider.window
 
 
 def cut_silently(messages: tuple[Message, ...], answer: Answer, got: list[Call], most: int | None) -> str:

@@ -44,7 +44,7 @@ _REASONS = Reasons({"STOP": "stop", "MAX_TOKENS": "length"}, _REFUSALS, _FAILURE
 _BESIDE = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
 _CHOICES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _LEVELS = frozenset(("minimal", "low", "medium", "high"))
-_HAS_LEVELS = re.compile(r"gemini-(?:[3-9]|[1-9]\d)")
+_HAS_NO_LEVELS = re.compile(r"gemini-[12](?:\.\d+)?-")
 _DELAY = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)s", re.ASCII)
 _TOO_LONG = re.compile(r"token count \((\d{1,9})\) exceeds the maximum number of tokens allowed \((\d{1,9})\)", re.ASCII)
 
@@ -249,7 +249,7 @@ def _thinking(call: Call, effort: str) -> dict[str, Any]:
     """Models before the third count thinking in tokens, later ones name levels; not to think is said in tokens to both."""
     if effort == "none":
         return {"thinkingBudget": 0}
-    if effort not in _LEVELS or not _HAS_LEVELS.match(call.target.model.removeprefix("models/")):
+    if effort not in _LEVELS or _HAS_NO_LEVELS.match(call.target.model.removeprefix("models/")):
         raise UnsupportedError(
             f"`{call.target.id}` has no effort `{effort}` for this model",
             feature="effort",
@@ -394,12 +394,14 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     number = 0
     finish: str | None = None
     usage: Usage | None = None
+    is_answered = False
     for piece in reply if isinstance(reply, list) else [reply]:
         if object_of(piece, target).get("error"):
             raise failure_in_answer(piece["error"], head, target=target)
         usage = _usage(piece.get("usageMetadata")) or usage
         if (candidate := _candidate(piece, target)) is None:
             continue
+        is_answered = True
         if reason := candidate.get("finishReason"):
             finish = _REASONS.finish(reason, target)
         words, made = _said(candidate, target)
@@ -407,6 +409,8 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
         calls.add([{**each, "index": number + place} for place, each in enumerate(made)])
         number += len(made)
     if finish is None:
+        if not is_answered:
+            raise UnavailableError(f"`{target}` gave no answer and no reason", target=target, sent=True)
         raise wrong(target)
     yield from closing(calls, usage, finish)
 

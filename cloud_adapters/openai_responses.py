@@ -28,6 +28,9 @@ from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 # What counts as input; how much may be written and how it is drawn is not asked there.
 _COUNTED = frozenset({"model", "input", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"})
 
+# What an incomplete answer ran out of.
+_RAN_OUT = frozenset({"max_output_tokens", "max_tokens", "max_tool_calls"})
+
 
 class OpenAIResponses(OpenAIVectors):
     """Says a call as a response to be made and reads it, streamed or whole."""
@@ -265,7 +268,7 @@ def _finish(response: dict[str, Any], target: str) -> str:
         reason = details.get("reason") if isinstance(details, dict) else None
         if reason == "content_filter":
             raise refused(target)
-        if reason == "max_output_tokens":
+        if reason in _RAN_OUT:
             return "length"
     if status in ("queued", "in_progress"):  # an answer to work in the background, which is never asked for
         raise wrong(target, "answered before the work was done")

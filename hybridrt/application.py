@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from hybridrt.allowance import MOST_RETRIES, Budget, Rates, Timeouts, read_budget, read_rates, read_timeouts
 from hybridrt.errors import ApplicationFileError, PolicyError
 from hybridrt.target import Place, Price
 
@@ -77,8 +78,20 @@ class Binding:
     price: Price | None = None
     # Ask the server which models it serves before it is asked anything else; without a `model` the only one is meant.
     discover: bool = False
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    rates: Rates = field(default_factory=Rates)
+    # How often at most one request is tried again on it; none for the default.
+    retries: int | None = None
     # The model that makes vectors there, where that is another one.
     embed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyPlace:
+    """The proxy of a company: everything off this device and off the local network goes through it. `key` is where its login is."""
+
+    url: str
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +106,15 @@ class Sensing:
 class CertificateFile:
     """A certificate that `hybridrt calibrate answers` wrote, and how it is used.
 
-    `audit` is the share of the answers under it that are drawn at random to be judged.
+    `audit` is the share of the answers under it that are drawn at random to be judged: by a person, who is asked by the
+    application, or by a stronger model, which the router asks as far as the policy allows.
     """
 
     file: Path
     model: str
     task: str | None = None
     audit: float = 0.0
+    audits_by_cloud: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +142,10 @@ class Application:
     sense: Sensing = Sensing()
     queue: int = DEFAULT_QUEUE
     engine: EngineLimits = EngineLimits()
+    budget: Budget = field(default_factory=Budget)
     store: Path | None = None
     sources: tuple[ModelSource, ...] = ()
+    proxy: ProxyPlace | None = None
     certificates: tuple[CertificateFile, ...] = ()
     # Where each binding stands in the file, for messages about it.
     places: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
@@ -160,7 +177,10 @@ def read_application(path: str | PathLike[str]) -> Application:
 def _application(root: Node, folder: Path) -> Application:
     keys = root.mapping(
         "the application file",
-        ("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources", "certificates"),
+        (
+            *("hybridrt", "policy", "models", "recipients", "near_edge", "ledger", "engine", "sense", "store", "sources"),
+            *("certificates", "budget", "proxy"),
+        ),
     )
     if "hybridrt" not in keys:
         root.fail("the first line must say which form of the file this is", hint="begin with `hybridrt: 1`")
@@ -185,8 +205,10 @@ def _application(root: Node, folder: Path) -> Application:
         sense=_sense(keys["sense"], folder) if "sense" in keys else Sensing(),
         queue=_queue(keys["engine"]) if "engine" in keys else DEFAULT_QUEUE,
         engine=_engine(keys["engine"]) if "engine" in keys else EngineLimits(),
+        budget=read_budget(keys["budget"]) if "budget" in keys else Budget(),
         store=folder / keys["store"].text("`store`") if "store" in keys else None,
         sources=tuple(_source(name, node, folder) for name, node in _named(keys, "sources")),
+        proxy=_proxy(keys["proxy"], folder) if "proxy" in keys else None,
         certificates=_certificates(keys["certificates"], folder) if "certificates" in keys else (),
         places=MappingProxyType(places),
     )
@@ -272,11 +294,29 @@ def _source(name: str, node: Node, folder: Path) -> ModelSource:
     )
 
 
+def _proxy(node: Node, folder: Path) -> ProxyPlace:
+    from hybridrt.egress.proxy import wrong_proxy
+
+    keys = node.mapping("`proxy`", ("url", "key")) if isinstance(node.value, dict) else {"url": node}
+    if "url" not in keys:
+        node.fail("`proxy` has no `url`", hint="write `proxy: http://HOST:PORT`")
+    url = keys["url"].text("the address of the proxy")
+    if wrong := wrong_proxy(url):
+        # A login may stand in it: it is not quoted.
+        keys["url"].fail(
+            f"the address of the proxy {wrong}", hint="write `{url: http://HOST:PORT, key: env:NAME}`; the key is USER:PASSWORD"
+        )
+    return ProxyPlace(url, _key_source(keys["key"], folder) if "key" in keys else None)
+
+
+_BINDING = (
+    *("model", "embed", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok"),
+    *("timeouts", "limits", "retries"),
+)
+
+
 def _binding(name: str, node: Node, folder: Path) -> Binding:
-    keys = node.mapping(
-        f"recipient `{name}`",
-        ("model", "embed", "key", "window", "max_output_tokens", "modalities", "input_usd_per_mtok", "output_usd_per_mtok"),
-    )
+    keys = node.mapping(f"recipient `{name}`", _BINDING)
     if "model" not in keys and "embed" not in keys:
         node.fail(f"recipient `{name}` has no `model`", hint="name the model to ask for: `model: ...`")
     price = None
@@ -297,6 +337,9 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
         ),
         modalities=frozenset(entry.word("`modalities`", MODALITIES) for entry in modalities) or None,
         price=price,
+        timeouts=read_timeouts(keys["timeouts"]) if "timeouts" in keys else Timeouts(),
+        rates=read_rates(keys["limits"]) if "limits" in keys else Rates(),
+        retries=keys["retries"].whole("`retries`", MOST_RETRIES) if "retries" in keys else None,
     )
 
 
@@ -337,9 +380,9 @@ def _key_source(node: Node, folder: Path) -> str:
 
 
 def _certificates(node: Node, folder: Path) -> tuple[CertificateFile, ...]:
-    found: dict[tuple[str, str | None], CertificateFile] = {}
+    found: dict[tuple[str, str], CertificateFile] = {}
     for entry in node.items("`certificates`", MAX_MODELS):
-        keys = entry.mapping("a certificate", ("file", "model", "task", "audit"))
+        keys = entry.mapping("a certificate", ("file", "model", "task", "audit", "audit_by"))
         for key in ("file", "model"):
             if key not in keys:
                 entry.fail(f"a certificate has no `{key}`", hint="such as `{file: invoices.json, model: qwen}`")
@@ -347,9 +390,13 @@ def _certificates(node: Node, folder: Path) -> tuple[CertificateFile, ...]:
         if not 0 <= audit <= 1:
             keys["audit"].fail("`audit` is a share of answers from 0 to 1", hint="0.02 draws one in fifty")
         model, task = keys["model"].text("`model`"), keys["task"].text("`task`") if "task" in keys else None
-        if (model, task) in found:
+        file = folder / keys["file"].text("`file`")
+        # Two without a task may be about two: that is in the files.
+        what = task or str(file)
+        if (model, what) in found:
             entry.fail("this model and task have a certificate already", hint="keep one of the two")
-        found[model, task] = CertificateFile(folder / keys["file"].text("`file`"), model, task, audit)
+        by_cloud = "audit_by" in keys and keys["audit_by"].word("`audit_by`", ("person", "cloud")) == "cloud"
+        found[model, what] = CertificateFile(file, model, task, audit, by_cloud)
     return tuple(found.values())
 
 

@@ -24,17 +24,17 @@ class Attempts:
         self._number = 0
         self._pid = os.getpid()
 
-    def begin(self, target: Target, *, durable: bool) -> int:
+    def begin(self, target: Target, *, durable: bool, usd: float | None = None) -> int:
         """Write down that an attempt begins, and return its number.
 
         Raises:
             LedgerError: it could not be recorded; the number is not used up.
         """
         number = self._number + 1
-        self._ledger.append(
-            {"kind": "attempt", "decision": self._decision_id, "attempt": number, "recipient": target.id, "place": str(target.place)},
-            durable=durable,
-        )
+        record = {"kind": "attempt", "decision": self._decision_id, "attempt": number, "recipient": target.id, "place": str(target.place)}
+        if usd is not None:
+            record["usd"] = round(usd, 8)
+        self._ledger.append(record, durable=durable)
         self._number = number
         return number
 
@@ -46,7 +46,7 @@ class Attempts:
             log.warning("an attempt on %s could not be recorded", target.id)
             return None
 
-    def end(self, number: int, attempt: Attempt) -> None:
+    def end(self, number: int, attempt: Attempt, usd: float | None = None) -> None:
         """Write down how an attempt ended. Never raises: the answer is the caller's, and the next begin meets the same ledger.
 
         A begin without an end reads as `unknown`.
@@ -63,6 +63,8 @@ class Attempts:
             "bytes_out": attempt.bytes_out,
             "ms": round(attempt.ms, 3),
         }
+        if usd is not None:
+            record["usd"] = round(usd, 8)
         try:
             self._ledger.append(record, durable=False)
         except LedgerError:

@@ -20,6 +20,7 @@ class Call(Sealed):
 
     `hidden` are the values that were masked for this target; they must not stand in the outgoing bytes.
     `scope` is within whom anything computed for this call may be found again, and none where nothing may be kept of it.
+    `input_tokens` is the bound that was decided with, and `tenant` whose request it is: for limits of rate and money, and for nobody else.
     `obligations` are what the policy joined for the request, each already found to be dischargeable here.
     `certified` is the share of errors that a certificate may allow for the answer to stay: whoever can tell before its end that it
     will not stay may end it with `Finish("given_up")`. None where every answer stays, or where nobody else is left to ask.
@@ -47,6 +48,8 @@ class Call(Sealed):
     scope: str | None = ""
     hidden: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     obligations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
+    input_tokens: int = 0
+    tenant: str = ""
     certified: float | None = None
     bar: float | None = None
     is_hopeless: Callable[[Evidence], bool] | None = None

@@ -18,7 +18,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from hybridrt.application import Application, Binding, LocalModel, read_application
+from hybridrt.application import Application, Binding, LocalModel, ProxyPlace, read_application
 from hybridrt.errors import FileError, HybridrtError, LateError, LedgerError, MissingError, MissingExtraError, MissingModelError
 from hybridrt.plan import World
 from hybridrt.sense.latency import Rate, Seen, Stopwatch, guess
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from hybridrt.confidence.judge import InUse
     from hybridrt.decision import Decision
     from hybridrt.egress.gate import Gate
+    from hybridrt.egress.proxy import Proxy
     from hybridrt.egress.resilience.traffic import Traffic
     from hybridrt.egress.transport import Detour, Transport
     from hybridrt.ledger import LedgerPort
@@ -79,6 +80,8 @@ class Status:
     problems: tuple[str, ...]
     targets: tuple[TargetStatus, ...]
     ledger: str
+    # What the windows of these targets and the remedies of the policy cannot do; it closes nothing.
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -106,6 +109,8 @@ class Equipment:
     counter: Counter
     # Why the application file cannot be read; then nothing is answered.
     unread: FileError | None = None
+    # What the application lets one request cost.
+    usd_per_request: float | None = None
 
     def check_read(self) -> None:
         """Go on only with an application that is known.
@@ -119,9 +124,10 @@ class Equipment:
     def world(self, closed: str) -> World:
         """What is so at the moment, for a plan."""
         return World(
-            unusable={name: _told(error) for name, error in self.missing.items()},
+            unusable={name: _told(error) for name, error in self.missing.items()} | self.traffic.quarantined(),
             closed=closed or "; ".join(self.status.problems),
             resting=self.traffic.resting(),
+            ejected=self.traffic.ejected(),
             can_ask_person=self.confirm is not None,
         )
 
@@ -186,8 +192,8 @@ class Equipment:
     def _noted(self, target: TargetStatus) -> TargetStatus:
         backend = self.backends.get(target.id)
         state = self.traffic.state(target.id)
-        fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
-        note = getattr(backend, "note", "")
+        fault = self.traffic.quarantined().get(target.id) or self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
+        note = self.traffic.note(target.id) or getattr(backend, "note", "")
         noted = replace(target, breaker=str(state))
         return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target
 
@@ -215,7 +221,7 @@ def equip(
 ) -> Equipment:
     """Put a router's equipment together."""
     from hybridrt.egress.gate import Gate
-    from hybridrt.egress.resilience.traffic import Traffic
+    from hybridrt.egress.resilience.setup import make_traffic
     from hybridrt.egress.transport import Transport
     from hybridrt.policy import closed_policy
 
@@ -231,12 +237,13 @@ def equip(
     # Some 25 ms, paid here and not by the first request.
     senses.warm()
     gate = Gate(ledger)
-    transport = Transport(gate, detour=detour)
-    traffic = Traffic()
-    bench = _Bench(app, gate, transport, traffic, backends, certificates(app, problems))
+    transport = Transport(gate, detour=detour, proxy=_proxy(app.proxy, problems))
+    traffic = make_traffic(app, ledger)
+    bench = _Bench(app, gate, transport, traffic, given=backends, certificates=certificates(app, problems))
     if unread is None:
         bench.place_models(policy)
         bench.place_bindings(policy)
+    traffic.places = {target.id: str(target.place) for target in bench.targets if not target.place.is_device}
     counter = Counter(bench.backends)
     counter.warm(tuple(bench.targets))
     return Equipment(
@@ -259,13 +266,27 @@ def equip(
             problems=tuple(problems),
             targets=tuple(bench.status_of(target) for target in bench.targets) + tuple(bench.strangers),
             ledger=str(ledger),
+            remarks=_remarks(policy, bench),
         ),
         stopwatch=Stopwatch(MappingProxyType(bench.guesses)),
         last_seen=ledger.latest() or datetime.now(UTC),
         loans=bench.loans,
         counter=counter,
         unread=unread,
+        usd_per_request=app.budget.usd_per_request,
     )
+
+
+def _remarks(policy: Deciding, bench: _Bench) -> tuple[str, ...]:
+    """What cannot be made to fit, under each routing entry of each policy."""
+    from hybridrt.policy.ruling import Routing
+    from hybridrt.window.edge import fleet_remarks
+    from hybridrt.window.fitting import can_write
+
+    writers = [target.id for target in bench.targets if can_write(target, bench.backends.get(target.id))]
+    entries = [entry.routing for one in getattr(policy, "policies", (policy,)) for entry in getattr(one, "routing", ())]
+    found = [remark for routing in entries or [Routing()] for remark in fleet_remarks(routing, bench.targets, writers)]
+    return tuple(dict.fromkeys(found))
 
 
 def _application(application: str | PathLike[str] | Application | None, problems: list[str]) -> tuple[Application, FileError | None]:
@@ -314,6 +335,17 @@ def _ledger(path: Path | None, problems: list[str]) -> LedgerPort:
     except LedgerError as error:
         problems.append(_told(error))
         return _NoLedger(error)
+
+
+def _proxy(place: ProxyPlace | None, problems: list[str]) -> Proxy | None:
+    """The way out. Without its login nothing leaves; another way than the one named is never taken."""
+    from hybridrt.egress.proxy import find_proxy
+
+    try:
+        return find_proxy(place)
+    except HybridrtError as error:
+        problems.append(_told(error))
+        return find_proxy(place and replace(place, key=None))
 
 
 def certificates(app: Application, problems: list[str]) -> dict[str, list[InUse]]:
@@ -421,6 +453,7 @@ class _Bench:
         gate: Gate,
         transport: Transport,
         traffic: Traffic,
+        *,
         given: Mapping[str, Backend],
         certificates: Mapping[str, Sequence[InUse]],
     ) -> None:
@@ -612,10 +645,19 @@ class _Bench:
         except Exception as error:  # noqa: BLE001 - a plug-in may raise anything while it is made
             self._add(target, None, MissingError(f"the adapter `{target.adapter}` cannot be made: {type(error).__name__}"))
         else:
-            self._add(target, backend, None)
+            self._add(target, backend, self._unpriced(target))
+
+    def _unpriced(self, target: Target) -> MissingError | None:
+        """What nobody knows the price of cannot be held to a budget."""
+        if not self._app.budget or target.price is not None:
+            return None
+        return MissingError(
+            f"the price of `{target.id}` is unknown, and the application has a `budget`",
+            hint=f"add `input_usd_per_mtok` and `output_usd_per_mtok` to recipient `{target.id}`; 0 for a server of your own",
+        )
 
     def _cloud_backend(self, binding: Binding, target: Target) -> Backend:
-        from hybridrt.egress.cloud import CloudBackend
+        from hybridrt.egress.cloud import CloudBackend, Terms
         from hybridrt.egress.near_edge import NearEdgeBackend
         from hybridrt.key import find_key
         from hybridrt.plugins import load_plugin
@@ -624,6 +666,7 @@ class _Bench:
             raise MissingError(f"the policy gives `{target.id}` no adapter or no endpoint")
         make: Any = load_plugin("adapters", target.adapter)
         key = find_key(binding.key, target.id) if binding.key else None
+        terms = Terms(binding.timeouts, binding.retries, binding.key)
         adapter, wire = make(), None
         if target.tasks == _EMBEDS:
             from hybridrt.egress.question import EmbeddingBackend, embedding
@@ -632,10 +675,15 @@ class _Bench:
         backend: Backend
         if target.place is Place.NEAR_EDGE:
             backend = NearEdgeBackend(
-                target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic, discover=binding.discover
+                *(target, adapter, key),
+                gate=self._gate,
+                transport=self._transport,
+                traffic=self._traffic,
+                terms=terms,
+                discover=binding.discover,
             )
         else:
-            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic)
+            backend = CloudBackend(target, adapter, key, gate=self._gate, transport=self._transport, traffic=self._traffic, terms=terms)
         return backend if wire is None else EmbeddingBackend(backend, wire)
 
     def status_of(self, target: Target) -> TargetStatus:

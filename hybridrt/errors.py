@@ -15,6 +15,7 @@
       + DeadlineError              the time of the request is spent: .budget_s, .spent_s, .target
       + TargetError                one attempt on one target failed: .target, .sent
         + UnavailableError         not reachable, or 5xx: .status
+          + ProxyError             the proxy of the application file did not lead there: .status
           + OpenBreakerError       failed too often lately and is left alone: .retry_after_s, .failures
           + RetryBudgetError       too much is being tried again: .requests, .further
           + QuarantineError        served from elsewhere than is declared: .declared, .found
@@ -232,6 +233,12 @@ class UnavailableError(TargetError):
         self.retry_after_s = retry_after_s
 
 
+class ProxyError(UnavailableError):
+    """The proxy cannot be reached, or did not open the way; `status` is what it said. Nothing of a request was sent."""
+
+    code = "proxy"
+
+
 class OpenBreakerError(UnavailableError):
     """This recipient failed too often lately and is left alone for `retry_after_s`; nothing was sent."""
 
@@ -411,7 +418,7 @@ class DeclinedError(TargetError):
 
 
 class BudgetError(TargetError):
-    """What this attempt could cost, with what earlier attempts on the same request could have cost, is over the limit."""
+    """What this attempt could cost, with what is spent or committed already, is over a limit: of the request, a day or a tenant."""
 
     code = "over_budget"
 

@@ -7,12 +7,13 @@ later. The time of its last line is how a clock that was set back is noticed.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 import threading
 import time
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -22,6 +23,8 @@ from hybridrt.errors import LedgerError
 # some milliseconds of disk, so one for all lines of a second is the default.
 SYNC_EVERY_S = 1.0
 
+
+log = logging.getLogger("hybridrt")
 
 # Made once: `json.dumps` with separators of its own builds an encoder for each line.
 _JSON = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
@@ -118,6 +121,26 @@ class Ledger:
         """Return when the last line was written that stood here when the ledger was opened."""
         return self._latest
 
+    def spent_usd(self, day: date) -> float:
+        """What the attempts of a day are booked at, as they ended; those without an end as they began. Zero where it cannot be read."""
+        spent, ended = 0.0, set()
+        try:
+            for line in _lines_from_end(self._path):
+                try:
+                    record = json.loads(line)
+                    is_before = datetime.fromisoformat(record["at"]).astimezone(UTC).date() < day
+                except (ValueError, KeyError, TypeError):
+                    continue
+                if is_before:
+                    break
+                usd, attempt = record.get("usd"), (record.get("decision"), record.get("attempt"))
+                if isinstance(usd, int | float) and not (record.get("kind") == "attempt" and attempt in ended):
+                    spent += usd
+                    ended.add(attempt)
+        except OSError:
+            log.warning("what was spent today cannot be read from the ledger")
+        return spent
+
     def close(self) -> None:
         """Put what is left on the disk and close the file. A second call does nothing."""
         with self._lock:
@@ -160,6 +183,21 @@ class Ledger:
 
 # The end of the file that is looked at; a line is some hundred bytes.
 _END_BYTES = 64 * 1024
+
+
+def _lines_from_end(path: Path) -> Iterator[bytes]:
+    """Yield the lines of a file, the last one first, without reading more of it than is asked for."""
+    with path.open("rb") as file:
+        at = file.seek(0, os.SEEK_END)
+        rest = b""
+        while at:
+            size = min(at, _END_BYTES)
+            at -= size
+            file.seek(at)
+            # What stands before the first line end of a block may begin in the block before it.
+            rest, *lines = (file.read(size) + rest).split(b"\n")
+            yield from reversed(lines)
+        yield rest
 
 
 def _look_at_end(path: Path) -> tuple[bool, datetime | None]:

@@ -40,6 +40,14 @@ def undischarged(obligations: Mapping[str, Any], circumstances: Circumstances) -
     return ""
 
 
+def limited(obligations: Mapping[str, Any], usd: float | None) -> Mapping[str, Any]:
+    """Join what the application lets one request cost with what the policy does; the stricter holds."""
+    if usd is None:
+        return obligations
+    said = obligations.get("max_cost_usd")
+    return MappingProxyType({**obligations, "max_cost_usd": usd if said is None else min(said, usd)})
+
+
 def output_bound(request: Request, obligations: Mapping[str, Any]) -> int | None:
     """How many tokens an answer may have: what the caller said, else a default where cost is limited."""
     if request.max_output_tokens is None and "max_cost_usd" in obligations:

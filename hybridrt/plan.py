@@ -29,6 +29,8 @@ class World:
     unusable: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     # Who failed too often lately and is left alone for a moment, and why.
     resting: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    # Who does much worse lately than the others at its place.
+    ejected: frozenset[str] = frozenset()
     # Why nothing may leave the device (broken or expired policy, unwritable ledger); empty when it may.
     closed: str = ""
     can_ask_person: bool = False
@@ -48,7 +50,7 @@ def make_plan(
             able.append(target)
     able = _awake(ruling, able, world, unable)
     unable.extend(_not_bound(ruling.may_reach, frozenset([target.recipient for target in targets])))
-    plan = _ordered(ruling, able, request, signals)
+    plan = _ordered(ruling, able, request, signals, world.ejected)
     # Noise is no help where a real target failed: a placeholder answers first or not at all.
     late = [target for target in plan[1:] if target.facts.get(PLACEHOLDER)]
     unable.extend(Refusal(target.id, "placeholder weights are no answer where others failed") for target in late)
@@ -109,25 +111,29 @@ def _not_its_task(target: Target, request: Request, signals: Signals) -> str:
     return f"it does nothing but {', '.join(sorted(target.tasks))}: ask with `task`, or for it by name"
 
 
-def _ordered(ruling: Ruling, targets: list[Target], request: Request, signals: Signals) -> list[Target]:
+def _ordered(ruling: Ruling, targets: list[Target], request: Request, signals: Signals, ejected: frozenset[str]) -> list[Target]:
     if len(targets) < 2:
         return targets
     order = {place: rank for rank, place in enumerate(ruling.routing.order)}
     latency = signals.latency
     if ruling.routing.fastest:
 
-        def wait(target: Target) -> tuple[bool, float, int]:
+        def wait(target: Target) -> tuple[bool, bool, float, int]:
             # A target of which nothing is known comes behind the others, in the order of distance.
             known = latency.get(target.id)
-            return known is None, known.whole_s if known else 0.0, order.get(target.place.value, len(order))
+            return target.id in ejected, known is None, known.whole_s if known else 0.0, order.get(target.place.value, len(order))
 
         return sorted(targets, key=wait)
     late = _late(ruling, targets, request, signals)
     # The caller's preference chooses inside the allowed set and cannot add to it.
     first_device = None if request.prefer is None else request.prefer == "device"
-    return sorted(
-        targets, key=lambda t: (t.id in late, first_device is not None and t.place.is_device != first_device, order[t.place.value])
-    )
+
+    def rank(target: Target) -> tuple[bool, bool, int, bool]:
+        is_other_than_preferred = first_device is not None and target.place.is_device != first_device
+        # Who does badly comes after its peers at the same place, and no request goes farther for it.
+        return target.id in late, is_other_than_preferred, order[target.place.value], target.id in ejected
+
+    return sorted(targets, key=rank)
 
 
 def _late(ruling: Ruling, targets: list[Target], request: Request, signals: Signals) -> frozenset[str]:

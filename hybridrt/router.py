@@ -5,24 +5,28 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from os import PathLike
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, Unpack
 
 from hybridrt.answer import Answer
+from hybridrt.confidence.audit import Audits
 from hybridrt.deadline import Deadline
 from hybridrt.decision import Before, Decision
 from hybridrt.door import cut
 from hybridrt.draft import GO_ON
-from hybridrt.errors import ClosedError, LedgerError
+from hybridrt.errors import ClosedError, LedgerError, UnsupportedError
 from hybridrt.event import Done
 from hybridrt.lifetime import Lifetime
+from hybridrt.obligation import limited
 from hybridrt.plan import check_declared, make_facts, make_plan
 from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
+from hybridrt.window.count import upper_bound
 from hybridrt.window.fitting import Fitting
 
 if TYPE_CHECKING:
@@ -34,7 +38,7 @@ if TYPE_CHECKING:
     from hybridrt.equipment import Equipment, Status
     from hybridrt.ledger import LedgerPort
     from hybridrt.sense.device import DeviceProbe
-    from hybridrt.signals import Signals
+    from hybridrt.signals import Signals, TokenCount
     from hybridrt.target import Target
 
 log = logging.getLogger("hybridrt")
@@ -50,6 +54,7 @@ class Router:
     def __init__(self, equipment: Equipment) -> None:
         self._equipment: Equipment | None = equipment
         self._lifetime = Lifetime("the router", hint="use it inside `async with Router.open() as router:`")
+        self._audits = Audits(self._infer, self._lifetime)
 
     @classmethod
     def open(
@@ -178,6 +183,23 @@ class Router:
         del prompt, options
         raise failure
 
+    async def count(self, prompt: object = None, *, ask: bool = False, **options: Unpack[RequestOptions]) -> Mapping[str, TokenCount]:
+        """Say how many tokens a request has for each target of its plan, and how each number was obtained.
+
+        Nothing is sent, unless `ask`: then the services of the plan that count are asked, each as a permitted attempt on record,
+        and the words of the request leave the device as they would for an answer.
+
+        Raises:
+            RefusedByPolicy, ApplicationFileError, InvalidRequestError, DeadlineError, TargetError: as `infer`.
+        """
+        try:
+            with self._lifetime.step():
+                return await self._count(*await receive(prompt, options), ask=ask)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, it leaves without content
+            failure = cut(error)
+        del prompt, options
+        raise failure
+
     async def probe(self) -> Status:
         """Try what was not tried yet, and return the status with what came of it.
 
@@ -249,10 +271,32 @@ class Router:
                     async for event in events:
                         if isinstance(event, Done):
                             answer = event.answer
+                            self._audits.begin(request, answer)
                         yield event
             finally:
                 # What failed for lateness was late all the same.
                 equipment.learn_latency(signals, walk.attempts, answer if answer is None or not answer.seams else None)
+
+    async def _count(self, request: Request, deadline: Deadline, *, ask: bool) -> Mapping[str, TokenCount]:
+        equipment = self._open()
+        signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
+        decision = self._decide_and_record(equipment, request, signals) if ask else self._decide(equipment, request, signals)
+        counts: dict[str, TokenCount] = {}
+        asked = frozenset(target.id for target in decision.plan if ask and not target.place.is_device)
+        with equipment.gate.clear(decision.id, asked, deadline) as clearance:
+            walk = Walk(request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings)
+            for number, target in enumerate(decision.plan, 1):
+                deadline.check()
+                if target.id in asked:
+                    with suppress(UnsupportedError):
+                        counts[target.id] = await walk.count(target, number)
+                        continue
+                try:
+                    counts[target.id] = await equipment.counter.count(target, request)
+                except UnsupportedError:
+                    # The model on the device has no words for it.
+                    counts[target.id] = upper_bound(request)
+        return MappingProxyType(counts)
 
     @asynccontextmanager
     async def _decided_again(
@@ -283,6 +327,8 @@ class Router:
         check_declared(request.declared, policy.vocabulary)
         facts, settled = make_facts(request, signals, covered=equipment.covered, settles=policy.declared_settles)
         ruling = policy.decide(facts, today)
+        if equipment.usd_per_request is not None:
+            ruling = replace(ruling, obligations=limited(ruling.obligations, equipment.usd_per_request))
         if before is not None:
             ruling = ruling.within(before.decision.ruling)
         world = equipment.world(closed or equipment.clock_fault() or policy.closed_reason(today) or "")

@@ -35,6 +35,7 @@ from hybridrt.errors import (
     RefusedByPolicy,
     RefusedError,
     TargetError,
+    UnsupportedError,
 )
 from hybridrt.event import Done, Event, Reasoning, Route, Seam, Text, ToolCall, Usage
 from hybridrt.mask import mask
@@ -45,7 +46,7 @@ from hybridrt.request import Message, Pixels, Request
 from hybridrt.scope import scope_of
 from hybridrt.sealed import Sealed
 from hybridrt.sense.meaning import MEANINGS, Meaning
-from hybridrt.signals import UNKNOWN
+from hybridrt.signals import UNKNOWN, TokenCount
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
 from hybridrt.window.counter import Counter
@@ -442,6 +443,20 @@ class Walk:
         if number is not None:
             self.clearance.attempts.end(number, attempt)
 
+    async def count(self, target: Target, number: int) -> TokenCount:
+        """Ask a recipient how many tokens the request has, as an attempt of its own: the words leave as they would to be answered.
+
+        Raises:
+            UnsupportedError: it does not count.
+            TargetError, EgressError: as for an answer.
+        """
+        call = self._call(Step(target, number))
+        ask: Callable[[Call], Awaitable[int]] | None = getattr(self.backends[target.id], "count", None)
+        if ask is None:
+            raise UnsupportedError(f"`{target.id}` is not asked how many tokens a request has", feature="count", target=target.id)
+        await self._ask_person(target)
+        return TokenCount(await ask(call), "exact", "provider")
+
     def _call(self, step: Step) -> Call:
         """Say the request as this target may see it: masked where the policy obliges to."""
         target = step.target
@@ -473,6 +488,8 @@ class Walk:
             scope=scope_of(request, self.decision.facts) if target.place.is_device else None,
             hidden=hidden,
             obligations=obligations,
+            input_tokens=self.decision.signals.tokens.value,
+            tenant=request.tenant,
             certified=self.decision.routing.unless_certified if step.may_give_up and self.left else None,
             task=self._task(),
         )

@@ -157,8 +157,8 @@ def test_a_recording_of_an_unknown_shape_is_one_loss_and_the_others_go_on(odd):
 
 
 OTHERS = [
-    ("POST", "https://api.openai.com/v1/embeddings", "embeddings"),
-    ("POST", "https://x.example/v1beta/models/m:countTokens", "token counts"),
+    ("POST", "https://api.cohere.com/v2/embed", "embeddings"),
+    ("POST", "https://api.cohere.com/v1/tokenize", "token counts"),
     ("GET", "https://www.example.com/cat.png", "fetches by the client"),
     ("POST", "https://api.openai.com/v1/files", "files and stores at the service"),
     ("GET", "https://api.openai.com/v1/responses/resp_1", "kept responses"),
@@ -191,3 +191,79 @@ def test_every_service_is_said_by_the_adapter_a_policy_would_name(url, name):
 def test_a_wire_without_an_adapter_is_named():
     assert make_adapter("no-such-adapter") is None
     assert isinstance(make_adapter("gemini"), Gemini)
+
+
+VECTORS = {"data": [{"index": 0, "embedding": [1.0, 2.0]}, {"index": 1, "embedding": [3.0, 4.0]}], "usage": {"prompt_tokens": 2}}
+TWO = {"model": "m", "input": ["tea", "milk"], "encoding_format": "base64", "dimensions": 2}
+COUNTED = {"model": "claude", "messages": [{"role": "user", "content": "hi"}], "tool_choice": {"type": "auto"}}
+QUESTIONS = {
+    "openai": ("https://api.openai.com/v1/embeddings", TWO, VECTORS),
+    "mistral": ("https://api.mistral.ai/v1/embeddings", TWO, VECTORS),
+    "gemini": (
+        "https://generativelanguage.googleapis.com/v1beta/models/g:batchEmbedContents",
+        {"requests": [{"model": "models/g", "content": {"parts": [{"text": "tea"}]}, "taskType": "RETRIEVAL_QUERY"}]},
+        {"embeddings": [{"values": [1.0]}]},
+    ),
+    "vertex": (
+        "https://aiplatform.googleapis.com/v1/projects/p/locations/global/publishers/google/models/g:predict",
+        {"instances": [{"content": "tea", "task_type": "RETRIEVAL_QUERY"}]},
+        {"predictions": [{"embeddings": {"values": [1.0]}}]},
+    ),
+    "titan": (
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/amazon.titan-embed-text-v2%3A0/invoke",
+        {"inputText": "tea", "dimensions": 256},
+        {"embedding": [1.0], "inputTextTokenCount": 1},
+    ),
+    "cohere on bedrock": (
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/cohere.embed-english-v3/invoke",
+        {"texts": ["tea", "milk"], "input_type": "search_query"},
+        {"embeddings": [[1.0], [2.0]]},
+    ),
+    "anthropic's count": ("https://api.anthropic.com/v1/messages/count_tokens?beta=true", COUNTED, {"input_tokens": 9}),
+    "responses' count": ("https://api.openai.com/v1/responses/input_tokens", {"model": "m", "input": "hi"}, {"input_tokens": 9}),
+    "gemini's count": (
+        "https://generativelanguage.googleapis.com/v1beta/models/g:countTokens",
+        {"contents": [{"role": "user", "parts": [{"text": "hi"}]}]},
+        {"totalTokens": 9},
+    ),
+    "bedrock's count": (
+        "https://bedrock-runtime.us-east-1.amazonaws.com/model/m/count-tokens",
+        {"input": {"converse": {"messages": [{"role": "user", "content": [{"text": "hi"}]}], "system": []}}},
+        {"inputTokens": 9},
+    ),
+}
+
+
+@pytest.mark.parametrize(("url", "asked", "said"), QUESTIONS.values(), ids=QUESTIONS)
+def test_a_question_is_replayed_and_another_number_is_noticed(url, asked, said):
+    tally = replay([exchange(url, asked, body=json.dumps(said).encode())])
+    assert (tally.losses, tally.report()["share"], tally.report()["of"]) == ([], 1.0, 1)
+    assert replay([exchange(url, asked, body=b"{}")]).report()["share"] == 0.0
+
+
+def test_a_question_in_other_words_is_noticed():
+    url, asked, said = QUESTIONS["openai"]
+
+    class Forgets(OpenAICompatible):
+        def embed_body(self, call):
+            return {**super().embed_body(call), "input": ["tea"]}
+
+    tally = cassettes.Tally()
+    cassettes._replay_question(tally, exchange(url, asked, body=json.dumps(said).encode()), cassettes.question_of(url))
+    assert tally.losses == []
+    question = cassettes.question_of(url)
+    call = question.call(url, asked)
+    way = cassettes.embedding(Forgets(), call.target)[0]
+    assert cassettes._asked_otherwise(way, question, exchange(url, asked), call) == "build: another question"
+
+
+@pytest.mark.parametrize(
+    ("url", "asked"),
+    [
+        ("https://api.openai.com/v1/embeddings", {"model": "m", "input": [[1, 2, 3]]}),
+        ("https://bedrock-runtime.us-east-1.amazonaws.com/model/m/count-tokens", {"input": {"invokeModel": {"body": "e30="}}}),
+    ],
+)
+def test_a_question_that_is_none_of_ours_is_counted_apart(url, asked):
+    report = replay([exchange(url, asked, body=b"{}")]).report()
+    assert (report["of"], report["unsayable"]["exchanges"]) == (0, 1)

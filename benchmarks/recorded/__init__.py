@@ -17,6 +17,7 @@ A request is compared after this normalisation, the same for every recording of 
 - Arguments and schemas are compared as JSON, not as text; `additionalProperties: false`, `required`, `strict` and the
   name and description of an answer's schema are the guarantee that an adapter asks for where it can be had.
 - A tool's result that is not a JSON object is compared as its value, under whatever name the client wrapped it.
+- Ids of tool calls are compared by which call they name: some services take ids of their own form alone.
 - The name of who speaks in a turn is left out; no message has one.
 - `strict` of tools and whether a result was a failure are left out; no call has them.
 """

@@ -7,6 +7,7 @@ from typing import Any
 
 from benchmarks.recorded.shared import (
     Json,
+    Named,
     UnsayableError,
     Wire,
     encoded,
@@ -88,22 +89,27 @@ def _anthropic_schema(asked: Json) -> Json | None:
 
 
 def _normal_anthropic(_: str, asked: Json) -> Json:
+    named = Named()
+
     def normal(block: Json) -> Any:
         if block["type"] == "text":
             return block["text"]
         if block["type"] == "tool_use":
-            return ("call", block["id"], block["name"], block["input"])
+            return ("call", named(block["id"]), block["name"], block["input"])
         if block["type"] == "tool_result":
-            return ("result", block["tool_use_id"], some(normal(inner) for inner in _anthropic_blocks(block.get("content"))))
+            return ("result", named(block["tool_use_id"]), some(normal(inner) for inner in _anthropic_blocks(block.get("content"))))
         if block["type"] in ("thinking", "redacted_thinking"):
             return None
         return {name: value for name, value in block.items() if name != "cache_control"}
 
-    turns = [(turn["role"], some(normal(block) for block in _anthropic_blocks(turn["content"]))) for turn in asked["messages"]]
+    turns = [(turn["role"], some([normal(block) for block in _anthropic_blocks(turn["content"])])) for turn in asked["messages"]]
+    # The service takes system turns among the others by now; they are said in the field that it always had.
+    said_between = [word for role, words in turns if role == "system" for word in words]
+    turns = [turn for turn in turns if turn[0] != "system"]
     return {
         "model": asked["model"],
         **_chosen(asked),
-        "system": some(block["text"] for block in _anthropic_blocks(asked.get("system"))),
+        "system": [*some(block["text"] for block in _anthropic_blocks(asked.get("system"))), *said_between],
         "turns": merged(turns),
         "tools": list(_anthropic_tools(asked)),
         "output": open_schema(_anthropic_schema(asked)),

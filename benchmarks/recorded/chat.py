@@ -6,6 +6,7 @@ from typing import Any
 
 from benchmarks.recorded.shared import (
     Json,
+    Named,
     UnsayableError,
     Wire,
     arguments,
@@ -76,7 +77,7 @@ def _read_chat(_: str, asked: Json) -> Call:
 
 
 def _normal_chat(_: str, asked: Json) -> Json:
-    turns = []
+    turns, named = [], Named()
     for turn in asked["messages"]:
         content = turn.get("content") or []
         pieces = [{"type": "text", "text": content}] if isinstance(content, str) else content
@@ -87,8 +88,10 @@ def _normal_chat(_: str, asked: Json) -> Json:
             elif piece["type"] == "image_url":
                 where = piece["image_url"]
                 parts.append(["image", where["url"] if isinstance(where, dict) else where])
-        calls = [(call["id"], call["function"]["name"], arguments(call["function"]["arguments"])) for call in turn.get("tool_calls") or ()]
-        turns.append(("system" if turn["role"] == "developer" else turn["role"], some(parts), calls, turn.get("tool_call_id")))
+        calls = [
+            (named(call["id"]), call["function"]["name"], arguments(call["function"]["arguments"])) for call in turn.get("tool_calls") or ()
+        ]
+        turns.append(("system" if turn["role"] == "developer" else turn["role"], some(parts), calls, named(turn.get("tool_call_id"))))
     form = (asked.get("response_format") or {}).get("json_schema") or {}
     stop = asked.get("stop")
     return {

@@ -140,6 +140,16 @@ def words(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
+class Named:
+    """Ids of tool calls by the order in which they first stand: an adapter may change them into the form that its service takes."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, int] = {}
+
+    def __call__(self, id_: str | None) -> int | None:
+        return None if not id_ else self._names.setdefault(id_, len(self._names))
+
+
 def merged(turns: Iterable[tuple[str, list[Any]]]) -> list[Any]:
     """Neighbouring turns of one role as one."""
     joined: list[Any] = []

@@ -54,6 +54,7 @@ async def _examine(app: str | None, policies: tuple[str, ...]) -> dict[str, Any]
         "system": f"{platform.system()} {platform.machine()}",
         "policy": {"name": status.policy, "version": status.policy_version, "digest": status.policy_digest},
         "problems": list(status.problems),
+        "remarks": list(status.remarks),
         "targets": targets,
         "ledger": status.ledger,
         "extras": {name: find_spec(module) is not None for name, (module, _) in _EXTRAS.items()},
@@ -87,6 +88,7 @@ def _told(report: dict[str, Any]) -> str:
     lines.append(f"Policy   {policy['name']} {policy['version']} ({policy['digest'][:12]})")
     lines.append(f"Ledger   {report['ledger']}")
     lines.extend(f"Problem  {problem}" for problem in report["problems"])
+    lines.extend(f"Note     {remark}" for remark in report["remarks"])
     lines.append("Targets")
     for target in report["targets"]:
         state = f"ready{': ' if target['reason'] else ''}{target['reason']}" if target["usable"] else f"cannot be used: {target['reason']}"

@@ -394,6 +394,7 @@ async def _pull(
     said: Said,
 ) -> Record:
     from hybridrt.egress.download import Fetcher
+    from hybridrt.egress.proxy import find_proxy
     from hybridrt.ledger import Ledger
     from hybridrt.store.manifest_file import read_manifest
     from hybridrt.store.pull import find, pull
@@ -401,7 +402,7 @@ async def _pull(
     from hybridrt.store.source import read_reference
 
     ledger = Ledger.open(application.ledger or _default_ledger())
-    fetcher = Fetcher(source, ledger, obligations=obligations)
+    fetcher = Fetcher(source, ledger, obligations=obligations, proxy=find_proxy(application.proxy))
     try:
         reference = read_reference(what[0]) if len(what) == 1 else None
         wanted = await find(fetcher, source, reference) if reference is not None else _wanted(what)

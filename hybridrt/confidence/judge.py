@@ -32,11 +32,21 @@ UNCALIBRATED = Certificate("uncertified", reason="no certificate for this model 
 
 @dataclass(frozen=True, slots=True)
 class InUse:
-    """A certificate that the application names: what it says, the counts beside it, and the share of its answers to be audited."""
+    """A certificate that the application names: what it says, the counts beside it, and how its answers are audited."""
 
     issued: Issued
     watch: Watch
     audit_share: float = 0.0
+    audits_by_cloud: bool = False
+
+    def standing(self, present: Mapping[str, str], today: date) -> Certificate | None:
+        """Return why it no longer holds, with these digests and on this day; none where it holds."""
+        if reason := self.issued.void_reason(present, today):
+            return self.issued.certificate("expired", reason)
+        if broken_by := self.watch.tally().violated_by:
+            shown = "the counts beside it are damaged" if broken_by == DAMAGED else f"more errors in use than it promised, by {broken_by}"
+            return self.issued.certificate("violated", shown)
+        return None
 
 
 class Binding:
@@ -139,17 +149,20 @@ class JudgedBackend:
         certificate = await self._certificate(used, call, said, confidence)
         ballot = None
         if certificate.is_certified:
-            ballot = Ballot(used.watch, is_audit=self._draw() < used.audit_share)
+            is_drawn = self._draw() < used.audit_share
+            ballot = Ballot(used.watch, is_audit=is_drawn and not used.audits_by_cloud, asks_cloud=is_drawn and used.audits_by_cloud)
         return replace(finish, certificate=certificate, ballot=ballot)
 
     async def _certificate(self, used: InUse, call: Call, said: Said, confidence: float | None) -> Certificate:
         issued = used.issued
+        if call.attempt > 1:
+            # It was calibrated on requests that come here first; what others could not answer is harder.
+            return issued.certificate(
+                "uncertified", "asked after another place, and the certificate is about requests that come here first"
+            )
         present = {} if self._binding is None else await self._binding.digests()
-        if reason := issued.void_reason(present, self._today()):
-            return issued.certificate("expired", reason)
-        if broken_by := used.watch.tally().violated_by:
-            shown = "the counts beside it are damaged" if broken_by == DAMAGED else f"more errors in use than it promised, by {broken_by}"
-            return issued.certificate("violated", shown)
+        if (over := used.standing(present, self._today())) is not None:
+            return over
         return issued.judge(confidence, group=group_of(said, issued.by), temperature=call.temperature or 0.0)
 
 

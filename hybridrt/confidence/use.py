@@ -31,4 +31,4 @@ def take_up(named: CertificateFile, models: Collection[str], tasks: Collection[s
         raise FileError(f"the model `{named.model}` has a certificate for `{issued.task}` already", file=file, hint="name one of the two")
     counts = named.file.with_name(f"{named.file.stem}.counts.json")
     watch = Watch(counts, issued.id, alpha=issued.alpha, delta=issued.delta, is_about_agreement=issued.compare == "cloud")
-    return InUse(issued, watch, named.audit)
+    return InUse(issued, watch, named.audit, named.audits_by_cloud)

@@ -177,12 +177,13 @@ def _tally(found: Mapping[str, Any]) -> Tally:
 class Ballot:
     """What may still be said of one answer under a certificate: one label of each kind.
 
-    `is_audit`: it was drawn at random, so that what a person says of it is a fair sample.
+    `is_audit`: it was drawn at random, so that what a person says of it is a fair sample. `asks_cloud`: it was drawn to be answered
+    again elsewhere.
     """
 
-    def __init__(self, watch: Watch, *, is_audit: bool) -> None:
+    def __init__(self, watch: Watch, *, is_audit: bool = False, asks_cloud: bool = False) -> None:
         self._watch = watch
-        self.is_audit = is_audit
+        self.is_audit, self.asks_cloud = is_audit, asks_cloud
         self._cast: set[str] = set()
 
     async def cast(self, loss: float, by: str) -> bool:

@@ -7,38 +7,48 @@ another exception along, because those hold the bytes that were parsed.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
+from hybridrt.allowance import Timeouts
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.gate import Gate, Permit
 from hybridrt.egress.recipient import Recipient
+from hybridrt.egress.resilience.purse import TYPICAL_OUTPUT_TOKENS, bound_usd, cost_usd
+from hybridrt.egress.resilience.rate import BYTES_PER_TOKEN
 from hybridrt.egress.resilience.retry import may_try_again, wait_s
-from hybridrt.egress.resilience.traffic import Traffic, Verdict, Visit, verdict
+from hybridrt.egress.resilience.traffic import FREE, NOTHING, Asked, Traffic, Used, Verdict, Visit, verdict
 from hybridrt.egress.status import retry_after_s, status_fault
-from hybridrt.egress.transport import Reply, Transport
+from hybridrt.egress.transport import Limits, Reply, Transport
 from hybridrt.errors import (
     BrokenStream,
     Busy,
+    ContextOverflowError,
+    CredentialsError,
     HybridrtError,
     LateError,
+    MissingError,
     OpenBreakerError,
     ProtocolError,
+    QuarantineError,
+    RejectedError,
     RetryBudgetError,
     TargetError,
     UnavailableError,
 )
-from hybridrt.event import Event, Finish, Text
+from hybridrt.event import Event, Finish, Text, Usage
 from hybridrt.key import Key
 from hybridrt.target import Target
-from hybridrt.wire import Adapter, HttpRequest, Signer
+from hybridrt.wire import Adapter, HttpRequest, Signer, Witness
 
 _T = TypeVar("_T")
+log = logging.getLogger("hybridrt")
 
 # A handshake is three round trips, a question one more: on a bad mobile connection some two seconds.
 PROBE_S = 3.0
@@ -56,6 +66,7 @@ class _Told:
     def __init__(self, recipient: str) -> None:
         self.recipient = recipient
         self.characters = 0
+        self.usage: Usage | None = None
         self.finish: Finish | None = None
 
     def shows(self, event: Event) -> bool:
@@ -67,6 +78,8 @@ class _Told:
         elif isinstance(event, Finish):
             self.finish = event
             return False
+        elif isinstance(event, Usage):
+            self.usage = event
         elif not isinstance(event, Event):
             raise ProtocolError(f"the adapter of `{self.recipient}` made something that is no event", target=self.recipient, sent=True)
         return True
@@ -76,6 +89,37 @@ class _Told:
         if self.finish is None:
             raise BrokenStream(f"`{self.recipient}` ended its reply too early", delivered=self.characters, target=self.recipient)
         return self.finish
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the application says of one recipient, beside its model and its price; the usual where it says nothing.
+
+    `retries` is how often at most one request is tried again on it; `key` says where its key comes from, to look there again.
+    """
+
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    retries: int | None = None
+    key: str | None = None
+    # Lists of models and numbers of tokens are on no bill.
+    is_billed: bool = True
+
+
+@dataclass(slots=True)
+class _Try:
+    """One attempt: what it holds, and how it went so far."""
+
+    visit: Visit
+    permit: Permit | None = None
+    reply: Reply | None = None
+    fault: HybridrtError | None = None
+    usage: Usage | None = None
+    is_whole: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """In a word; empty where whoever listens stopped, or the deadline stopped them."""
+        return self.fault.code if self.fault is not None else "answered" if self.is_whole else ""
 
 
 class CloudBackend:
@@ -90,9 +134,12 @@ class CloudBackend:
         gate: Gate,
         transport: Transport,
         traffic: Traffic | None = None,
+        terms: Terms | None = None,
         further: int | None = None,
     ) -> None:
-        """`traffic` is what the router knows of its recipients; `further` how often at most one is tried again, instead of what it says.
+        """`traffic` is what the router knows of its recipients, `terms` what the application says of this one.
+
+        `further` is how often at most it is tried again for one request, instead of what these two say.
 
         Raises:
             UnavailableError: the target's endpoint cannot be pinned.
@@ -100,11 +147,17 @@ class CloudBackend:
         self._recipient = Recipient.of(target)
         self._adapter = adapter
         self._signer = adapter if isinstance(adapter, Signer) else None
+        self._witness = adapter if isinstance(adapter, Witness) else None
+        self._facts = target.facts
         self._key = key
         self._gate = gate
         self._transport = transport
         self._traffic = traffic or Traffic()
-        self._further = self._traffic.retry.further if further is None else further
+        terms = terms or Terms()
+        self._key_source = terms.key
+        self._is_billed = terms.is_billed
+        self._limits = _limits(transport.limits, terms.timeouts)
+        self._further = next(many for many in (further, terms.retries, self._traffic.retry.further) if many is not None)
 
     async def answer(self, call: Call) -> AsyncGenerator[Event]:
         """Yield the events of the reply. `Finish` comes when the connection is given back and the record is closed.
@@ -113,9 +166,7 @@ class CloudBackend:
             TargetError: this recipient did not answer.
             EgressError: the gate stopped the send.
         """
-        permit, reply, visit = await self._begin_again(call)
-        fault: HybridrtError | None = None
-        outcome = ""  # it stays empty when whoever listens stops, or the deadline stops them
+        attempt, reply = await self._begin_again(call)
         told = _Told(self._recipient.id)
         try:
             decoder = self._guarded(self._adapter.decoder, call, reply.head)
@@ -134,18 +185,17 @@ class CloudBackend:
                 if told.shows(event):
                     yield event
             finish = told.end()
-            outcome = "answered"
+            attempt.is_whole = True
         except BrokenStream as error:
             error.delivered = told.characters
-            fault, outcome = error, error.code
+            attempt.fault = error
             raise
         except HybridrtError as error:
-            fault, outcome = error, error.code
+            attempt.fault = error
             raise
         finally:
-            reply.close()
-            self._gate.end(permit, outcome or _given_up(call))
-            self._leave(visit, call, fault, is_over=bool(outcome))
+            attempt.usage = told.usage
+            self._end(attempt, call)
         yield finish
 
     async def count(self, call: Call) -> int:
@@ -158,7 +208,10 @@ class CloudBackend:
         from hybridrt.egress.question import count_of, counting
 
         adapter = counting(self._adapter, call.target)
-        asking = CloudBackend(call.target, adapter, self._key, gate=self._gate, transport=self._transport, further=0)
+        terms = Terms(retries=0, is_billed=False)
+        asking = CloudBackend(
+            call.target, adapter, self._key, gate=self._gate, transport=self._transport, traffic=self._traffic, terms=terms
+        )
         return await count_of(asking, call)
 
     async def close(self) -> None:
@@ -166,20 +219,22 @@ class CloudBackend:
 
     # --- sending ---
 
-    async def _begin_again(self, call: Call) -> tuple[Permit, Reply, Visit]:
+    async def _begin_again(self, call: Call) -> tuple[_Try, Reply]:
         """Begin; again where it is over with no answer to come, the budget of retries has room and there is time."""
         try:
             return await self._begin(call)
         except TargetError as error:
-            if self._further < 1 or not self._may_try_again(error, call):
-                raise
             failed = error
+        if isinstance(failed, CredentialsError) and await self._has_new_key():
+            return await self._begin(call)
+        if self._further < 1 or not self._may_try_again(failed, call):
+            raise failed
         # Only now: tenacity costs as much as a third of the gate, on calls that succeed as well.
         from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 
         is_played = False
 
-        async def begin() -> tuple[Permit, Reply, Visit]:
+        async def begin() -> tuple[_Try, Reply]:
             # The failure that was already had is played first, so that waiting and stopping follow one set of rules.
             nonlocal is_played, failed
             if not is_played:
@@ -207,40 +262,57 @@ class CloudBackend:
         )
         return await again(begin)
 
+    async def _has_new_key(self) -> bool:
+        """A key that was refused may have been changed where it comes from: look there, once, and nowhere else."""
+        if self._key_source is None:
+            return False
+        from hybridrt.key import find_key
+
+        try:
+            if self._key_source.startswith("keyring:"):
+                # It may ask a service of the system, or the person.
+                found = await asyncio.to_thread(find_key, self._key_source, self._recipient.id)
+            else:
+                found = find_key(self._key_source, self._recipient.id)
+        except MissingError:
+            return False
+        is_new = self._key is None or found.value != self._key.value
+        self._key = found
+        return is_new
+
     def _may_try_again(self, error: TargetError, call: Call) -> bool:
+        # What a policy lets a request cost was committed for one attempt; one that was sent may be on the bill.
+        if error.sent and "max_cost_usd" in call.obligations:
+            return False
         return may_try_again(error, call.deadline.left_s()) and self._traffic.may_retry(self._recipient.id)
 
-    async def _begin(self, call: Call) -> tuple[Permit, Reply, Visit]:
+    async def _begin(self, call: Call) -> tuple[_Try, Reply]:
         """One attempt up to the head of a good reply, with a permit and a record of its own."""
         request: HttpRequest = self._guarded(self._adapter.build, call, self._key.value if self._key is not None else None)
         self._check_time(call)
-        visit = self._traffic.enter(self._recipient.id, self._gate.turn(call.decision_id))
-        permit: Permit | None = None
-        reply: Reply | None = None
-        fault: HybridrtError | None = None
+        attempt = _Try(
+            self._traffic.enter(self._recipient.id, self._gate.turn(call.decision_id), _asked(call) if self._is_billed else NOTHING)
+        )
         is_begun = False
         try:
-            if visit.is_trial:
+            if attempt.visit.is_trial:
                 await self._probe(call)
                 self._check_time(call)
             if self._signer is not None:
                 request = self._signed(self._signer, request)
-            permit = self._gate.permit(call, request)
-            reply = await self._transport.exchange(permit, self._recipient, request, call.deadline)
+            attempt.permit = self._gate.permit(call, request, usd=attempt.visit.booked_usd)
+            reply = await self._transport.exchange(attempt.permit, self._recipient, request, call.deadline, self._limits)
+            attempt.reply = reply
             await self._check(call, reply)
-            self._traffic.prove(visit)
+            self._traffic.prove(attempt.visit)
             is_begun = True
-            return permit, reply, visit
+            return attempt, reply
         except HybridrtError as error:
-            fault = error
+            attempt.fault = error
             raise
         finally:
             if not is_begun:
-                if reply is not None:
-                    reply.close()
-                if permit is not None:
-                    self._gate.end(permit, fault.code if fault is not None else _given_up(call))
-                self._leave(visit, call, fault, is_over=fault is not None)
+                self._end(attempt, call)
 
     def _check_time(self, call: Call) -> None:
         if call.deadline.passed():
@@ -248,9 +320,17 @@ class CloudBackend:
             budget_s = call.deadline.budget_s or 0.0
             raise LateError(f"no time is left to ask `{self._recipient.id}`", budget_s=budget_s, target=self._recipient.id)
 
-    def _leave(self, visit: Visit, call: Call, fault: HybridrtError | None, *, is_over: bool) -> None:
-        what = verdict(fault, is_out_of_time=call.deadline.passed()) if is_over else Verdict.SILENT
-        self._traffic.leave(visit, what, fault)
+    def _end(self, attempt: _Try, call: Call) -> None:
+        """Give back what an attempt holds, say how it went and close its record."""
+        if attempt.reply is not None:
+            attempt.reply.close()
+        permit, fault = attempt.permit, attempt.fault
+        what = verdict(fault, is_out_of_time=call.deadline.passed()) if attempt.outcome else Verdict.SILENT
+        was_sent = permit is not None and self._gate.bytes_out(permit) > 0
+        used = _used(call, attempt.usage) if was_sent and not _costs_nothing(fault) else FREE
+        usd = self._traffic.leave(attempt.visit, what, fault, used)
+        if permit is not None:
+            self._gate.end(permit, attempt.outcome or _given_up(call), usd)
 
     async def _probe(self, call: Call) -> None:
         """Ask a recipient that failed lately for a sign of life, with nothing of the request: a page is asked for, without a key.
@@ -303,6 +383,8 @@ class CloudBackend:
                     sent=True,
                     hint="is this network's sign-in page open?",
                 )
+            if self._witness is not None:
+                self._compare(self._witness, reply)
             return
         if fault.code != "credentials" and (told := await self._told(call, reply)) is not None:
             # An adapter knows the wire, the status knows whether work may have begun.
@@ -311,6 +393,21 @@ class CloudBackend:
         if isinstance(fault, Busy | UnavailableError) and fault.retry_after_s is None:
             fault.retry_after_s = retry_after_s(reply.head.headers, now)
         raise fault
+
+    def _compare(self, witness: Witness, reply: Reply) -> None:
+        """Hold what a reply says of its maker against what the policy was told.
+
+        Raises:
+            QuarantineError: it is not who it was declared to be; nothing more is sent there.
+        """
+        for fact, found in self._guarded(witness.served, reply.head).items():
+            declared = self._facts.get(fact)
+            # Who is declared to be anywhere may be anywhere.
+            if declared is not None and declared not in (found, "global"):
+                name = self._recipient.id
+                self._traffic.quarantine(name, QuarantineError(target=name, fact=fact, declared=str(declared), found=found))
+                log.warning("%s answered from another %s than is declared; nothing more is sent there", name, fact)
+                raise QuarantineError(target=name, fact=fact, declared=str(declared), found=found, sent=True)
 
     async def _told(self, call: Call, reply: Reply) -> TargetError | None:
         """Let the adapter say more about an error than its status does."""
@@ -357,3 +454,40 @@ class CloudBackend:
 def _given_up(call: Call) -> str:
     """How an attempt ended that was cancelled from outside: whoever asked may keep the same deadline as the transport."""
     return LateError.code if call.deadline.passed() else "cancelled"
+
+
+def _limits(limits: Limits, timeouts: Timeouts) -> Limits:
+    """The transport's bounds with what the application says of one recipient."""
+    return replace(
+        limits,
+        first_byte_s=timeouts.first_byte_s or limits.first_byte_s,
+        between_chunks_s=timeouts.between_chunks_s or limits.between_chunks_s,
+        most_total_s=timeouts.total_s,
+    )
+
+
+def _asked(call: Call) -> Asked:
+    """What an attempt is taken to need; vectors have no tokens of output."""
+    most_output = 0 if "embed" in call.target.tasks else call.max_output_tokens
+    usd = 0.0 if call.target.price is None else bound_usd(call.target.price, call.input_tokens, most_output)
+    return Asked(
+        call.input_tokens / BYTES_PER_TOKEN + (TYPICAL_OUTPUT_TOKENS if most_output is None else min(most_output, TYPICAL_OUTPUT_TOKENS)),
+        usd,
+        call.tenant,
+    )
+
+
+def _used(call: Call, usage: Usage | None) -> Used:
+    if usage is not None and usage.output_tokens is None and "embed" in call.target.tasks:
+        usage = replace(usage, output_tokens=0)
+    if usage is None or usage.input_tokens is None or usage.output_tokens is None:
+        return Used()
+    price = call.target.price
+    return Used(usage.input_tokens + usage.output_tokens, None if price is None else cost_usd(price, usage))
+
+
+def _costs_nothing(fault: HybridrtError | None) -> bool:
+    """Was the request turned away? No service bills what it answered with an error status; a cut or late answer it may."""
+    if isinstance(fault, UnavailableError):
+        return fault.status is not None
+    return isinstance(fault, Busy | CredentialsError | RejectedError | ContextOverflowError)

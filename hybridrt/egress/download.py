@@ -18,6 +18,7 @@ from urllib.parse import urljoin, urlsplit
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.gate import Gate
+from hybridrt.egress.proxy import Proxy
 from hybridrt.egress.recipient import Recipient, wrong_address
 from hybridrt.egress.status import retry_after_s, status_fault
 from hybridrt.egress.transport import Detour, Limits, Reply, Transport
@@ -55,12 +56,13 @@ class Fetcher:
         *,
         limits: Limits = LIMITS,
         detour: Detour | None = None,
+        proxy: Proxy | None = None,
         obligations: Mapping[str, Any] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = source
         self._gate = Gate(ledger)
-        self._transport = Transport(self._gate, limits=limits, detour=detour, shows_redirects=True)
+        self._transport = Transport(self._gate, limits=limits, detour=detour, proxy=proxy, shows_redirects=True)
         self._obligations = obligations
         self._clock = clock
         self._id = f"download-{secrets.token_hex(8)}"

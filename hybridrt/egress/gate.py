@@ -112,8 +112,10 @@ class Gate:
         is_beside = any(not trial.is_probe for trial in clearance.running.values())
         return Turn.FURTHER if clearance.failed or is_beside else Turn.NEXT
 
-    def permit(self, call: Call, request: HttpRequest, *, is_probe: bool = False) -> Permit:
-        """License the bytes of one attempt and write it down before they can leave. A probe holds nothing of the request.
+    def permit(self, call: Call, request: HttpRequest, *, is_probe: bool = False, usd: float | None = None) -> Permit:
+        """License the bytes of one attempt and write it down before they can leave, with what it is booked at where money is counted.
+
+        A probe holds nothing of the request.
 
         Raises:
             PermitError: no clearance, another recipient, or too late.
@@ -131,7 +133,7 @@ class Gate:
             raise PermitError("the deadline has passed")
         if labels := leaked_labels(call.hidden, request):
             raise LeakStopped(f"masked values stood in the request to `{target.id}`: {', '.join(labels)}", labels=labels)
-        attempt = clearance.attempts.begin(target, durable=call.obligations.get("log_sync") == "each")
+        attempt = clearance.attempts.begin(target, durable=call.obligations.get("log_sync") == "each", usd=usd)
         ends = [at for at in (clearance.deadline.at, call.deadline.at) if at is not None]
         permit = Permit(
             decision_id=call.decision_id,
@@ -172,11 +174,17 @@ class Gate:
             raise PermitError("the permit is for other bytes")
         trial.bytes_out = bytes_out
 
-    def end(self, permit: Permit, outcome: str) -> None:
-        """Close the record of an attempt. A second call does nothing."""
+    def bytes_out(self, permit: Permit) -> int:
+        """How many bytes were handed to the socket so far for an attempt that has not ended."""
+        clearance = self._clearances.get(permit.decision_id)
+        trial = None if clearance is None else clearance.running.get(permit)
+        return 0 if trial is None else trial.bytes_out
+
+    def end(self, permit: Permit, outcome: str, usd: float | None = None) -> None:
+        """Close the record of an attempt, with what it is booked at where money is counted. A second call does nothing."""
         clearance = self._clearances.get(permit.decision_id)
         if clearance is not None:
-            self._end(clearance, permit, outcome)
+            self._end(clearance, permit, outcome, usd)
 
     def close(self) -> None:
         """Revoke every clearance, for good: nothing is sent from here on. Running attempts are on record as cancelled."""
@@ -193,7 +201,7 @@ class Gate:
         for permit in tuple(clearance.running):
             self._end(clearance, permit, "cancelled")
 
-    def _end(self, clearance: Clearance, permit: Permit, outcome: str) -> None:
+    def _end(self, clearance: Clearance, permit: Permit, outcome: str, usd: float | None = None) -> None:
         trial = clearance.running.pop(permit, None)
         if trial is None:
             return
@@ -201,7 +209,7 @@ class Gate:
         attempt = Attempt(permit.recipient, trial.place, outcome, ms, trial.bytes_out)
         clearance.ended.append(attempt)
         clearance.failed += not trial.is_probe and outcome not in _NO_FAILURE
-        clearance.attempts.end(permit.attempt, attempt)
+        clearance.attempts.end(permit.attempt, attempt, usd)
 
 
 def _digest(request: HttpRequest) -> bytes:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from urllib.parse import urlsplit, urlunsplit
 
 from hybridrt.backend import Call
-from hybridrt.egress.cloud import CloudBackend
+from hybridrt.egress.cloud import CloudBackend, Terms
 from hybridrt.egress.gate import Gate
 from hybridrt.egress.resilience.traffic import Traffic
 from hybridrt.egress.transport import Transport
@@ -64,6 +64,7 @@ class NearEdgeBackend:
         gate: Gate,
         transport: Transport,
         traffic: Traffic | None = None,
+        terms: Terms | None = None,
         discover: bool = True,
     ) -> None:
         """With `discover` the model must be in the server's list; without a model in the target, the only one there is meant.
@@ -80,9 +81,10 @@ class NearEdgeBackend:
         self._is_by_hand = not discover and bool(target.model) and not is_ollama(target)
         # One server, so one breaker for what it is asked and what it lists.
         traffic = traffic or Traffic()
-        self._answering = CloudBackend(target, adapter, key, gate=gate, transport=transport, traffic=traffic)
-        self._listing = CloudBackend(target, _List("/models"), key, gate=gate, transport=transport, traffic=traffic)
-        self._ollama = CloudBackend(root, _OllamaList("/api/tags"), key, gate=gate, transport=transport, traffic=traffic)
+        self._answering = CloudBackend(target, adapter, key, gate=gate, transport=transport, traffic=traffic, terms=terms)
+        free = replace(terms or Terms(), is_billed=False)
+        self._listing = CloudBackend(target, _List("/models"), key, gate=gate, transport=transport, traffic=traffic, terms=free)
+        self._ollama = CloudBackend(root, _OllamaList("/api/tags"), key, gate=gate, transport=transport, traffic=traffic, terms=free)
         self._model = ""
         self._is_listed = False
         self._known_until = 0.0

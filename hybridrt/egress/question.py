@@ -15,12 +15,15 @@ from hybridrt.backend import Backend, Call
 from hybridrt.errors import ContextOverflowError, ProtocolError, UnavailableError, UnsupportedError
 from hybridrt.event import Event, Finish, Usage
 from hybridrt.target import Target
-from hybridrt.window.fit import MOST_BYTES_PER_TOKEN
 from hybridrt.wire import Adapter, Decoder, Embedder, HttpRequest, ReplyHead, Signer, TokenCounter
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+# Text that people write has two to five bytes a token in the tokenizers in use; only long runs of one character pass eight.
+_MOST_BYTES_PER_TOKEN = 8
 
 
 class _Counting:
@@ -168,7 +171,7 @@ class EmbeddingBackend:
 
 def _check_length(texts: list[str], target: Target) -> None:
     """Say at once what must be too long; what may be is for the service to count."""
-    least = max((len(text.encode("utf-8", "replace")) // MOST_BYTES_PER_TOKEN for text in texts), default=0)
+    least = max((len(text.encode("utf-8", "replace")) // _MOST_BYTES_PER_TOKEN for text in texts), default=0)
     if target.window is not None and least > target.window:
         raise ContextOverflowError(
             f"a text has at least {least} tokens, and `{target.id}` reads {target.window}",

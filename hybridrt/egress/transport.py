@@ -1,8 +1,8 @@
 """The only sockets of hybridrt.
 
-No redirects, no cookies, no proxy, nothing from the environment: host, port and TLS name are the recipient's, the address
-behind the name is checked before anything connects to it, and the gate takes the permit back in the very step in which the
-bytes are written.
+No redirects, no cookies, no proxy but one that the application file names, nothing from the environment: host, port and TLS
+name are the recipient's, the address behind the name is checked before anything connects to it, and the gate takes the permit
+back in the very step in which the bytes are written.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import threading
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -23,9 +24,21 @@ from hybridrt.deadline import Deadline
 from hybridrt.egress.address import refusal
 from hybridrt.egress.gate import Gate, Permit
 from hybridrt.egress.lanes import BadRequestError, CutError, Lanes, NotHttpError, StaleError
+from hybridrt.egress.proxy import Proxy, Tunnel
 from hybridrt.egress.recipient import Recipient
-from hybridrt.errors import BrokenStream, ClosedError, HybridrtError, LateError, ProtocolError, RedirectError, TargetError, UnavailableError
+from hybridrt.errors import (
+    BrokenStream,
+    ClosedError,
+    HybridrtError,
+    LateError,
+    ProtocolError,
+    ProxyError,
+    RedirectError,
+    TargetError,
+    UnavailableError,
+)
 from hybridrt.lifetime import Lifetime
+from hybridrt.target import Place
 from hybridrt.wire import HttpRequest, ReplyHead
 
 if TYPE_CHECKING:
@@ -55,6 +68,7 @@ class Limits:
     first_byte_s: float = 300.0  # an answer that is not streamed says nothing until it is complete
     between_chunks_s: float = 60.0  # providers send a sign of life every 15 s or so
     total_s: float = 600.0  # the longest that provider SDKs wait; for requests without a deadline
+    most_total_s: float | None = None  # for requests with one as well, where the application says so
     body_bytes: int = 32 * 1024 * 1024  # a million tokens of text are 4 MB, and JSON around each doubles them a few times
     lanes: int = 64  # to one recipient; most providers allow fewer requests at once to one key
     idle_lanes: int = 4  # a person causes one request at a time; after a burst four are plenty and cost nothing to keep
@@ -85,6 +99,8 @@ class _Span:
         self.loop = asyncio.get_running_loop()
         now = self.loop.time()
         self.until = now + limits.total_s if deadline.at is None else deadline.at
+        if limits.most_total_s is not None:
+            self.until = min(self.until, now + limits.most_total_s)
         self.budget_s = self.until - now
 
     def within(self, limit_s: float) -> float:
@@ -150,10 +166,19 @@ class Transport:
     the next host is another attempt with a permit of its own.
     """
 
-    def __init__(self, gate: Gate, *, limits: Limits | None = None, detour: Detour | None = None, shows_redirects: bool = False) -> None:
+    def __init__(
+        self,
+        gate: Gate,
+        *,
+        limits: Limits | None = None,
+        detour: Detour | None = None,
+        proxy: Proxy | None = None,
+        shows_redirects: bool = False,
+    ) -> None:
         self._shows_redirects = shows_redirects
+        self._proxy = proxy
         self._gate = gate
-        self._limits = limits or Limits()
+        self.limits = limits or Limits()
         self._detour = detour
         self._lifetime = Lifetime("the transport")
         # Connections live and die with the loop they were opened on. Loops of several threads may use one transport.
@@ -163,8 +188,12 @@ class Transport:
         self._system_tls: ssl.SSLContext | None = None
         self._detour_tls: ssl.SSLContext | None = None
 
-    async def exchange(self, permit: Permit, recipient: Recipient, request: HttpRequest, deadline: Deadline) -> Reply:
+    async def exchange(
+        self, permit: Permit, recipient: Recipient, request: HttpRequest, deadline: Deadline, limits: Limits | None = None
+    ) -> Reply:
         """Send one permitted request and wait for the head of its reply, whatever its status, redirects apart.
+
+        `limits` says how long this one may take, instead of the transport's own; how many connections there are stays the transport's.
 
         Raises:
             ClosedError: the transport is closed.
@@ -172,7 +201,7 @@ class Transport:
             TargetError: it failed; `sent` says whether the recipient may have begun to work on it.
         """
         with self._lifetime.step():
-            return await self._exchange(permit, recipient, request, deadline)
+            return await self._exchange(permit, recipient, request, _Span(recipient, deadline, limits or self.limits))
 
     async def close(self) -> None:
         """End what runs, connecting or waiting for a reply, with `ClosedError`, and close every connection."""
@@ -185,8 +214,7 @@ class Transport:
                 with suppress(RuntimeError):  # the loop has ended, and its connections with it
                     loop.call_soon_threadsafe(self._leave, loop)
 
-    async def _exchange(self, permit: Permit, recipient: Recipient, request: HttpRequest, deadline: Deadline) -> Reply:
-        span = _Span(recipient, deadline, self._limits)
+    async def _exchange(self, permit: Permit, recipient: Recipient, request: HttpRequest, span: _Span) -> Reply:
         path, headers = recipient.path(request.path), _headers(recipient, request)
         lanes = await self._lanes_of(recipient, span.loop)
         while True:
@@ -204,7 +232,7 @@ class Transport:
 
             try:
                 response = await lane.send(
-                    request.method, path, headers, request.body, spend=spend, until=span.within(self._limits.first_byte_s)
+                    request.method, path, headers, request.body, spend=spend, until=span.within(span.limits.first_byte_s)
                 )
                 head = ReplyHead(response.status, _reply_headers(response.headers))
                 _check_head(head, recipient, shows_redirects=self._shows_redirects)
@@ -231,7 +259,7 @@ class Transport:
         with self._lock:
             lanes = self._lanes.get((loop, recipient))
             if lanes is None:
-                limits = self._limits
+                limits = self.limits
 
                 async def connect(until: float) -> Lane:
                     return await self._connect(recipient, until)
@@ -273,12 +301,12 @@ class Transport:
         name = span.recipient.id
         fault: TargetError
         try:
-            return await lanes.take(span.within(self._limits.wait_s))
+            return await lanes.take(span.within(self.limits.wait_s))
         except TargetError as error:
             fault = error
             fault.target = name
         except TimeoutError:
-            fault = span.late("had no connection ready", self._limits.wait_s, is_sent=False)
+            fault = span.late("had no connection ready", self.limits.wait_s, is_sent=False)
         except OSError as error:
             fault = _connect_fault(error, name)
         raise fault
@@ -287,19 +315,21 @@ class Transport:
 
     async def _connect(self, recipient: Recipient, until: float) -> Lane:
         loop = asyncio.get_running_loop()
-        limit = min(until, loop.time() + self._limits.connect_s)
+        limit = min(until, loop.time() + self.limits.connect_s)
         try:
+            if self._proxy is not None and recipient.place is not Place.NEAR_EDGE:
+                return await self._open_through(self._proxy, recipient, limit)
             places, context = await self._whereabouts(recipient, limit)
             for place in places[:-1]:
                 try:
-                    return await self._open(recipient, place, context, min(limit, loop.time() + self._limits.address_s))
+                    return await self._open(recipient, place, context, min(limit, loop.time() + self.limits.address_s))
                 except (OSError, TimeoutError):
                     continue
             return await self._open(recipient, places[-1], context, limit)
         except TimeoutError:
             if limit == until:
                 raise
-        raise UnavailableError(f"`{recipient.id}` did not accept a connection within {self._limits.connect_s:g} s", target=recipient.id)
+        raise UnavailableError(f"`{recipient.id}` did not accept a connection within {self.limits.connect_s:g} s", target=recipient.id)
 
     async def _open(self, recipient: Recipient, place: tuple[str, int], context: ssl.SSLContext | None, until: float) -> Lane:
         from hybridrt.egress.lane import Lane
@@ -313,13 +343,54 @@ class Transport:
             )
         return lane
 
+    async def _open_through(self, proxy: Proxy, recipient: Recipient, until: float) -> Lane:
+        """Open a tunnel, then speak TLS in it with the recipient itself. Only what is said in plain to the proxy is not under TLS."""
+        from hybridrt.egress.lane import Lane
+
+        loop = asyncio.get_running_loop()
+        if why := _literal_refusal(recipient):
+            raise UnavailableError(f"the host of `{recipient.id}` is an address that {why}", target=recipient.id)
+        async with asyncio.timeout_at(until):
+            context = await self._context(recipient)
+            fault: ProxyError | None = None
+            try:
+                plain, tunnel = await loop.create_connection(lambda: Tunnel(recipient, proxy), proxy.host, proxy.port)
+            except OSError as error:
+                why = (error.strerror or type(error).__name__).lower()
+                fault = ProxyError(f"the proxy cannot be reached: {why}", target=recipient.id, retry_after_s=0.0, hint="check `proxy`")
+            if fault is not None:
+                raise fault
+            is_open = False
+            try:
+                await tunnel.stands()
+                lane = Lane(loop, (b"https", recipient.host.encode("ascii"), recipient.port))
+                secure = await loop.start_tls(plain, lane, context, server_hostname=recipient.host)
+                if secure is None:
+                    raise ConnectionResetError
+                # asyncio tells a protocol of its connection only where it opened it itself.
+                lane.connection_made(secure)
+                is_open = True
+                return lane
+            finally:
+                if not is_open:
+                    plain.abort()
+
+    async def _context(self, recipient: Recipient) -> ssl.SSLContext:
+        """The certificates that count for a recipient."""
+        if self._detour is not None and recipient.host in self._detour.hosts:
+            if self._detour_tls is None:
+                self._detour_tls = _tls()
+                self._detour_tls.load_verify_locations(cadata=self._detour.ca_pem.decode("ascii"))
+            return self._detour_tls
+        if self._system_tls is None:
+            # Reading the roots takes some 17 ms, too long for the loop; two at once do no harm.
+            self._system_tls = await asyncio.to_thread(_system_tls)
+        return self._system_tls
+
     async def _whereabouts(self, recipient: Recipient, until: float) -> tuple[list[tuple[str, int]], ssl.SSLContext | None]:
         """Find the addresses of a recipient, each one checked, and the certificates that count for it."""
         if self._detour is not None and recipient.host in self._detour.hosts:
-            if recipient.is_tls and self._detour_tls is None:
-                self._detour_tls = _tls()
-                self._detour_tls.load_verify_locations(cadata=self._detour.ca_pem.decode("ascii"))
-            return [self._detour.hosts[recipient.host]], self._detour_tls if recipient.is_tls else None
+            return [self._detour.hosts[recipient.host]], await self._context(recipient) if recipient.is_tls else None
         async with asyncio.timeout_at(until):
             found = await asyncio.get_running_loop().getaddrinfo(recipient.host, recipient.port, type=socket.SOCK_STREAM)
             addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
@@ -330,11 +401,18 @@ class Transport:
                         target=recipient.id,
                         hint=f"a `{recipient.place}` recipient may not be there; check the endpoint and the name service",
                     )
-            if recipient.is_tls and self._system_tls is None:
-                # Reading the roots takes some 17 ms, too long for the loop; two at once do no harm.
-                self._system_tls = await asyncio.to_thread(_system_tls)
+            context = await self._context(recipient) if recipient.is_tls else None
         # More than four addresses of one service that all fail will not be saved by the fifth.
-        return [(address, recipient.port) for address in addresses[:4]], self._system_tls if recipient.is_tls else None
+        return [(address, recipient.port) for address in addresses[:4]], context
+
+
+def _literal_refusal(recipient: Recipient) -> str | None:
+    """Why a host that is written as an address may not be asked; a name is looked up by the proxy."""
+    try:
+        ip_address(recipient.host)
+    except ValueError:
+        return None
+    return refusal(recipient.host, recipient.place)
 
 
 def _tls() -> ssl.SSLContext:

@@ -213,7 +213,7 @@ class Net:
         return [row for row in rows if row is not None]
 
     def _check(self) -> None:
-        """Go through the golden cases, and learn how long a run takes: the first pays for making room, so the last counts."""
+        """Go through the golden cases, and learn how long a run takes: the faster of two, for the first also makes room."""
         for number, case in enumerate(self.manifest.golden, 1):
             off = self.off(case)
             if not off <= self.manifest.tolerance:
@@ -221,8 +221,7 @@ class Net:
                     f"`{self.manifest.name}` is {off:.3g} off at its golden case {number}, more than {self.manifest.tolerance:g}",
                     hint="the net, its preprocessing or the runtime does something else here than where it was made",
                 )
-        for _ in range(2):
-            self.run_ms = self.run_example() * 1000
+        self.run_ms = min(self.run_example() for _ in range(2)) * 1000
 
     def _of_case(self, case: Case) -> object:
         import numpy as np

@@ -22,7 +22,9 @@ from hybridrt.policy.recipient import CONTRACTS
 from hybridrt.policy.rules import Effect, Rule
 from hybridrt.policy.space import TooLargeError
 from hybridrt.policy.trial import Trial, as_request, as_text, run_tests, widest_day
+from hybridrt.policy.vocabulary import PLACE_OF_KIND
 from hybridrt.policy.weigh import weigh
+from hybridrt.window.edge import idle_remedies
 
 # A renewal passes legal, purchasing and two approvers; two months is what that takes.
 SOON = timedelta(days=60)
@@ -118,7 +120,7 @@ def check(
         return Check(errors=(out,), warnings=tuple(_dates(policy, today)), seconds=time.perf_counter() - began)
     trials, verdicts = run_tests(policy, day), prove(policy, day)
     errors = [*_failed_tests(trials), *_broken_claims(verdicts, policy)]
-    warnings = [*_dates(policy, today), *_reasons(policy), *_uncovered(policy, covered), *_unexercised(policy)]
+    warnings = [*_dates(policy, today), *_reasons(policy), *_uncovered(policy, covered), *_idle(policy), *_unexercised(policy)]
     try:
         warnings += _weights(policy, day)
         errors += _engine(policy, day)
@@ -208,6 +210,16 @@ def _reasons(policy: Policy) -> Iterator[Remark]:
     for rule in _own(policy):
         if not rule.because:
             yield _at(rule, "no_because", f"the rule `{rule.id}` gives no reason", "add `because:`, one sentence for whoever reads it")
+
+
+def _idle(policy: Policy) -> Iterator[Remark]:
+    """Remedies for what is too long that can do nothing, whatever the application binds."""
+    places = {PLACE_OF_KIND.get(recipient.kind, "") for recipient in policy.recipients}
+    for entry in policy.routing:
+        if entry.file == policy.files[-1]:
+            for idle in idle_remedies(entry.routing, places):
+                message = f"the remedy `{idle.remedy}` of `{entry.routing.rule}` does nothing: {idle.why}"
+                yield _at(entry, "idle_remedy", message, "take it out of `fit`, or give it what it needs")
 
 
 def _own(policy: Policy) -> list[Rule]:

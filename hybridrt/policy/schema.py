@@ -310,7 +310,11 @@ def _route() -> dict[str, Any]:
                         "A local answer stays only under a certificate.",
                         {
                             "certified": {**share, "description": "The largest share of wrong answers, such as 0.10."},
-                            "population": _name("The requests that the certificate must speak of; without it the application's own."),
+                            "population": {
+                                "type": "string",
+                                "minLength": 1,
+                                "description": "The requests that the certificate must speak of; without it the application's own.",
+                            },
                         },
                     ),
                 },

@@ -154,7 +154,7 @@ def general(passage: Passage, weights: Weights) -> tuple[float, tuple[float, ...
 def known_grams(passage: Passage, weights: Weights) -> list[Gram]:
     """Return the different words and pairs of neighbouring words that have a weight."""
     grams = weights.grams
-    return [*[word for word in passage.vocabulary if word in grams], *(weights.pairs & set(pairwise(passage.words)))]
+    return [*filter(grams.__contains__, passage.vocabulary), *(weights.pairs & set(pairwise(passage.words)))]
 
 
 def lexical(hits: list[Gram], grams: Mapping[Gram, float]) -> float:

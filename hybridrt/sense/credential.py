@@ -149,7 +149,7 @@ def _has_name(passage: Passage) -> bool:
     if "wifi:" in passage.folded or not passage.vocabulary.isdisjoint(_naming_words()):
         return True
     rare = " ".join(passage.rare)
-    return any(name in rare for name in _NAMES)
+    return any(map(rare.__contains__, _NAMES))
 
 
 @lru_cache(maxsize=1)

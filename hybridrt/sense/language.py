@@ -96,8 +96,7 @@ def _script(passage: Passage) -> str:
     for char in others:
         times = text.count(char)
         strange += times
-        code = next((code for first, last, code in _SCRIPTS if first <= char <= last), None)
-        if code:
+        if code := _script_of(char):
             counts[code] = counts.get(code, 0) + times
     if strange < _FEW_LETTERS and strange <= latin:
         return ""
@@ -107,6 +106,11 @@ def _script(passage: Passage) -> str:
     if most * 2 <= strange + latin:
         return UNKNOWN
     return _cyrillic(text) if code == "cyrillic" else code
+
+
+@lru_cache(maxsize=4096)  # the letters of all alphabets, and the common ones of the writing that has more
+def _script_of(char: str) -> str:
+    return next((code for first, last, code in _SCRIPTS if first <= char <= last), "")
 
 
 def _cyrillic(text: str) -> str:

@@ -90,6 +90,7 @@ class Senses:
         self._slice_chars = slice_chars
         # Nearly every request ends here.
         self._nothing = nothing_found(self.detectors, meanings)
+        self._nothing_beside_pictures = Scan(self.detectors, meanings).verdict(has_images=True).privacy
 
     def covered_labels(self) -> frozenset[str]:
         """Return the data labels that these detectors answer for."""
@@ -115,7 +116,8 @@ class Senses:
         asked = None if ask is None else read(excerpt(sensed[ask].text))
         if asked is not None and len(asked.passage.text) > self._slice_chars:
             await asyncio.sleep(0)
-        scan = Scan(self.detectors, self.meanings, deadline, self._slice_chars, self._nothing)
+        nothing = self._nothing if modality == "text" else self._nothing_beside_pictures
+        scan = Scan(self.detectors, self.meanings, deadline, self._slice_chars, nothing)
         await scan.run(sensed, {} if ask is None or asked is None else {ask: asked})
         verdict = scan.verdict(has_images=modality != "text")
         return Signals(

@@ -94,7 +94,7 @@ def surface(passage: Passage) -> tuple[float, ...]:
         len(letters.translate(None, _NO_MATHS)) / size,
         float("\\" in text and "$" in text),
         len(letters.translate(None, _NO_CODE)) / size,
-        float(any(mark in text for mark in _CODE)),
+        float(any(map(text.__contains__, _CODE))),
         float(options),
         float(bool(asked & _PROOF)),
         float(bool(asked & _WORK)),

@@ -63,11 +63,13 @@ class Term(NamedTuple):
 def _misspelt(word: str) -> list[Term]:
     """Return the terms that a word is one slip away from, each as the word stands."""
     index, begins, ends = _shortened()
-    # The letter that is gone stands behind the first letters or before the last ones. This alone tells of most words that there is no term.
-    shorts = _one_short(word, range(_EDGE, len(word))) if word[:_EDGE] in begins else []
-    if word[-_EDGE:] in ends:
+    # The letter that is gone stands behind the first letters or before the last ones. How such words begin and end, and how long
+    # they are, tells of most words that there is no term.
+    size = 1 << len(word) - 1
+    shorts = _one_short(word, range(_EDGE, len(word))) if begins.get(word[:_EDGE], 0) & size else []
+    if ends.get(word[-_EDGE:], 0) & size:
         shorts += _one_short(word, range(_EDGE))
-    if not shorts:
+    if not shorts and word not in index:
         return []
     terms = {term for short in (word, *shorts) for term in index.get(short, ())}
     return [Term(word, term.topic, term.kind, frozenset()) for term in terms]
@@ -78,8 +80,11 @@ def _one_short(word: str, places: Iterable[int]) -> list[str]:
 
 
 @lru_cache(maxsize=1)
-def _shortened() -> tuple[dict[str, tuple[Term, ...]], frozenset[str], frozenset[str]]:
-    """Return the terms of one word by what is left of them with one letter gone, and how these begin and end."""
+def _shortened() -> tuple[dict[str, tuple[Term, ...]], dict[str, int], dict[str, int]]:
+    """Return the terms of one word by what is left of them with one letter gone, and how these begin and end.
+
+    Each beginning and each end comes with the lengths that there are, as bits of a number.
+    """
     index: dict[str, list[Term]] = {}
     for terms in heads().values():
         for term in terms:
@@ -87,7 +92,12 @@ def _shortened() -> tuple[dict[str, tuple[Term, ...]], frozenset[str], frozenset
                 for short in (term.text, *_one_short(term.text, range(len(term.text)))):
                     index.setdefault(short, []).append(term)
     found = {short: tuple(terms) for short, terms in index.items()}
-    return found, frozenset(short[:_EDGE] for short in found), frozenset(short[-_EDGE:] for short in found)
+    begins: dict[str, int] = {}
+    ends: dict[str, int] = {}
+    for short in found:
+        begins[short[:_EDGE]] = begins.get(short[:_EDGE], 0) | 1 << len(short)
+        ends[short[-_EDGE:]] = ends.get(short[-_EDGE:], 0) | 1 << len(short)
+    return found, begins, ends
 
 
 def places_of(passage: Passage) -> list[tuple[int, int, str, str]]:

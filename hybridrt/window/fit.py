@@ -13,6 +13,8 @@ from hybridrt.request import Message
 from hybridrt.signals import TokenCount
 from hybridrt.target import Target
 
+# Text that people write has two to five bytes a token in the tokenizers in use; only long runs of one character pass eight.
+MOST_BYTES_PER_TOKEN = 8
 # What is kept free for an answer when the caller asks for no number: a page of it, but no more than an eighth of a small
 # window, where the question needs the room more.
 _ANSWER_TOKENS = 1_024

@@ -23,20 +23,20 @@ from hybridrt.signals import TokenCount
 from hybridrt.target import PLACEHOLDER, Target
 from hybridrt.window.count import Conversation, bounding
 from hybridrt.window.counter import Counter, Memo
-from hybridrt.window.fit import Cut, Fit, Reserve, check_output, droppable, reserve, too_long, without
+from hybridrt.window.fit import MOST_BYTES_PER_TOKEN, Cut, Fit, Reserve, check_output, droppable, reserve, too_long, without
 from hybridrt.window.pace import Steps, in_turns
 from hybridrt.window.reduce import chunk, chunking, merge, split_ask
 
 if TYPE_CHECKING:
     from hybridrt.policy.ruling import Routing
 
-# Text that people write has two to five bytes a token in the tokenizers in use; only long runs of one character pass eight.
-_MOST_BYTES_PER_TOKEN = 8
 # Where nobody asked for a longer answer, a prompt that leaves a sentence for it still goes, before it fails.
 _SHORTEST_ANSWER_TOKENS = 16
 # A provider that counts otherwise than we do is met again with a tenth more each time; three times make a third.
 _TRIES = 3
 _REFUSED_SHARE = 0.9
+# One that does not say how much it takes is given two thirds next, and at the last try the least that may be.
+_LESS = 0.66
 # Where it said how much it counted, other turns of the same conversation may still count a little more.
 _MARGIN = 1.03
 # The remedies after which less, or other words, go.
@@ -137,16 +137,23 @@ class Fitting:
             # It was not sent: the refusal is our own.
             return False
         counted = sent.fit.tokens.value + (sent.call.max_output_tokens or 0)
-        window = error.window or self._window(target) or int(counted * _REFUSED_SHARE)
+        known = self._window(target)
+        if error.window is not None:
+            window = error.window
+        elif known is None or counted <= known:
+            # It did not say how much it takes, and it is less than was thought.
+            window = int(counted * _LESS)
+        else:
+            window = known
         self._windows[target.id] = window
-        known = self._scales.get(target.id, 1.0)
-        if sent.fit.tokens.kind == "exact" and target.place.is_device:
-            pass
-        elif error.needed is not None and error.needed > window and counted:
-            self._scales[target.id] = known * error.needed / counted * _MARGIN
-        elif counted <= window:
-            self._scales[target.id] = known / _REFUSED_SHARE
-        return refusals <= _TRIES and any(word in _LOSSY for word in self._remedies)
+        if (
+            error.needed is not None
+            and error.needed > window
+            and counted
+            and not (target.place.is_device and sent.fit.tokens.kind == "exact")
+        ):
+            self._scales[target.id] = self._scales.get(target.id, 1.0) * error.needed / counted * _MARGIN
+        return refusals <= _TRIES and self._is_one and any(word in _LOSSY for word in self._remedies)
 
     def learn(self, fitted: Fitted, usage: Usage) -> None:
         """Learn from what a provider counted."""
@@ -191,18 +198,21 @@ class Fitting:
             return False
         if call.max_output_tokens is None and count.value + _SHORTEST_ANSWER_TOKENS <= window:
             return True
-        least = (await in_turns(bounding(call))).value // _MOST_BYTES_PER_TOKEN + (call.max_output_tokens or 0)
-        return count.kind != "exact" and not call.target.place.is_device and least <= window
+        return count.kind != "exact" and not call.target.place.is_device and _least(call) <= window
 
     # ---- truncate: whole turns, the oldest first
 
     async def _truncate(self, call: Call, kept: Reserve, window: int, count: TokenCount) -> Fitted | None:
-        found = await self._fewest(call, window - kept.total)
-        if found is None and self._refusals.get(call.target.id) and (ways := droppable(call.messages)):
-            # All of it was refused, and what is left may fit: only the provider can count it.
+        refusals = self._refusals.get(call.target.id, 0)
+        found = await self._fewest(call, window - kept.total) if refusals < _TRIES else None
+        if found is None and call.max_output_tokens is None:
+            found = await self._fewest(call, window - _SHORTEST_ANSWER_TOKENS)
+        is_hopeless = refusals > 0 or _least(call) > window
+        if found is None and is_hopeless and not call.target.place.is_device and (ways := droppable(call.messages)):
+            # What is left may fit: only the provider can count it, or knows its window.
             left = replace(call, messages=without(call.messages, ways[-1]))
             after = await self._count(call.target, left, 0)
-            found = (ways[-1], left, after) if after.kind != "exact" and not call.target.place.is_device else None
+            found = (ways[-1], left, after) if after.kind != "exact" or call.target.window is None else None
         if found is None:
             return None
         places, left, after = found
@@ -436,6 +446,11 @@ def _cuts(messages: Sequence[Message], places: Sequence[int], tokens: int, how: 
     return tuple(
         Cut(place, messages[place].role, max(1, tokens * weight // whole), how) for place, weight in zip(places, weights, strict=True)
     )
+
+
+def _least(call: Call) -> int:
+    """The fewest tokens a call may take with its answer."""
+    return sum(len(message.text) for message in call.messages) // MOST_BYTES_PER_TOKEN + (call.max_output_tokens or 0)
 
 
 def _weight(message: Message) -> int:

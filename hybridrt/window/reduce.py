@@ -79,7 +79,11 @@ def merge(values: Sequence[Any]) -> Any:
         names = dict.fromkeys(name for value in said for name in value)
         return {name: merge([value.get(name) for value in said]) for name in names}
     if said and all(isinstance(value, list) for value in said):
-        return list({_key(item): item for value in reversed(said) for item in reversed(value)}.values())[::-1]
+        first: dict[str, Any] = {}
+        for value in said:
+            for item in value:
+                first.setdefault(_key(item), item)
+        return list(first.values())
     return _most_frequent(said)
 
 

@@ -358,3 +358,10 @@ def test_ten_thousand_damaged_replies_give_events_or_target_errors():
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_a_million_damaged_replies_give_events_or_target_errors(seed):
     assert sum(fuzz(100_000, seed).values()) == 100_000
+
+
+def test_a_reply_without_an_answer_is_a_service_that_failed():
+    reply = {"usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9}, "modelVersion": "gemini"}
+    events, error = read(Gemini(), a_call(), JSON, [json.dumps(reply).encode()])
+    assert not events
+    assert type(error) is UnavailableError

@@ -13,6 +13,7 @@ import pytest
 from hybridrt.application import Application, Binding, CertificateFile, LocalModel
 from hybridrt.confidence import binding as bound
 from hybridrt.confidence.binding import PARTS, bind, changed, code_of
+from hybridrt.errors import UnavailableError
 from hybridrt.local.action.backend import read_certificate
 from hybridrt.local.factory import actions, placeholder
 from hybridrt.local.gguf import read_facts
@@ -124,17 +125,21 @@ def test_e12_a_certificate_that_does_not_name_a_part_is_not_bound_to_it_and_void
 def opened(tmp_path, policy_file, model):
     """A router over a scripted model with a certificate in force, and a cloud behind it."""
 
-    def make(*, asked: str = "", audit: float = 0.0, script=None, cloud=True, **given) -> Router:
+    def make(
+        *, asked: str = "", audit: float = 0.0, by_cloud: bool = False, script=None, cloud=True, ledger=None, routing=ROUTING, **given
+    ) -> Router:
         file = write(issued(model, **given), tmp_path / "certificate.json")
         application = Application(
-            policies=(policy_file(ROUTING % asked),),
+            policies=(policy_file(routing % asked if "%s" in routing else routing),),
             models=(LocalModel("factory", model),),
             bindings=(Binding("alpha", "alpha-model"),) if cloud else (),
             ledger=tmp_path / "ledger.jsonl",
-            certificates=(CertificateFile(file, "factory", audit=audit),),
+            certificates=(CertificateFile(file, "factory", audit=audit, audits_by_cloud=by_cloud),),
         )
-        backends = {"factory": ScriptedBackend(script or ["Paris", finish(-0.1)])} | ({"alpha": ScriptedBackend("Lyon")} if cloud else {})
-        return Router.open(application, backends=backends, ledger=MemoryLedger())
+        backends = {"factory": ScriptedBackend(script or ["Paris", finish(-0.1)])} | (
+            {"alpha": cloud if isinstance(cloud, ScriptedBackend) else ScriptedBackend("Lyon")} if cloud else {}
+        )
+        return Router.open(application, backends=backends, ledger=ledger or MemoryLedger())
 
     return make
 
@@ -198,6 +203,14 @@ async def test_e12_an_answer_at_another_temperature_is_not_covered(opened):
         answer = await router.infer(ASK, temperature=0.8)
     assert not answer.certified
     assert "temperature" in answer.certificate.reason
+
+
+async def test_e12_what_was_meant_for_another_place_is_not_of_the_population(opened, tmp_path, policy_file):
+    elsewhere_first = "routing:\n  - {id: up, order: [cloud, device]}\n"
+    async with opened(cloud=ScriptedBackend(UnavailableError("down")), routing=elsewhere_first) as router:
+        answer = await router.infer(ASK)
+    assert (answer.text, answer.certified, answer.certificate.state) == ("Paris", False, "uncertified")
+    assert "first" in answer.certificate.reason
 
 
 def test_e12_the_certificate_that_ships_is_in_force_and_one_byte_of_its_model_voids_it(tmp_path):

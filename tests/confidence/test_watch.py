@@ -9,6 +9,8 @@ import random
 import pytest
 
 from hybridrt.confidence.watch import KINDS, Count, Tally, Watch, capital, least_error
+from hybridrt.testing import MemoryLedger, ScriptedBackend
+from hybridrt.testing.backend import Wait
 from tests.confidence.kit import finish
 from tests.confidence.test_e12 import ASK, model, opened  # noqa: F401 - fixtures
 
@@ -150,6 +152,43 @@ async def test_audited_answers_say_so_and_are_counted_apart(opened, tmp_path, sh
         assert answer.is_audit is (kind == "audit")
         await answer.feedback(correct=True)
     assert list(json.loads((tmp_path / "certificate.counts.json").read_text())["counts"]) == [kind]
+
+
+async def until(holds) -> None:
+    async with asyncio.timeout(5):
+        while not holds():
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("said", "loss"), [("Paris!", 0.0), ("Lyon", 1.0)])
+async def test_a_drawn_answer_is_answered_again_in_the_cloud_under_a_decision_of_its_own(opened, tmp_path, said, loss):  # noqa: F811
+    counts, ledger, cloud = tmp_path / "certificate.counts.json", MemoryLedger(), ScriptedBackend(said)
+    async with opened(audit=1.0, by_cloud=True, cloud=cloud, ledger=ledger) as router:
+        answer = await router.infer(ASK)
+        assert (answer.text, answer.is_audit, answer.receipt.bytes_out) == ("Paris", False, 0)
+        await until(counts.exists)
+    assert json.loads(counts.read_text())["counts"] == {"cloud": {"n": 1, "loss": loss}}
+    decisions = [record["plan"] for record in ledger.records if record["kind"] == "decision"]
+    assert decisions == [["factory", "alpha"], ["alpha"]]
+    assert len(cloud.calls) == 1
+
+
+async def test_an_audit_sends_nothing_that_the_policy_keeps_here(opened, tmp_path):  # noqa: F811
+    cloud = ScriptedBackend("Paris")
+    async with opened(audit=1.0, by_cloud=True, cloud=cloud) as router:
+        answer = await router.infer("Extract the number from: my card is 4111 1111 1111 1111", labels=["credential"])
+        assert answer.text == "Paris"
+        await asyncio.sleep(0.05)
+    assert (cloud.calls, (tmp_path / "certificate.counts.json").exists()) == ([], False)
+
+
+async def test_closing_the_router_ends_an_audit(opened, tmp_path):  # noqa: F811
+    cloud = ScriptedBackend([Wait(30.0), "Paris"])
+    async with opened(audit=1.0, by_cloud=True, cloud=cloud) as router:
+        await router.infer(ASK)
+        await until(lambda: cloud.calls)
+    assert cloud.cancelled == 1
+    assert not (tmp_path / "certificate.counts.json").exists()
 
 
 async def test_what_is_kept_holds_no_word_and_no_hash_of_it(opened, tmp_path):  # noqa: F811

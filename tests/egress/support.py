@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from hybridrt.allowance import Timeouts
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
-from hybridrt.egress.cloud import CloudBackend, Key
+from hybridrt.egress.cloud import CloudBackend, Key, Terms
 from hybridrt.egress.gate import Clearance, Gate
 from hybridrt.egress.resilience.traffic import Traffic
 from hybridrt.egress.transport import Detour, Limits, Transport
@@ -252,6 +253,8 @@ async def rig(
     detour: Detour | None = None,
     further: int | None = None,
     traffic: Traffic | None = None,
+    timeouts: Timeouts | None = None,
+    key_source: str | None = None,
     key: str | None = SECRET,
     gate_type: type[Gate] = Gate,
     transport_type: type[Transport] = Transport,
@@ -267,6 +270,7 @@ async def rig(
         gate=gate,
         transport=transport,
         traffic=traffic,
+        terms=Terms(timeouts or Timeouts(), None, key_source),
         further=further,
     )
     try:

@@ -232,6 +232,45 @@ async def test_a_date_is_a_retry_after_too():
     assert {text: retry_after_s({"retry-after": text}, now) for text in table} == table
     assert retry_after_s({"retry-after": "7", "retry-after-ms": "250"}, now) == 0.25
     assert retry_after_s({}, now) is None
+    dated = {"retry-after": formatdate(now + 30, usegmt=True), "date": formatdate(now, usegmt=True)}
+    assert retry_after_s(dated, now + 5000) == 30.0, "the clock of the reply counts"
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"x-ratelimit-reset-requests": "1s"}, 1.0),
+        ({"x-ratelimit-reset-tokens": "6m0s"}, 360.0),
+        ({"x-ratelimit-reset-tokens": "120ms"}, 0.12),
+        ({"x-ratelimit-reset-requests": "2m59.56s"}, 179.56),
+        ({"x-ratelimit-reset-requests": "1h2m3s"}, 3723.0),
+        ({"x-ratelimit-reset": "17"}, 17.0),
+        ({"x-ratelimit-reset": "1700000030"}, 30.0),
+        ({"x-ratelimit-reset": "1700000030000"}, 30.0),
+        ({"x-ratelimit-reset": "1600000000"}, 0.0),
+        ({"some-ratelimit-tokens-reset": "2023-11-14T22:13:50Z"}, 30.0),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-reset-tokens": "4s"}, 4.0),
+        (
+            {
+                "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-remaining-requests": "0",
+                "x-ratelimit-reset-tokens": "4s",
+                "x-ratelimit-remaining-tokens": "512",
+            },
+            1.0,
+        ),
+        ({"x-ratelimit-reset-requests": "1s", "retry-after": "9"}, 9.0),
+        ({"x-ratelimit-reset-requests": "1s", "x-ratelimit-remaining-requests": "3"}, None),
+        ({"x-ratelimit-reset-requests": "soon"}, None),
+        ({"x-ratelimit-reset-requests": ""}, None),
+        ({"x-ratelimit-reset-requests": "-4"}, 0.0),
+        ({"x-ratelimit-reset-requests": "nan"}, None),
+        ({"x-ratelimit-reset-requests": "9" * 400}, None),
+        ({"x-ratelimit-limit-requests": "60"}, None),
+    ],
+)
+def test_row_38_what_says_when_a_limit_is_reset_is_a_wait_too(headers, wait_s):
+    assert retry_after_s(headers, 1_700_000_000.0) == (None if wait_s is None else pytest.approx(wait_s))
 
 
 async def test_e6_nothing_is_tried_again_once_a_word_was_handed_on():

@@ -140,7 +140,7 @@ async def test_row_49_and_e11_a_sweep_over_a_retry():
 class Forgetful(Gate):
     """Breaks the rule on purpose: a cancelled attempt is not written to its end."""
 
-    def _end(self, clearance: Clearance, permit: Permit, outcome: str) -> None:
+    def _end(self, clearance: Clearance, permit: Permit, outcome: str, usd: float | None = None) -> None:
         if outcome == "cancelled":
             clearance.running.pop(permit, None)
         else:

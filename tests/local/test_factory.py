@@ -7,7 +7,7 @@ import hashlib
 import math
 from pathlib import Path
 
-from benchmarks.factory import HUMAN, measure, read_rows, tell
+from benchmarks.factory import HUMAN, OTHER, measure, read_rows, tell
 from hybridrt.local.action.backend import ActionBackend
 from hybridrt.local.action.certificate import Certificate
 from hybridrt.local.action.table import ACTIONS
@@ -61,13 +61,14 @@ def test_the_manifest_of_the_language_model_is_true_of_its_file():
 
 def test_the_confidence_of_the_language_model_names_whom_it_speaks_for_and_is_void_for_another_file():
     facts = manifest(actions())
-    certificate = Certificate.of(facts, facts["sha256"])
+    present = facts["confidence"]["digests"]
+    certificate = Certificate.of(facts, present)
     assert certificate is not None
     assert "synthetic" in certificate.population
     assert (certificate.alpha, certificate.delta) == (0.10, 0.05)
     assert binomial_cdf(facts["confidence"]["errors"], facts["confidence"]["covered"], certificate.alpha) <= certificate.delta
-    assert Certificate.of(facts, "0" * 64) is None
-    assert Certificate.of({**facts, "confidence": None}, facts["sha256"]) is None
+    assert Certificate.of(facts, {**present, "model": "0" * 64}) is None
+    assert Certificate.of({**facts, "confidence": None}, present) is None
 
 
 def binomial_cdf(errors: int, count: int, rate: float) -> float:
@@ -94,10 +95,14 @@ def test_llama_cpp_scores_the_shipped_file_as_pytorch_did_the_trained_weights():
 
 
 async def test_the_language_model_reads_requests_of_people_as_well_as_its_card_says():
-    measured = (await measure(actions(), {"human": read_rows(HUMAN)}))["human"]
-    assert measured["exact"] >= 0.75
-    assert measured["name"] >= 0.85
-    assert measured["wrong_action"] <= 0.06
+    measured = await measure(actions(), {"human": read_rows(HUMAN), "other": read_rows(OTHER)})
+    for figures in measured.values():
+        # Three points below the card: another processor rounds otherwise, and a lost request is a third of a point to two thirds.
+        assert figures["exact"] >= 0.86
+        assert figures["name"] >= 0.90
+        assert figures["wrong_action"] <= 0.04
+        assert figures["certified_error"] <= 0.10
+        assert figures["coverage"] >= 0.80
 
 
 async def test_the_parser_answers_within_the_time_of_a_key_press():

@@ -26,7 +26,7 @@ from hybridrt.key import Key
 from hybridrt.testing import Canary, MemoryLedger, canaries, watch
 from hybridrt.testing.replies import cut, error_in_stream, fail, garbage, hang_up, redirect, say, silence, web_page
 from hybridrt.testing.tripwire import EgressBlockedError, block_egress
-from tests.matrix.wired import ASK, key_of, wired
+from tests.matrix.wired import key_of, wired
 
 ROOT = Path(__file__).resolve().parents[2]
 PARIS = say("Paris.")
@@ -66,7 +66,9 @@ def uploaded(error: BaseException) -> bytes:
         seen += [str(step), repr(step), repr(step.args), repr(vars(step)), *getattr(step, "__notes__", ())]
         for frame, _ in traceback.walk_tb(step.__traceback__):
             if Path(frame.f_code.co_filename).parent != Path(__file__).parent:
-                seen += [f"{name}={value!r} {vars(value) if hasattr(value, '__dict__') else ''!r}" for name, value in frame.f_locals.items()]
+                seen += [
+                    f"{name}={value!r} {vars(value) if hasattr(value, '__dict__') else ''!r}" for name, value in frame.f_locals.items()
+                ]
         step = step.__cause__ or step.__context__
     return "\n".join(seen).encode()
 
@@ -285,7 +287,9 @@ def test_row_67_the_process_of_a_model_holds_no_key_in_arguments_environment_or_
         for process in (psutil.Process(said["parent"]), child):
             assert key not in " ".join(process.cmdline()), "`ps` shows it to everybody"
         assert key not in repr(child.environ())
-        assert Path(f"/proc/{child.pid}/limits").read_text().split("Max core file size")[1].split()[:2] == ["1", "1"], "a crash leaves no dump"
+        assert Path(f"/proc/{child.pid}/limits").read_text().split("Max core file size")[1].split()[:2] == ["1", "1"], (
+            "a crash leaves no dump"
+        )
         if not dumped(child.pid, tmp_path / "child"):
             pytest.skip("this system lets nobody trace a process")
         core = (tmp_path / f"child.{child.pid}").read_bytes()
@@ -396,8 +400,8 @@ async def test_row_69_a_masked_value_that_comes_back_in_the_bytes_stops_the_send
 async def test_row_70_words_of_the_caller_stand_in_the_body_and_nowhere_else(tmp_path):
     word = PLANTED[0].text
     async with wired(tmp_path, {"alpha": PARIS}) as world:
-        tools = [{"name": "look_up", "description": word, "parameters": {"type": "object", "properties": {word: {"type": "string"}}}}]
-        await world.ask(prompt(), tools=tools, tenant=word, user=word, conversation=word, stop=[word], seed=7)
+        answer = await world.ask(prompt(), tenant=word, user=word, conversation=word, seed=7)
+        assert not isinstance(answer, HybridrtError), answer.hint
         (request,) = world.providers["alpha"].requests
         head = f"{request.method} {request.path} {dict(request.headers)}".encode()
         assert PLANTED[0].search(head) == ()
@@ -465,7 +469,9 @@ async def test_row_72_another_region_of_the_same_provider_is_another_recipient_a
         assert world.sends()["acme-eu"] >= 1
         assert world.providers["acme-us"].connections == []
     (tmp_path / "both").mkdir()
-    async with wired(tmp_path / "both", {"acme-eu": failure, "acme-us": PARIS}, rules=REGIONS.replace("eu}}", "[eu, us]}}"), facts=facts) as world:
+    async with wired(
+        tmp_path / "both", {"acme-eu": failure, "acme-us": PARIS}, rules=REGIONS.replace("eu}}", "[eu, us]}}"), facts=facts
+    ) as world:
         assert (await world.ask()).target == "acme-us"
         decided = {(each["recipient"], each["attempt"]) for each in world.ledger.records if each["kind"] == "attempt"}
         assert {name for name, _ in decided} == {"acme-eu", "acme-us"}, "each on record by its own name"

@@ -57,16 +57,17 @@ async def test_row_49_cancelled_at_every_wait_nothing_is_sent_afterwards(tmp_pat
 
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)  # the server's side of a handshake that was cut
     at = 0
-    async with wired(tmp_path, {"alpha": fail(503), "beta": PARIS}) as world:
+    async with wired(tmp_path, {"alpha": PARIS, "beta": PARIS}) as world:
         while True:
             at += 1
-            if is_warm:
-                await world.ask()
-            else:
+            world.providers["alpha"]._next.clear()
+            await world.ask()  # it is well, and was warm
+            if not is_warm:
                 for lanes in world.router._equipment.transport._lanes.values():
                     for lane in list(lanes._idle):
                         lane.abort()
                 await asyncio.sleep(0.002)
+            world.providers["alpha"].next(fail(500), times=3)
             was_cancelled = await run_until_the_nth_wait(asked(world), at)
             sent = sum(each["bytes_out"] > 0 for each in world.ledger.records if each["kind"] == "attempt_ended")
             await asyncio.sleep(0.01)  # what was handed to the sockets arrives; a send after the cancellation would too
@@ -75,8 +76,9 @@ async def test_row_49_cancelled_at_every_wait_nothing_is_sent_afterwards(tmp_pat
             assert sum(world.sends().values()) <= sent, f"cancelled at wait {at}, something was sent that is not on record"
             assert taken(world) == 0, f"cancelled at wait {at}, a connection was not given back"
             assert_whole(world.ledger)
-        assert at > 4
-        assert (await world.ask()).target == "beta"
+        assert at > 3
+        world.providers["alpha"]._next.clear()
+        assert (await world.ask()).text == "Paris."
 
 
 async def test_row_50_cancelled_again_and_again_while_it_cleans_up_it_ends_and_closes_its_record(tmp_path):

@@ -79,7 +79,9 @@ async def wired(
         for name in scripts
     )
     (folder / "policy.yaml").write_text(
-        "hybridrt_policy: 1\nname: matrix\nversion: 1.0.0\nowner: tests\nrecipients:\n  - {id: on-device, kind: local}\n" + recipients + rules,
+        "hybridrt_policy: 1\nname: matrix\nversion: 1.0.0\nowner: tests\nrecipients:\n  - {id: on-device, kind: local}\n"
+        + recipients
+        + rules,
         encoding="utf-8",
     )
     for name in scripts:

@@ -146,3 +146,15 @@ def test_a_child_may_go_by_latency_where_nothing_is_left_out(tmp_path):
     found = load(child).decide(Facts(), TODAY).routing
     assert found.fastest
     assert found.escalate == {"failed"}
+
+
+def test_two_policies_that_ask_for_certificates_about_other_requests_are_satisfied_by_none():
+    from hybridrt.certificate import Certificate
+
+    mail, bills = (Routing("r", unless_certified=0.1, populations=frozenset({name})) for name in ("mail", "bills"))
+    plain = Routing("r")
+    about_mail = Certificate("certified", alpha=0.1, population="mail")
+    for both in (mail.together(plain), plain.together(mail), mail.together(mail)):
+        assert about_mail.satisfies(both.unless_certified, both.populations), "one that asks for none adds no wish"
+    both = mail.together(bills)
+    assert not any(Certificate("certified", alpha=0.01, population=name).satisfies(0.1, both.populations) for name in ("", "mail", "bills"))

@@ -55,7 +55,7 @@ def test_each_block_of_the_guide_to_testing_is_a_file_that_runs_as_it_stands(fol
     for number, block in enumerate(blocks("testing.md")):
         (folder / f"test_block_{number}.py").write_text(block, encoding="utf-8")
     shown = run_pytest(folder, *ASYNCIO)
-    assert "10 passed" in shown, shown
+    assert "11 passed" in shown, shown
 
 
 def test_the_first_block_runs_with_anyio_as_the_guide_says(folder: Path):

@@ -14,11 +14,9 @@ from pathlib import Path
 import pytest
 
 from hybridrt.deadline import Deadline
-from hybridrt.egress.cloud import CloudBackend
 from hybridrt.egress.gate import Gate
 from hybridrt.egress.transport import Transport
 from hybridrt.event import Finish, Text
-from hybridrt.key import Key
 from hybridrt.testing.simulate import Parts, Stage, draw, findings, play_all
 from hybridrt.testing.simulate.schedule import EVERYWHERE
 from hybridrt.testing.simulate.world import KEYS, POLICY, cloud_backend
@@ -40,7 +38,8 @@ def test_in_a_thousand_schedules_every_rule_holds(stage, first):
     assert report.failed == []
     assert report.requests > 2_000
     assert report.sends > 500
-    assert report.answered > 300
+    assert report.answered > 200
+    assert report.sends_down <= 1.2 * report.requests_down
 
 
 @pytest.mark.soak
@@ -78,7 +77,7 @@ def breaks(rule, parts, *, schedules=300, changed=lambda schedule: schedule):
 
 def with_adapter(change):
     """Parts whose adapters are wrapped."""
-    return Parts(backend=lambda target, adapter, gate, transport: cloud_backend(target, change(adapter), gate, transport))
+    return Parts(backend=lambda target, adapter, way: cloud_backend(target, change(adapter), way))
 
 
 class Wrapped:
@@ -130,8 +129,8 @@ def test_can_fail_a_policy_that_lets_everything_out_is_a_leak(tmp_path):
 
 
 def test_can_fail_a_retry_with_another_recipient_than_the_policy_allows_is_a_leak():
-    def strayed(target, adapter, gate, transport):
-        backend = cloud_backend(target, adapter, gate, transport)
+    def strayed(target, adapter, way):
+        backend = cloud_backend(target, adapter, way)
         backend._recipient = replace(backend._recipient, host="beta.example")
         return backend
 
@@ -143,8 +142,8 @@ def test_can_fail_a_retry_with_another_recipient_than_the_policy_allows_is_a_lea
 
 
 def test_can_fail_the_key_of_somebody_else_is_a_leak():
-    def keyed(target, adapter, gate, transport):
-        return CloudBackend(target, adapter, Key(KEYS["alpha"]), gate=gate, transport=transport)
+    def keyed(target, adapter, way):
+        return cloud_backend(target, adapter, way, key=KEYS["alpha"])
 
     assert breaks("leak", Parts(backend=keyed))
 
@@ -216,8 +215,8 @@ class Detached:
         pass
 
 
-def detached(target, adapter, gate, transport):
-    return Detached(cloud_backend(target, adapter, gate, transport))
+def detached(target, adapter, way):
+    return Detached(cloud_backend(target, adapter, way))
 
 
 def test_can_fail_a_send_after_the_end_of_its_request_is_late():

@@ -13,7 +13,7 @@ from pathlib import Path
 OUT = Path(__file__).parent.parent.parent / "hybridrt" / "local" / "factory" / "actions.gguf"
 # The shape of the shipped file, and how long it was trained.
 SHAPE = ("--width", "128", "--layers", "5", "--heads", "4", "--feed-forward", "384")
-STEPS = 4480
+STEPS = 5200
 
 
 def main() -> None:
@@ -22,11 +22,13 @@ def main() -> None:
     parser.add_argument("--texts", type=Path, help="public requests, see public.py")
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     texts = ("--texts", str(options.texts)) if options.texts else ()
+    numbers = ("--steps", str(options.steps), "--seed", str(options.seed), "--threads", str(options.threads))
     for module, *arguments in (
-        ("train", "--out", str(options.work), "--steps", str(options.steps), "--threads", str(options.threads), *SHAPE, *texts),
+        ("train", "--out", str(options.work), *numbers, *SHAPE, *texts),
         ("export", str(options.work / "checkpoint.pt"), "--out", str(options.out)),
         ("calibrate", str(options.out)),
     ):

@@ -27,8 +27,8 @@ from hybridrt.local.action.certificate import FEATURES, Line, features, first
 from training.factory_llm.rows import meant_rows, mixed_rows
 
 ALPHA, DELTA = 0.10, 0.05
-# A wrong action is worse than an escalation: one is taken where it is right three times in five at least.
-FLOOR = 0.6
+# An action is taken where it is more likely right than wrong. Higher floors turn more right actions into escalations than wrong ones.
+FLOOR = 0.5
 POPULATION = "synthetic requests of training/factory_llm: phrasing families held out of the training, a third to be escalated"
 
 

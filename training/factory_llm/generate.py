@@ -687,7 +687,6 @@ class Generator:
         self.negatives = negatives
         self.by_action: dict[str, list[Family]] = {}
         for family in load():
-            # Families of `escalate` are many and mixed; a random part of their lines would leak, so the ones held out are marked too.
             if family.is_held_out == held_out and later in (None, family.is_later):
                 self.by_action.setdefault(family.action, []).append(family)
         self.actions = [action for action in self.by_action if action != "escalate"]
@@ -729,7 +728,11 @@ class Generator:
             return self._mixed()
         if roll < 0.36:
             return self._turned()
-        families = self.by_action["escalate"]
+        return self.outside()
+
+    def outside(self) -> Row | None:
+        """Draw a row of the families that are no action."""
+        rng, families = self.rng, self.by_action["escalate"]
         pieces, is_command = draw(rng.choices(families, [family.weight * len(family.lines) ** 0.5 for family in families])[0], rng)
         is_command = is_command or rng.random() < 0.06
         return row_of(_noised(_dressed([(text, None) for text, _ in pieces], is_command, rng), rng), "escalate", "escalate", {})
@@ -805,7 +808,7 @@ class Generator:
             )
             if rng.random() < 0.3:
                 first, second = second, first
-        pieces: list[Piece] = [(text, None) for text, _ in first] + [(link, None)] + [(text, None) for text, _ in second]
+        pieces: list[Piece] = [(text, None) for text, _ in (*first, (link, None), *second)]
         return row_of(_noised(_dressed(pieces, is_command, rng), rng), "escalate", "escalate/mixed", {})
 
 

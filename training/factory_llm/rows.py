@@ -29,13 +29,19 @@ def mixed_rows(count: int, *, seed: int, now: datetime) -> list[dict[str, Any]]:
 
 
 def meant_rows(count: int, *, seed: int, held_out: bool, now: datetime, later: bool | None = None) -> list[dict[str, Any]]:
-    """Draw rows: of families that were held out (with `escalate` of the others, which has none), or of those learned from."""
+    """Draw rows: of families that were held out, with half of their `escalate` of those learned from, or of the latter alone."""
     known, held = Generator(seed + 1), Generator(seed, held_out=True, later=later, negatives=0.0)
+    is_outside_held = held_out and "escalate" in held.by_action
     rows: list[dict[str, Any]] = []
     while len(rows) < count:
         is_negative = known.rng.random() < 0.3
-        row = held.row() if held_out and not is_negative else known.row()
-        if held_out and is_negative and row.action != "escalate":
+        if held_out and not is_negative:
+            row: Row | None = held.row()
+        elif is_outside_held and known.rng.random() < 0.5:
+            row = held.outside()
+        else:
+            row = known.row()
+        if row is None or not row.text or (held_out and is_negative and row.action != "escalate"):
             continue
         found = meant(row, now)
         if found is not None:

@@ -65,7 +65,7 @@ class Stream:
 
     def __init__(self, seed: int, texts: list[Row]) -> None:
         self.rng = random.Random(seed)
-        self.generator = Generator(seed, negatives=0.38 if texts else 0.47)
+        self.generator = Generator(seed, negatives=0.34 if texts else 0.45)
         self.texts = texts
         self.tokenizer = token.load()
         self.waiting: dict[int, list[tuple[list[int], list[int]]]] = {length: [] for length in LENGTHS}

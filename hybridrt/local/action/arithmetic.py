@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from hybridrt.local.action.moment import read_ordinal
 from hybridrt.local.action.number import read_number, shown
 
 # 9^9^9 has 369 million digits. Neither what is raised nor what comes out may be longer than anyone would read.
@@ -35,7 +36,31 @@ _SHARES = {
     "double": "*2",
     "twice": "*2",
     "triple": "*3",
+    "a fifth of": "/5",
+    "one fifth of": "/5",
+    "a tenth of": "/10",
+    "one tenth of": "/10",
 }
+_PERCENT = r"\s*(?:%|percent|per cent|pct)"
+# What only the verb says: the verbs, the words between the two numbers, and what is then meant.
+_VERBS: tuple[tuple[frozenset[str], str, str], ...] = (
+    (frozenset({"multiply"}), r"(.+?) (?:by|with|and) (.+)", "{0} * {1}"),
+    (frozenset({"product"}), r"(.+?) (?:and|with|by) (.+)", "{0} * {1}"),
+    (frozenset({"divide", "quotient"}), r"(.+?) (?:by|and) (.+)", "{0} / {1}"),
+    (frozenset({"split", "share"}), r"(.+?) (?:by|between|among|into|in) (.+)", "{0} / {1}"),
+    (frozenset({"difference"}), r"(.+?) and (.+)", "{0} - {1}"),
+    (frozenset({"subtract", "take", "minus", "deduct"}), r"(.+?)(?: away| off)? from (.+)", "{1} - {0}"),
+    (frozenset({"increase", "raise", "grow"}), rf"(.+?) by (.+?){_PERCENT}", "{0} + {1} / 100 * {0}"),
+    (frozenset({"decrease", "reduce", "lower", "cut"}), rf"(.+?) by (.+?){_PERCENT}", "{0} - {1} / 100 * {0}"),
+    (frozenset({"increase", "raise"}), r"(.+?) by (.+)", "{0} + {1}"),
+    (frozenset({"decrease", "reduce", "lower"}), r"(.+?) by (.+)", "{0} - {1}"),
+)
+_ADDING = frozenset({"add", "sum", "total", "plus"})
+_NAMING = re.compile(
+    r"(?:the )?(sum|total|product|difference|quotient|add|multiply|divide|subtract|split|increase|decrease|reduce)"
+    r" (?:up |of |between |together )?(.+)"
+)
+_ORDINAL_POWER = re.compile(r" to the (\w+)(?: power)?(?![a-z])")
 _SIGNS = re.compile(r"\s*([-+*/^()])\s*")
 
 
@@ -47,38 +72,46 @@ def read_sum(text: str, before: str = "") -> str | None:
     text = " ".join(text.strip().lower().replace("\u00d7", "*").replace("\u00f7", "/").replace("\u2212", "-").rstrip("?=. ").split())
     if not text or len(text) > _LONGEST:
         return None
-    verb = re.findall(r"[a-z]+", before.lower())[-4:]
-    text = _named(text, verb)
+    text = re.sub(r" (?:equals?|is|makes?)$", "", text)
+    verbs = frozenset(re.findall(r"[a-z]+", before.lower())[-4:])
+    if match := _NAMING.fullmatch(text):
+        verbs, text = frozenset({match[1]}), match[2]
+    text = _named(text, verbs)
     text = re.sub(r"(?<=[\d)])\s*x\s*(?=[\d(.])", "*", text)
     if share := next((share for share in sorted(_SHARES, key=len, reverse=True) if text.startswith(share + " ")), None):
         inner = _signs(text.removeprefix(share + " "))
         if inner is None or not re.fullmatch(r"[\d.]+", inner):
             return None
         return f"{inner}{_SHARES[share]}"
-    if match := re.fullmatch(r"(.+?)\s*(?:%|percent|per cent|pct) of (.+)", text):
-        rate, whole = _number(match[1]), _number(match[2])
-        return None if rate is None or whole is None else f"{rate}/100*{whole}"
+    if found := _percent(text):
+        return found
     expression = _signs(text)
     # A number alone is no sum.
     return expression if expression is not None and re.search(r"[-+*/^]", expression.lstrip("-")) else None
 
 
-def _named(text: str, verb: list[str]) -> str:
-    """Put in the sign that only the verb says: "multiply 4 by 5", "the sum of 2 and 3", "subtract 5 from 9"."""
-    words = set(verb)
-    for names, link, sign in (
-        ({"multiply"}, "by", "*"),
-        ({"multiply", "product"}, "and", "*"),
-        ({"divide"}, "by", "/"),
-        ({"add", "sum", "total", "plus"}, "and", "+"),
-        ({"add"}, "to", "+"),
-        ({"difference"}, "and", "-"),
-    ):
-        if words & names and re.search(rf" {link} ", text):
-            return text.replace(f" {link} ", f" {sign} ", 1) if sign != "+" else re.sub(rf",? {link} ", " + ", text)
-    if words & {"subtract", "take", "minus"} and (match := re.fullmatch(r"(.+) from (.+)", text)):
-        return f"{match[2]} - {match[1]}"
+def _named(text: str, verbs: frozenset[str]) -> str:
+    """Put in the sign that only the verb says: "multiply 4 by 5", "the sum of 2, 3 and 4", "subtract 5 from 9"."""
+    if verbs & _ADDING:
+        return re.sub(r",? (?:and|to|with) |, ", " + ", text)
+    for names, form, meant in _VERBS:
+        if verbs & names and (match := re.fullmatch(form, text)):
+            return meant.format(*match.groups())
     return text
+
+
+def _percent(text: str) -> str | None:
+    """Read "15% of 240", "20 percent off 45" and "45 plus 20 percent": the latter two of the number that they stand beside."""
+    for form, meant in (
+        (rf"(?P<rate>.+?){_PERCENT} of (?P<whole>.+)", "{rate}/100*{whole}"),
+        (rf"(?P<rate>.+?){_PERCENT} (?:off|off of|less than) (?P<whole>.+)", "{whole}-{rate}/100*{whole}"),
+        (rf"(?P<whole>.+?) (?:plus|add|and) (?P<rate>.+?){_PERCENT}", "{whole}+{rate}/100*{whole}"),
+        (rf"(?P<whole>.+?) (?:minus|less) (?P<rate>.+?){_PERCENT}", "{whole}-{rate}/100*{whole}"),
+    ):
+        match = re.fullmatch(form, text)
+        if match and (rate := _number(match["rate"])) is not None and (whole := _number(match["whole"])) is not None:
+            return meant.format(rate=rate, whole=whole)
+    return None
 
 
 def _number(text: str) -> str | None:
@@ -92,7 +125,7 @@ def _number(text: str) -> str | None:
 def _signs(text: str) -> str | None:
     for phrase, sign in _PHRASES:
         text = re.sub(rf"(?<![a-z])(?:{phrase})(?![a-z])", f" {sign} ", text)
-    text = text.replace("**", "^")
+    text = _ORDINAL_POWER.sub(_power_said, text).replace("**", "^")
     parts: list[str] = []
     # A hyphen inside spelled numbers is no minus.
     text = re.sub(r"(?<=ty)-(?=(?:one|two|three|four|five|six|seven|eight|nine)\b)", " ", text)
@@ -108,6 +141,11 @@ def _signs(text: str) -> str | None:
         parts.append(number)
     expression = "".join(parts)
     return expression if value_of(expression) is not None else None
+
+
+def _power_said(match: re.Match[str]) -> str:
+    power = read_ordinal(match[1])
+    return match[0] if power is None else f" ^ {power}"
 
 
 def value_of(expression: str) -> int | float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -33,6 +34,10 @@ from hybridrt.signals import TokenCount
 LONGEST_BYTES = 240
 # The longest answer repeats the request and adds a handful of marks.
 _MOST_TOKENS = 256
+# What no person says to a device: control characters, marks of this protocol and of chat templates, objects and lists of JSON.
+_MACHINE = re.compile(
+    r"[\x00-\x08\x0e-\x1f\x7f-\x9f\u27e6\u27e7]|<\||\|>|</?s>|\[/?inst\]|<</?sys>>|[\[{]\s*\"[^\"]*\"\s*[:,\]}]|\{\s*\}", re.IGNORECASE
+)
 # What the application must still do, and what the answer itself has done.
 _DONE_HERE = frozenset({"convert", "calculate", "time.get", "date.get", "classify", "extract"})
 # One request takes ten milliseconds; what waits behind sixteen of them still answers at once.
@@ -112,10 +117,11 @@ class ActionBackend:
             TargetError: of the kind that fits.
         """
         _check(call)
-        folded = fold(_request(call.messages) or "")
-        if not 0 < len(folded.text.encode()) <= LONGEST_BYTES:
+        request = _request(call.messages) or ""
+        folded = fold(request)
+        if not 0 < len(folded.text.encode()) <= LONGEST_BYTES or _MACHINE.search(request):
             await self._check_fit(call)
-            # Nothing, a conversation, or a text longer than any of the requests it learned from: no model is needed to know that.
+            # Nothing, a conversation, a text of a machine or longer than any it learned from: no model is needed to know that.
             yield Finish("escalate", confidence=1.0)
             return
         said, evidence = "", None

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from fractions import Fraction
 
-from hybridrt.local.action.number import read_number
+from hybridrt.local.action.number import read_number, with_shares_written
+from hybridrt.local.action.slip import fitting, meant
 
 _UNITS = {
     "s": 1,
@@ -20,8 +21,6 @@ _UNITS = {
     "mins": 60,
     "minute": 60,
     "minutes": 60,
-    "minuts": 60,
-    "mintues": 60,
     "minute's": 60,
     "h": 3600,
     "hr": 3600,
@@ -32,7 +31,11 @@ _UNITS = {
     "days": 86400,
     "week": 604800,
     "weeks": 604800,
+    "fortnight": 1209600,
 }
+# These say one of it alone: "the hour timer". "Minutes" alone says no number, and the s of "mum's" is no second.
+_ALONE = frozenset({"second", "minute", "hour", "day", "week", "fortnight"})
+_LEAD = frozenset({"about", "around", "like", "full", "exactly", "roughly", "another"})
 _LONGEST_S = 366 * 86400
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _SHORT = {"mon": 0, "tue": 1, "tues": 1, "wed": 2, "weds": 2, "thu": 3, "thur": 3, "thurs": 3, "fri": 4, "sat": 5, "sun": 6}
@@ -68,7 +71,10 @@ _ORDINALS = {
 
 def read_duration(text: str) -> int | None:
     """Return the seconds that a text names, as a whole; none where it names no duration."""
-    text = text.strip().lower().replace("-", " ").replace("minutos", "minutes").rstrip(".")
+    text = with_shares_written(text.lower()).replace("-", " ").replace("&", " and ").strip().rstrip(".")
+    if re.search(r"[^a-z0-9\s.,/':]", text):
+        return None
+    text = re.sub(r" (?:flat|exactly|sharp)$", "", text)
     if match := re.fullmatch(r"(\d{1,3}):(\d\d):(\d\d)", text, re.ASCII):
         hours, minutes, seconds = map(int, match.groups())
         return _sane(Fraction(hours * 3600 + minutes * 60 + seconds))
@@ -81,17 +87,20 @@ def read_duration(text: str) -> int | None:
     ):
         return None
     total, run, last = Fraction(0), [], 0
-    for word in words:
-        if word not in _UNITS:
-            run.append(word)
+    for typed in words:
+        word = typed if typed in _UNITS else meant(typed, _UNITS)
+        if word is None:
+            run.append(typed)
             continue
         if run[:1] == ["and"] and last:
             run = run[1:]
-        if run[:1] in (["about"], ["around"], ["like"], ["full"]):
+        if run and run[0] in _LEAD:
             run = run[1:]
+        if run[1:] and run[-1] in ("more", "full", "whole"):
+            run = run[:-1]
         if run in ([], ["a", "full"], ["full"]):
             amount: Fraction | None = (
-                None if last or ((len(words) > 1 and not run) and words[1:] not in (["long"], ["and", "a", "half"])) else Fraction(1)
+                None if last or word not in _ALONE or (words[1:] and not run and words[1:2] not in (["long"], ["and"])) else Fraction(1)
             )
         else:
             amount = read_number(" ".join(run))
@@ -160,7 +169,8 @@ def read_part(text: str) -> str | None:
 def read_clock(text: str) -> Clock | None:
     """Return the time of day that a text names, as a whole."""
     text = " ".join(text.strip().lower().rstrip(".").split())
-    text = re.sub(r"^(?:at|around|about|by) ", "", text)
+    text = re.sub(r"^(?:at|around|about|by|exactly) ", "", text)
+    text = re.sub(r" (?:sharp|on the dot|exactly|prompt|or so)$", "", text)
     if text in ("noon", "midday", "12 noon", "twelve noon", "12 midday"):
         return Clock(12, 0, is_open=False)
     if text in ("midnight", "12 midnight", "twelve midnight"):
@@ -215,16 +225,21 @@ def _hour(text: str) -> int | None:
     return int(number) if number is not None and number.denominator == 1 and 1 <= number <= 12 else None
 
 
+_NAMED = {"noon": 12, "midday": 12, "midnight": 0}
+
+
 def _spoken_clock(text: str) -> Clock | None:
     if match := re.fullmatch(r"half (?:past )?(.+)", text):
+        if match[1] in _NAMED:
+            return Clock(_NAMED[match[1]], 30, is_open=False)
         hour = _hour(match[1])
         return None if hour is None else Clock(hour, 30, is_open=True)
     if match := re.fullmatch(r"(?:a )?(quarter|.+?)(?: minutes?)? (past|after|to|of|till|til|before) (.+)", text):
         minute = Fraction(15) if match[1] == "quarter" else read_number(match[1])
-        hour = 12 if match[3] in ("noon", "midday") else 24 if match[3] == "midnight" else _hour(match[3])
+        hour = (_NAMED[match[3]] or 24) if match[3] in _NAMED else _hour(match[3])
         if minute is None or hour is None or minute.denominator != 1 or not 0 < minute < 60:
             return None
-        is_open = match[3] not in ("noon", "midday", "midnight")
+        is_open = match[3] not in _NAMED
         if match[2] in ("past", "after"):
             return Clock(hour % 24, int(minute), is_open)
         return Clock(hour - 1 if hour > 1 else 12, 60 - int(minute), is_open)
@@ -251,10 +266,11 @@ def read_day(text: str, today: date) -> str | None:
     bare = re.sub(r" (?:in the )?(?:morning|evening|afternoon|night|noon|lunchtime)$", "", text)
     if bare == "today":
         return "today"
-    if bare in ("tomorrow", "tmrw", "tmr", "tomorow", "tommorow", "tommorrow", "tomorrow s", "2moro", "tmw"):
+    if bare in ("tmrw", "tmr", "tommorow", "tomorrow s", "2moro", "tmw", "2morrow") or fitting(bare, ("tomorrow",)):
         return "tomorrow"
     if bare in ("the day after tomorrow", "day after tomorrow", "overmorrow"):
         return (today + timedelta(days=2)).isoformat()
+    bare = re.sub(r"\bfortnight$", "two weeks", re.sub(r"\ba fortnight\b", "fortnight", bare))
     if match := re.fullmatch(r"(?:in )?(.+) (days?|weeks?)(?: from (?:now|today))?", bare):
         count = read_number(match[1])
         if count is not None and count.denominator == 1 and 0 < count <= 366 and (bare.startswith("in ") or " from " in bare):
@@ -267,11 +283,15 @@ def read_day(text: str, today: date) -> str | None:
 
 def _weekday(text: str) -> int | None:
     word = re.sub(r"^(?:(?:this|next|coming|the|this coming) )+", "", text)
-    word = word.removesuffix("s") if word.removesuffix("s") in WEEKDAYS else word
-    return WEEKDAYS.index(word) if word in WEEKDAYS else _SHORT.get(word)
+    if word in _SHORT:
+        return _SHORT[word]
+    word = word.removesuffix("s")
+    named = word if word in WEEKDAYS else meant(word, WEEKDAYS)
+    return None if named is None else WEEKDAYS.index(named)
 
 
-def _ordinal(text: str) -> int | None:
+def read_ordinal(text: str) -> int | None:
+    """Return the number of "3rd", "the third" without its article, or "twenty-first"."""
     if match := re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th)?", text, re.ASCII):
         return int(match[1])
     words = text.replace("-", " ").split()
@@ -312,10 +332,10 @@ def _date(text: str, today: date) -> str | None:
     if not words:
         return None
     for month_word, day_words in ((words[0], words[1:]), (words[-1], words[:-1])):
-        named, counted = _month(month_word), _ordinal(" ".join(day_words))
+        named, counted = _month(month_word), read_ordinal(" ".join(day_words))
         if named is not None and counted is not None:
             return _next(named, counted, year, today)
-    number = _ordinal(" ".join(words))
+    number = read_ordinal(" ".join(words))
     if number is None or year is not None or re.fullmatch(r"\d{1,2}", " ".join(words)):
         return None
     for ahead in range(13):

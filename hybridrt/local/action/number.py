@@ -40,11 +40,20 @@ _SCALES = {"hundred": 100, "thousand": 1000, "million": 1_000_000, "dozen": 12}
 _PARTS = {"half": Fraction(1, 2), "quarter": Fraction(1, 4), "third": Fraction(1, 3), "quarters": Fraction(1, 4), "thirds": Fraction(1, 3)}
 # Nobody asks a small device about longer numbers, and none of them may make it work for long.
 MOST_DIGITS = 15
+# What is one letter on a telephone.
+SHARES = {"\u00bd": " 1/2", "\u00bc": " 1/4", "\u00be": " 3/4", "\u2153": " 1/3", "\u2154": " 2/3"}
+
+
+def with_shares_written(text: str) -> str:
+    """Return a text with the signs for a half and its like as two numbers."""
+    for sign, written in SHARES.items():
+        text = text.replace(sign, written)
+    return text
 
 
 def read_number(text: str) -> Fraction | None:
     """Return the number that a text is, as a whole; none where it is no number."""
-    text = text.strip().lower()
+    text = with_shares_written(text.lower()).strip()
     if (written := _written(text)) is not None:
         return written
     words = text.replace("-", " ").split()
@@ -92,6 +101,7 @@ def _spoken(words: list[str]) -> Fraction | None:
         return part
     for tail, share in (
         (["and", "a", "half"], Fraction(1, 2)),
+        (["and", "half"], Fraction(1, 2)),
         (["and", "a", "quarter"], Fraction(1, 4)),
         (["and", "three", "quarters"], Fraction(3, 4)),
     ):
@@ -104,7 +114,7 @@ def _spoken(words: list[str]) -> Fraction | None:
 def _part(words: list[str]) -> Fraction | None:
     """Read "half a", "a quarter of an", "three quarters of a", "a couple of"."""
     text = " ".join(words)
-    if re.fullmatch(r"a couple( of)?", text):
+    if re.fullmatch(r"(?:a )?couple( of)?", text):
         return Fraction(2)
     match = re.fullmatch(r"(?:(a|one|two|three) )?(half|quarters?|thirds?)(?: (?:of )?an?)?", text)
     return None if match is None else {"two": 2, "three": 3}.get(match[1] or "", 1) * _PARTS[match[2]]

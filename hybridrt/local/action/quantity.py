@@ -6,25 +6,25 @@ import re
 from fractions import Fraction
 
 from hybridrt.local.action.number import read_number, shown
+from hybridrt.local.action.slip import fitting, meant
 
 _LEVELS = {
     "half": 50,
     "halfway": 50,
+    "half way": 50,
     "full": 100,
     "max": 100,
     "maximum": 100,
-    "a third": 33,
-    "a quarter": 25,
-    "half brightness": 50,
-    "full brightness": 100,
-    "full power": 100,
-    "half power": 50,
+    "third": 33,
+    "two thirds": 67,
+    "quarter": 25,
+    "three quarters": 75,
 }
 
 
 def read_level(text: str) -> int | None:
     """Return a level from 0 to 100."""
-    text = text.strip().lower()
+    text = re.sub(r"^(?:an?|the|one|level|about|around) | (?:brightness|power|blast|volume|speed)$", "", text.strip().lower())
     if text in _LEVELS:
         return _LEVELS[text]
     number = read_number(re.sub(r"\s*(?:%|percent|per cent|pct)$", "", text))
@@ -34,11 +34,13 @@ def read_level(text: str) -> int | None:
 # A room of 45 degrees Celsius is deadly and one of 45 Fahrenheit a fridge: the number says which is meant where the words do not.
 _HOTTEST_C = 45
 _DEGREES = re.compile(r"(.+?)(?:\s*(?:degrees?|degs?|°|º))?(?:\s*(celsius|centigrade|c|fahrenheit|f))?", re.DOTALL)
+_DEGREE_WORDS = ("degree", "degrees", "celsius", "centigrade", "fahrenheit")
 
 
 def read_temperature(text: str) -> tuple[str, int | float] | None:
     """Return ("celsius" or "fahrenheit", number)."""
-    match = _DEGREES.fullmatch(text.strip().lower())
+    words = [meant(word, _DEGREE_WORDS) or word for word in text.lower().split()]
+    match = _DEGREES.fullmatch(" ".join(words))
     number = read_number(match[1]) if match else None
     if match is None or number is None or not -50 <= number <= 150:
         return None
@@ -105,7 +107,11 @@ NAMES = {
 def read_unit(text: str) -> str | None:
     """Return the symbol of a unit."""
     text = re.sub(r"^(?:degrees? |deg |° ?|º ?)", "", text.strip().lower())
-    return _UNIT_OF.get(text)
+    if text in _UNIT_OF:
+        return _UNIT_OF[text]
+    # A slip may lie near the name in both numbers, or in both spellings: all that matters is that they are one unit.
+    units = {_UNIT_OF[name] for name in fitting(text, _UNIT_OF)}
+    return units.pop() if len(units) == 1 else None
 
 
 def convert(value: Fraction, unit: str, other: str) -> Fraction | None:

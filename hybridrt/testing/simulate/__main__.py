@@ -6,9 +6,13 @@ import argparse
 import json
 import sys
 
-from hybridrt.testing.simulate.finding import findings
-from hybridrt.testing.simulate.run import play_all
+from hybridrt.testing.simulate.finding import Finding
+from hybridrt.testing.simulate.run import Report, play_all, play_storm
+from hybridrt.testing.simulate.schedule import MOST_ASKS
 from hybridrt.testing.simulate.world import Played
+
+# A minute or two: whoever waits for hours wants to see that it goes on.
+SAID_EVERY = 10_000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -18,17 +22,26 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--json", action="store_true", help="print one JSON object, and nothing else on standard output")
     parser.add_argument("--trace", action="store_true", help="print everything that happens")
+    parser.add_argument(
+        "--storm", action="store_true", help="play the storm of --seed alone: a thousand requests a second, everything down"
+    )
     said = parser.parse_args(argv)
 
-    def tell(played: Played) -> None:
+    def tell(report: Report, played: Played, found: tuple[Finding, ...]) -> None:
         for line in played.lines:
             sys.stderr.write(line + "\n")
-        if found := findings(played):
+        if found:
             seed = played.schedule.seed
             sys.stderr.write(f"seed {seed}: " + "; ".join(f"{each.rule}: {each.what}" for each in found) + "\n")
-            sys.stderr.write(f"  play it again: python -m hybridrt.testing.simulate --seed {seed} --schedules 1 --trace\n")
+            which = "--schedules 1" if len(played.told) <= MOST_ASKS else "--storm"
+            sys.stderr.write(f"  play it again: python -m hybridrt.testing.simulate --seed {seed} {which} --trace\n")
+        if report.schedules and report.schedules % SAID_EVERY == 0 and len(played.told) <= MOST_ASKS:
+            sys.stderr.write(f"{report.schedules} of {said.schedules}, {len(report.failed)} failed\n")
 
-    report = play_all(range(said.seed, said.seed + said.schedules), tell=tell, is_kept=said.trace)
+    if said.storm:
+        report = play_storm(said.seed, tell=tell, is_kept=said.trace)
+    else:
+        report = play_all(range(said.seed, said.seed + said.schedules), tell=tell, is_kept=said.trace)
     figures = report.as_json()
     if said.json:
         sys.stdout.write(json.dumps(figures) + "\n")

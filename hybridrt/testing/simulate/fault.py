@@ -137,12 +137,12 @@ def _no_tls() -> ssl.SSLError:
     return error
 
 
-def _asked_to_wait(dice: random.Random, good: Reply) -> Reply:
+def _asked_to_wait(dice: random.Random, _good: Reply) -> Reply:
     return fail(dice.choice((429, 429, 503)), retry_after=dice.choice(RETRY_AFTER))
 
 
 def _status(*codes: int) -> Fault:
-    return lambda dice, good: fail(dice.choice(codes))
+    return lambda dice, _good: fail(dice.choice(codes))
 
 
 def _somewhere(dice: random.Random, good: Reply) -> int:
@@ -161,7 +161,7 @@ def _trickle(dice: random.Random, good: Reply) -> Reply:
     return _as_reply(slowly(good, dice.choice((0.001, 1.0)), piece_bytes=1 if dice.random() < 0.3 else 40))
 
 
-def _redirect(dice: random.Random, good: Reply) -> Reply:
+def _redirect(dice: random.Random, _good: Reply) -> Reply:
     return redirect(
         dice.choice((301, 302, 303, 307, 308)), dice.choice(("https://beta.example/v1", "http://10.0.0.5:8080/", "/elsewhere", "//x"))
     )
@@ -191,7 +191,7 @@ def _damaged(dice: random.Random, good: Reply) -> Reply:
 
 def _other_form(dice: random.Random, good: Reply) -> Reply:
     """JSON, and not what was expected."""
-    value = dice.choice(
+    value: object = dice.choice(
         ({}, [], None, 7, {"choices": []}, {"choices": [{"message": {"content": None}}]}, {"content": "text"}, {"candidates": {}})
     )
     return Reply(headers=good.headers if dice.random() < 0.5 else JSON, pieces=(as_json(value),))
@@ -217,14 +217,14 @@ def _as_reply(script: Reply | Callable[[Received], Reply]) -> Reply:
 
 
 FAULTS: dict[str, Fault] = {
-    "hangs up": lambda dice, good: hang_up(),
-    "says nothing": lambda dice, good: silence(),
+    "hangs up": lambda _dice, _good: hang_up(),
+    "says nothing": lambda _dice, _good: silence(),
     "asks to wait": _asked_to_wait,
     "fails": _status(500, 502, 503, 504, 529, 408),
     "refuses the key": _status(401, 403),
     "rejects": _status(400, 404, 413, 422),
     "redirects": _redirect,
-    "a web page": lambda dice, good: web_page(),
+    "a web page": lambda _dice, _good: web_page(),
     "garbage": lambda dice, good: garbage(dice.randint(1, 400), seed=dice.randrange(1 << 30), headers=good.headers),
     "cut": _cut,
     "stalls": _stall,

@@ -23,8 +23,10 @@ WHOLE_OR_BROKEN = frozenset({"well", "cut", "stalls", "trickles", "ends silently
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that did not hold. `rule` is one of `leak`, `lost`, `late`, `unrecorded`, `open`, `left`, `crossed`, `cut`, `untyped`,
-    `noise`."""
+    """A rule that did not hold, and where.
+
+    The rules: `leak`, `lost`, `late`, `unrecorded`, `open`, `left`, `crossed`, `cut`, `untyped`, `noise`.
+    """
 
     rule: str
     what: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 
 class Net(Protocol):
@@ -77,9 +77,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """Open a connection of the simulated net."""
         assert self.net is not None
         transport = await self.net.connect(protocol_factory, host, port, server_hostname if ssl is not None else None)
-        return transport, transport.get_protocol()  # type: ignore[return-value]
+        return transport, cast("asyncio.Protocol", transport.get_protocol())
 
-    async def getaddrinfo(self, host: Any, port: Any, **_: int) -> Any:  # type: ignore[override]
+    async def getaddrinfo(self, host: Any, port: Any, **_: int) -> Any:
         """Look a name up in the simulated net."""
         assert self.net is not None
         return await self.net.resolve(host, port)

@@ -7,7 +7,7 @@ import random
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from hybridrt.sealed import Sealed
 from hybridrt.testing.provider import reply_head
@@ -210,7 +210,7 @@ class Line(asyncio.Transport):
     def _end(self) -> None:
         if self._late:  # the end comes after what came before it
             self._loop.call_later(_ACROSS_S, self._end)
-        elif not self._is_gone and not cast("asyncio.Protocol", self._protocol).eof_received():
+        elif not self._is_gone and not self._protocol.eof_received():
             self._is_gone = True
             self._loop.call_soon(self._lost, None)
 

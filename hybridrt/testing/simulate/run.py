@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from hybridrt.testing.simulate.finding import Finding, findings
-from hybridrt.testing.simulate.schedule import EVERYWHERE, draw
+from hybridrt.testing.simulate.schedule import draw, storm
+from hybridrt.testing.simulate.wire import WORD
 from hybridrt.testing.simulate.world import Played, Stage
+
+# A storm takes as long as a hundred schedules; one for each thousand is a tenth of the time.
+STORM_EVERY = 1000
 
 
 @dataclass(slots=True)
@@ -27,19 +31,26 @@ class Report:
     findings: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[int, tuple[Finding, ...]]] = field(default_factory=list)
 
-    def add(self, played: Played) -> None:
-        """Count one schedule."""
-        found = findings(played)
+    def add(self, played: Played) -> tuple[Finding, ...]:
+        """Count one schedule, and return what did not hold in it."""
         self.schedules += 1
         self.requests += len(played.told)
         self.answered += sum(told.answer is not None for told in played.told)
         self.sends += len(played.net.sends)
-        if played.schedule.down == EVERYWHERE:
-            self.requests_down += len(played.told)
-            self.sends_down += len(played.net.sends)
+        return self._note(played)
+
+    def add_storm(self, played: Played) -> tuple[Finding, ...]:
+        """Count one storm: how often requests are sent when nobody answers. Its rules must hold as well."""
+        self.requests_down += len(played.told)
+        self.sends_down += sum(bool(WORD.search(send.data)) for send in played.net.sends)
+        return self._note(played)
+
+    def _note(self, played: Played) -> tuple[Finding, ...]:
+        found = findings(played)
         self.findings.update(finding.rule for finding in found)
         if found:
             self.failed.append((played.schedule.seed, found))
+        return found
 
     def as_json(self) -> dict[str, object]:
         """The figures, plain."""
@@ -60,17 +71,37 @@ class Report:
         }
 
 
-def play_all(
-    seeds: Iterable[int], stage: Stage | None = None, *, tell: Callable[[Played], None] | None = None, is_kept: bool = False
-) -> Report:
-    """Play the schedules of these seeds one after the other."""
+def play_all(seeds: Sequence[int], stage: Stage | None = None, *, tell: Tell | None = None, is_kept: bool = False) -> Report:
+    """Play the schedules of these seeds one after the other, and a storm for each thousand. An interrupt ends it early."""
     stage = stage or Stage()
     report = Report()
     began, began_cpu = time.perf_counter(), time.thread_time()
-    for seed in seeds:
-        played = stage.play(draw(seed), is_kept=is_kept)
-        report.add(played)
-        if tell is not None:
-            tell(played)
-    report.wall_s, report.cpu_s = time.perf_counter() - began, time.thread_time() - began_cpu
+    try:
+        for number, seed in enumerate(seeds):
+            played = stage.play(draw(seed), is_kept=is_kept)
+            found = report.add(played)
+            report.wall_s, report.cpu_s = time.perf_counter() - began, time.thread_time() - began_cpu
+            if tell is not None:
+                tell(report, played, found)
+            if number % STORM_EVERY == STORM_EVERY // 2 or number == len(seeds) - 1 > 0:
+                _play_storm(seed, stage, report, tell)
+    except KeyboardInterrupt:
+        pass
     return report
+
+
+def play_storm(seed: int, *, tell: Tell | None = None, is_kept: bool = False) -> Report:
+    """Play the storm of one seed alone."""
+    report = Report()
+    _play_storm(seed, Stage(), report, tell, is_kept=is_kept)
+    return report
+
+
+def _play_storm(seed: int, stage: Stage, report: Report, tell: Tell | None, *, is_kept: bool = False) -> None:
+    played = stage.play(storm(seed), is_kept=is_kept)
+    found = report.add_storm(played)
+    if tell is not None:
+        tell(report, played, found)
+
+
+Tell = Callable[[Report, Played, tuple[Finding, ...]], None]

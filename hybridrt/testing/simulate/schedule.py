@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hybridrt.sealed import Sealed
@@ -13,6 +13,8 @@ from hybridrt.testing.canary import CONSONANTS, VOWELS
 NEAR_HOST = "10.0.0.5"
 CLOUDS = frozenset({"alpha.example", "beta.example", "gamma.example", "delta.example"})
 EVERYWHERE = CLOUDS | {NEAR_HOST}
+# Enough for two to meet at one recipient with one lane; more of them find nothing else and take longer.
+MOST_ASKS = 6
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -50,7 +52,7 @@ class Schedule:
 def draw(seed: int) -> Schedule:
     """Draw a schedule; the same seed draws the same one."""
     dice = random.Random(seed)  # noqa: S311 - what happens must happen again
-    asks = tuple(_ask(dice, number) for number in range(dice.choice((1, 2, 3, 3, 4, 6))))
+    asks = tuple(_ask(dice, number) for number in range(dice.choice((1, 2, 3, 3, 4, MOST_ASKS))))
     return Schedule(
         seed=seed,
         asks=asks,
@@ -61,6 +63,26 @@ def draw(seed: int) -> Schedule:
         ledger_fails=_failing_records(dice),
         is_blind=dice.random() < 0.05,
         lanes=dice.choice((1, 2, 64)),
+    )
+
+
+def storm(seed: int, requests: int = 400) -> Schedule:
+    """A thousand plain requests a second while every recipient is down."""
+    dice = random.Random(seed)  # noqa: S311 - what happens must happen again
+    asks = tuple(
+        replace(_ask(dice, number, "plain"), at_s=number / 1000, options={"only": "off_device", "deadline_s": 20.0}, cancel_after_s=None)
+        for number in range(requests)
+    )
+    return Schedule(
+        seed=seed,
+        asks=asks,
+        roughness=0.0,
+        down=EVERYWHERE,
+        close_at_s=None,
+        blocks=(),
+        ledger_fails=frozenset(),
+        is_blind=False,
+        lanes=64,
     )
 
 
@@ -81,13 +103,13 @@ def _failing_records(dice: random.Random) -> frozenset[int]:
 _KINDS = ("plain", "plain", "plain", "one recipient", "masked", "masked", "near", "health", "credential", "health before")
 
 
-def _ask(dice: random.Random, number: int) -> Ask:
-    kind = dice.choice(_KINDS)
+def _ask(dice: random.Random, number: int, kind: str = "") -> Ask:
+    kind = kind or dice.choice(_KINDS)
     word, secret = canary_word(dice), canary_word(dice)
     prompt, options, seen_by = _words(kind, word, secret)
     if kind in ("plain", "masked", "one recipient") and dice.random() < 0.7:
         options["only"] = "off_device"
-    elif kind not in ("one recipient",) and dice.random() < 0.3:
+    elif kind != "one recipient" and dice.random() < 0.3:
         options["purpose"] = "coding"  # the clouds first
     if dice.random() < 0.7:
         options["deadline_s"] = dice.choice((0.05, 0.5, 2.0, 5.0, 20.0)) * dice.uniform(0.5, 1.5)

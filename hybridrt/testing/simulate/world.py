@@ -18,6 +18,7 @@ from hybridrt.backend import Backend, Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.cloud import CloudBackend
 from hybridrt.egress.gate import Gate
+from hybridrt.egress.resilience.traffic import Traffic
 from hybridrt.egress.transport import Limits, Transport
 from hybridrt.equipment import Equipment, equip
 from hybridrt.errors import Busy, LedgerError, RefusedError, UnavailableError
@@ -44,12 +45,22 @@ AFTERMATH_S = 900.0
 POLICY = Path(__file__).with_name("policy.yaml")
 KEYS: Mapping[str, str] = {name: f"sk-simulated-{name}-{'0123456789' * 2}" for name in ("near", "alpha", "beta", "gamma", "delta")}
 
-MakeBackend = Callable[[Target, Adapter, Gate, Transport], Backend]
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """What every recipient of one router goes through."""
+
+    gate: Gate
+    transport: Transport
+    traffic: Traffic
 
 
-def cloud_backend(target: Target, adapter: Adapter, gate: Gate, transport: Transport) -> Backend:
+MakeBackend = Callable[[Target, Adapter, Way], Backend]
+
+
+def cloud_backend(target: Target, adapter: Adapter, way: Way, *, key: str = "") -> Backend:
     """Make what asks a recipient off the device, as the router does."""
-    return CloudBackend(target, adapter, Key(KEYS[target.id]), gate=gate, transport=transport)
+    return CloudBackend(target, adapter, Key(key or KEYS[target.id]), gate=way.gate, transport=way.transport, traffic=way.traffic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +132,9 @@ class _Diary:
     is_kept: bool
     count: int = 0
     lines: list[str] = field(default_factory=list)
+    # What asyncio had to say about tasks that nobody looked after, and what the product logged.
+    noise: list[str] = field(default_factory=list)
+    logged: list[str] = field(default_factory=list)
 
     def log(self, what: str) -> int:
         self.count += 1
@@ -148,31 +162,25 @@ class Stage:
     def play(self, schedule: Schedule, *, is_kept: bool = False) -> Played:
         """Play a schedule to its end."""
         dice = random.Random(schedule.seed ^ 0x5EED)  # noqa: S311 - what happens must happen again
-        # A back-off of the product draws from the common dice.
-        common = random.getstate()
-        random.seed(schedule.seed)
         loop = VirtualLoop(dice)
-        noise: list[str] = []
-        loop.set_exception_handler(lambda _, context: noise.append(f"{context.get('message')}: {context.get('exception')!r}"))
         diary = _Diary(loop, is_kept)
-        with _logs() as logged:
+        loop.set_exception_handler(lambda _, context: diary.noise.append(f"{context.get('message')}: {context.get('exception')!r}"))
+        with _logs(diary.logged):
             try:
-                return loop.run_until_complete(self._played(schedule, loop, dice, diary, noise, logged))
+                return loop.run_until_complete(self._played(schedule, loop, dice, diary))
             finally:
-                random.setstate(common)
                 loop.run_until_complete(loop.shutdown_asyncgens())
                 loop.close()
 
-    async def _played(
-        self, schedule: Schedule, loop: VirtualLoop, dice: random.Random, diary: _Diary, noise: list[str], logged: list[str]
-    ) -> Played:
+    async def _played(self, schedule: Schedule, loop: VirtualLoop, dice: random.Random, diary: _Diary) -> Played:
         log = diary.log
         net = loop.net = FakeNet(loop, Weather(dice, roughness=schedule.roughness, down=schedule.down), dice, log)
         ledger = SimulatedLedger(schedule.ledger_fails, log)
         gate = self.parts.gate(ledger)
         transport = self.parts.transport(gate, limits=Limits(lanes=schedule.lanes))
+        way = Way(gate, transport, Traffic(dice=random.Random(schedule.seed)))  # noqa: S311 - what happens must happen again
         transport._system_tls = self._tls  # noqa: SLF001 - reading the system's authorities for each schedule is all that this leaves out
-        equipment = self._equipped(schedule, dice, gate, transport, ledger)
+        equipment = self._equipped(schedule, dice, way, ledger)
         router = Router(equipment)
         told = tuple(Told(ask) for ask in schedule.asks)
         running = [loop.create_task(_asked(each, router, loop, log), name=f"ask {each.ask.number}") for each in told]
@@ -200,22 +208,28 @@ class Stage:
             ledger=ledger,
             closed=closing[0] if closing else None,
             left_over=tuple(left),
-            noise=tuple(noise),
-            logged=tuple(logged),
+            noise=tuple(diary.noise),
+            logged=tuple(diary.logged),
             lines=tuple(diary.lines),
         )
 
-    def _equipped(self, schedule: Schedule, dice: random.Random, gate: Gate, transport: Transport, ledger: SimulatedLedger) -> Equipment:
+    def _equipped(self, schedule: Schedule, dice: random.Random, way: Way, ledger: SimulatedLedger) -> Equipment:
         base = self._blind if schedule.is_blind else self._equipment
         backends: dict[str, Backend] = {
-            target.id: self.parts.backend(target, self._adapters[target.id](), gate, transport)
-            for target in base.targets
-            if not target.place.is_device
+            target.id: self.parts.backend(target, self._adapters[target.id](), way) for target in base.targets if not target.place.is_device
         }
         backends["factory"] = ScriptedBackend(_device(dice))
         senses: Any = _SteadySenses(base.senses, dice)
         return replace(
-            base, gate=gate, transport=transport, ledger=ledger, backends=backends, senses=senses, stopwatch=Stopwatch({}), loans=[]
+            base,
+            gate=way.gate,
+            transport=way.transport,
+            traffic=way.traffic,
+            ledger=ledger,
+            backends=backends,
+            senses=senses,
+            stopwatch=Stopwatch({}),
+            loans=[],
         )
 
 
@@ -232,6 +246,7 @@ def _blinded(equipment: Equipment) -> Any:
     class Broken:
         name = "broken"
         covers = frozenset({"credential"})
+        language_bound = False
 
         def scan(self, _passage: object) -> Any:
             raise ZeroDivisionError
@@ -334,9 +349,8 @@ async def _close_at(router: Router, at_s: float, closing: list[int], log: Callab
 
 
 @contextmanager
-def _logs() -> Iterator[list[str]]:
+def _logs(lines: list[str]) -> Iterator[None]:
     """Keep what the product logs, and from going elsewhere."""
-    lines: list[str] = []
 
     class Keeper(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -347,7 +361,7 @@ def _logs() -> Iterator[list[str]]:
     logger.addHandler(keeper)
     logger.propagate = False
     try:
-        yield lines
+        yield
     finally:
         logger.removeHandler(keeper)
         logger.propagate = before
