@@ -27,7 +27,7 @@ from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
 from hybridrt.window.count import upper_bound
-from hybridrt.window.fitting import Fitting
+from hybridrt.window.fitting import Fitting, sensed_with_masks
 
 if TYPE_CHECKING:
     from hybridrt.application import Application
@@ -259,9 +259,17 @@ class Router:
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
             again = partial(self._decided_again, equipment, deadline)
-            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task)
+            sensed = sensed_with_masks(decision)
+            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task, sensed=sensed)
             walk = Walk(
-                *(request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold),
+                request,
+                decision,
+                deadline,
+                equipment.backends,
+                clearance,
+                equipment.confirm,
+                equipment.senses.meanings,
+                hold=hold,
                 again=again,
                 fitting=fitting,
             )

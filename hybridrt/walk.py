@@ -50,7 +50,7 @@ from hybridrt.signals import UNKNOWN, TokenCount
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
 from hybridrt.window.counter import Counter
-from hybridrt.window.fitting import Fitting
+from hybridrt.window.fitting import Fitting, sensed_with_masks
 
 if TYPE_CHECKING:
     from hybridrt.egress.gate import Clearance
@@ -320,7 +320,7 @@ class Walk:
         self.request = with_draft(original, self.draft.text)
         self.decision, self.clearance = await clearances.enter_async_context(self.again(self.request, self.decision, self.left))
         self.left = list(self.decision.plan)
-        self.fitting = self.fitting.under(self.decision.routing)
+        self.fitting = self.fitting.under(self.decision.routing, sensed_with_masks(self.decision))
 
     def _answer(self, step: Step) -> Answer:
         return make_answer(step.tape, self.decision, step.target, self.attempts, self.fitting.fits.get(step.target.id))
