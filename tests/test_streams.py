@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import types
 
 import pytest
 
+from hybridrt.application import Application, Binding
 from hybridrt.errors import (
     BrokenStream,
     Busy,
@@ -19,8 +21,10 @@ from hybridrt.errors import (
 )
 from hybridrt.event import Done, Finish, Reasoning, Route, Seam, Text, ToolCall, Usage
 from hybridrt.request import SHOWS
+from hybridrt.router import Router
 from hybridrt.target import Price
-from hybridrt.testing import MemoryLedger, ScriptedBackend, Wait
+from hybridrt.testing import LoopbackProvider, MemoryLedger, ScriptedBackend, TestAuthority, Wait
+from hybridrt.testing.replies import cut, say, silence
 
 ASK = "What is the capital of France?"
 BROKEN = UnavailableError("down")
@@ -724,3 +728,70 @@ async def test_e11_a_sweep_over_every_await_of_a_resumed_and_of_a_hedged_stream(
                 break
             assert at < 200
     assert at > 3, "the sweep went through the awaits of the whole"
+
+
+# --- on the wire ---
+
+
+@contextlib.asynccontextmanager
+async def wired(policy_file, added, alpha, beta):
+    """A router whose two clouds are servers on loopback that keep what they hear."""
+    authority = TestAuthority()
+    ledger = MemoryLedger()
+    application = Application(policies=(policy_file(added),), bindings=(Binding("alpha", "m"), Binding("beta", "m")))
+    async with (
+        LoopbackProvider(alpha, tls=authority.server_tls("alpha.example")) as first,
+        LoopbackProvider(beta, tls=authority.server_tls("beta.example")) as second,
+    ):
+        detour = authority.detour({"alpha.example": first, "beta.example": second})
+        opened = Router.open(application, backends={"factory": ScriptedBackend("here")}, ledger=ledger, detour=detour)
+        async with opened as router:
+            yield router, first, second, ledger
+
+
+CUT = cut(say("The capital of France has been, for a very long time and with few interruptions, the city of"), 900)
+
+
+async def test_row_44_a_stream_cut_after_words_goes_on_with_the_request_and_the_draft_on_the_wire(policy_file):
+    added = routing("resume: continue", order="[cloud]")
+    async with wired(policy_file, added, CUT, say(" Paris.")) as (router, first, second, ledger):
+        events = await told(router)
+        (seam,) = (event for event in events if isinstance(event, Seam))
+        assert events[-1].answer.text == seen(events)
+        assert seen(events).endswith(" Paris.")
+        assert [len(first.requests), len(second.requests)] == [1, 1]
+        sent = second.requests[0].json["messages"]
+        assert [(turn["role"], turn["content"]) for turn in sent[:2]] == [("user", ASK), ("assistant", seen(events)[: seam.at])]
+        assert seam.at > 0
+        assert router._equipment.traffic.retry_counts() == (1, 1), "a continuation is paid from the budget of retries"
+    ended = [record for record in ledger.records if record["kind"] == "attempt_ended"]
+    assert [(record["recipient"], record["bytes_out"] > 0) for record in ended] == [("alpha", True), ("beta", True)]
+    assert len({record["decision"] for record in ended}) == 2
+
+
+async def test_row_44_without_resume_nothing_of_it_reaches_another_wire(policy_file):
+    async with wired(policy_file, routing(TRIGGERS, "[cloud]"), CUT, say("Paris")) as (router, _, second, _):
+        shown: list[object] = []
+        with pytest.raises(BrokenStream) as caught:
+            await note(router.stream(ASK), shown)
+        assert caught.value.delivered == len(seen(shown)) > 0
+        assert not second.requests
+
+
+async def note(events, into: list[object]) -> None:
+    async for event in events:
+        into.append(event)
+
+
+@pytest.mark.parametrize("door", ["infer", "stream"])
+async def test_row_45_of_two_that_were_asked_one_answers_and_the_other_is_closed_and_both_are_recorded(policy_file, door):
+    added = hedged("50 ms", order="[cloud]")
+    async with wired(policy_file, added, silence(), say("Paris")) as (router, first, second, ledger):
+        answer = await router.infer(ASK) if door == "infer" else (await told(router))[-1].answer
+        assert (answer.text, answer.target) == ("Paris", "beta")
+        assert [len(first.requests), len(second.requests)] == [1, 1]
+        assert answer.receipt.bytes_out == sum(attempt.bytes_out for attempt in answer.attempts)
+        assert router._equipment.traffic.retry_counts() == (1, 1), "the second one is paid from the budget of retries"
+    ended = {record["recipient"]: record for record in ledger.records if record["kind"] == "attempt_ended"}
+    assert {name: record["outcome"] for name, record in ended.items()} == {"alpha": "cancelled", "beta": "answered"}
+    assert all(record["bytes_out"] > 0 for record in ended.values())
