@@ -127,6 +127,43 @@ async def test_e6_a_draft_with_private_data_does_not_leave_where_the_request_alo
         assert (await told(router))[-1].answer.text == "Paris", "without the draft the request is as harmless as before"
 
 
+async def test_e6_can_fail_a_walk_that_does_not_decide_again_lets_a_private_draft_leave_and_is_caught():
+    """The rule broken on purpose: who continues is taken from the first decision, which knew nothing of the draft."""
+    from hybridrt.deadline import Deadline
+    from hybridrt.decision import Decision
+    from hybridrt.egress.gate import Gate
+    from hybridrt.policy.facts import Facts
+    from hybridrt.policy.ruling import Reasons, Routing, Ruling
+    from hybridrt.request import make_request
+    from hybridrt.signals import Signals
+    from hybridrt.target import Place, Target
+    from hybridrt.walk import Walk
+
+    def planned(name: str, *names: str) -> Decision:
+        plan = tuple(Target(one, Place.DEVICE if one == "factory" else Place.CLOUD, one) for one in names)
+        ruling = Ruling(names, {}, Routing(resume="continue"), lambda: Reasons((), (), ()))
+        return Decision(name, plan, (), ruling, "test", "0", Facts(), Signals(), (), {})
+
+    async def leaks(*allowed: str) -> bool:
+        cloud, gate, deadline = ScriptedBackend("x"), Gate(MemoryLedger()), Deadline.start(None)
+
+        @contextlib.asynccontextmanager
+        async def again(_request, _before, _left):
+            with gate.clear("d-2", frozenset(allowed), deadline) as clearance:
+                yield planned("d-2", *allowed), clearance
+
+        with gate.clear("d-1", frozenset({"alpha"}), deadline) as clearance:
+            backends = {"factory": ScriptedBackend(["my password is hunter2hunter2 ", BROKEN]), "alpha": cloud}
+            walk = Walk(make_request(ASK, {}), planned("d-1", "factory", "alpha"), deadline, backends, clearance, again=again)
+            with contextlib.suppress(UnavailableError):
+                async for _ in walk.events():
+                    pass
+        return any("hunter2" in message.text for call in cloud.calls for message in call.messages)
+
+    assert not await leaks(), "who decides again lets nobody have it"
+    assert await leaks("alpha"), "the check sees a walk that breaks the rule"
+
+
 async def test_e6_a_draft_is_masked_where_the_policy_obliges_to(open_router):
     mask = "  - {id: mask, effect: oblige, when: {data: {any_of: [contact]}}, do: {redact: [contact]}}\n"
     cloud = ScriptedBackend("on Friday.")
