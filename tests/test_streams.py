@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import types
 
 import pytest
 
@@ -666,3 +667,60 @@ async def test_after_the_race_no_task_is_left_while_a_caller_takes_its_time(open
         async for event in router.stream(ASK):
             if isinstance(event, Text):
                 assert asyncio.all_tasks() == before
+
+
+# --- cancelled at any await ---
+
+
+@types.coroutine
+def cancelling(coroutine, at: int):
+    """Run a coroutine and cancel its task as it waits for the `at`-th time; return whether it came so far."""
+    waits, answer, problem = 0, None, None
+    while True:
+        try:
+            waited = coroutine.throw(problem) if problem is not None else coroutine.send(answer)
+        except StopIteration:
+            return False
+        waits += 1
+        if waits == at:
+            asyncio.current_task().cancel()
+        try:
+            answer, problem = (yield waited), None
+        except BaseException as error:
+            answer, problem = None, error
+
+
+@pytest.mark.parametrize(
+    ("added", "scripts"),
+    [
+        (CONTINUE, {"factory": ["one ", BROKEN], "alpha": ["two ", BROKEN], "beta": ["three"]}),
+        (hedged("1 ms"), {"alpha": [Wait(0.01), BROKEN], "beta": [Wait(0.02), "two ", Wait(0.001), "three"]}),
+    ],
+)
+async def test_e11_a_sweep_over_every_await_of_a_resumed_and_of_a_hedged_stream(open_router, added, scripts):
+    backends = {name: ScriptedBackend(scripts.get(name, "here")) for name in ("factory", "alpha", "beta")}
+    ledger = MemoryLedger()
+    at = 0
+    async with open_router(added=added, backends=backends, ledger=ledger) as router:
+        before = asyncio.all_tasks()
+        while True:
+            at += 1
+            began = len(ledger.records)
+
+            async def run(at=at) -> bool:
+                return await cancelling(told(router), at)
+
+            task = asyncio.create_task(run())
+            await asyncio.wait([task], timeout=10)
+            assert task.done(), f"cancelled at wait {at}, it goes on"
+            asked = sum(len(backend.calls) for backend in backends.values())
+            assert asyncio.all_tasks() == before, f"cancelled at wait {at}, a task is left"
+            await asyncio.sleep(0.005)
+            assert sum(len(backend.calls) for backend in backends.values()) == asked, f"cancelled at wait {at}, somebody was asked"
+            records = ledger.records[began:]
+            numbers = [[(r["decision"], r["attempt"]) for r in records if r["kind"] == kind] for kind in ("attempt", "attempt_ended")]
+            assert sorted(numbers[0]) == sorted(numbers[1]), f"cancelled at wait {at}, a record stayed open"
+            if not task.cancelled():
+                break
+            assert at < 200
+    assert at > 3, "the sweep went through the awaits of the whole"
