@@ -317,8 +317,10 @@ class Walk:
         elif self.deadline.passed():
             self.left.clear()
             return
-        self.request = with_draft(original, self.draft.text)
+        self.request, before = with_draft(original, self.draft.text), self.clearance
         self.decision, self.clearance = await clearances.enter_async_context(self.again(self.request, self.decision, self.left))
+        # For the budget of retries it is the same request.
+        self.clearance.begun, self.clearance.failed = before.begun, before.failed
         self.left = list(self.decision.plan)
         self.fitting = self.fitting.under(self.decision.routing, sensed_with_masks(self.decision))
 

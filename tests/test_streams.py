@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import types
 
 import pytest
 
+from hybridrt.application import Application, Binding
 from hybridrt.errors import (
     BrokenStream,
     Busy,
@@ -18,8 +21,10 @@ from hybridrt.errors import (
 )
 from hybridrt.event import Done, Finish, Reasoning, Route, Seam, Text, ToolCall, Usage
 from hybridrt.request import SHOWS
+from hybridrt.router import Router
 from hybridrt.target import Price
-from hybridrt.testing import MemoryLedger, ScriptedBackend, Wait
+from hybridrt.testing import LoopbackProvider, MemoryLedger, ScriptedBackend, TestAuthority, Wait
+from hybridrt.testing.replies import cut, say, silence
 
 ASK = "What is the capital of France?"
 BROKEN = UnavailableError("down")
@@ -120,6 +125,43 @@ async def test_e6_a_draft_with_private_data_does_not_leave_where_the_request_alo
         assert "secrets-stay" in caught.value.decision.explain()
     async with open_router(added=RESTART, backends={"factory": ScriptedBackend([said, BROKEN]), "alpha": cloud}) as router:
         assert (await told(router))[-1].answer.text == "Paris", "without the draft the request is as harmless as before"
+
+
+async def test_e6_can_fail_a_walk_that_does_not_decide_again_lets_a_private_draft_leave_and_is_caught():
+    """The rule broken on purpose: who continues is taken from the first decision, which knew nothing of the draft."""
+    from hybridrt.deadline import Deadline
+    from hybridrt.decision import Decision
+    from hybridrt.egress.gate import Gate
+    from hybridrt.policy.facts import Facts
+    from hybridrt.policy.ruling import Reasons, Routing, Ruling
+    from hybridrt.request import make_request
+    from hybridrt.signals import Signals
+    from hybridrt.target import Place, Target
+    from hybridrt.walk import Walk
+
+    def planned(name: str, *names: str) -> Decision:
+        plan = tuple(Target(one, Place.DEVICE if one == "factory" else Place.CLOUD, one) for one in names)
+        ruling = Ruling(names, {}, Routing(resume="continue"), lambda: Reasons((), (), ()))
+        return Decision(name, plan, (), ruling, "test", "0", Facts(), Signals(), (), {})
+
+    async def leaks(*allowed: str) -> bool:
+        cloud, gate, deadline = ScriptedBackend("x"), Gate(MemoryLedger()), Deadline.start(None)
+
+        @contextlib.asynccontextmanager
+        async def again(_request, _before, _left):
+            with gate.clear("d-2", frozenset(allowed), deadline) as clearance:
+                yield planned("d-2", *allowed), clearance
+
+        with gate.clear("d-1", frozenset({"alpha"}), deadline) as clearance:
+            backends = {"factory": ScriptedBackend(["my password is hunter2hunter2 ", BROKEN]), "alpha": cloud}
+            walk = Walk(make_request(ASK, {}), planned("d-1", "factory", "alpha"), deadline, backends, clearance, again=again)
+            with contextlib.suppress(UnavailableError):
+                async for _ in walk.events():
+                    pass
+        return any("hunter2" in message.text for call in cloud.calls for message in call.messages)
+
+    assert not await leaks(), "who decides again lets nobody have it"
+    assert await leaks("alpha"), "the check sees a walk that breaks the rule"
 
 
 async def test_e6_a_draft_is_masked_where_the_policy_obliges_to(open_router):
@@ -666,3 +708,127 @@ async def test_after_the_race_no_task_is_left_while_a_caller_takes_its_time(open
         async for event in router.stream(ASK):
             if isinstance(event, Text):
                 assert asyncio.all_tasks() == before
+
+
+# --- cancelled at any await ---
+
+
+@types.coroutine
+def cancelling(coroutine, at: int):
+    """Run a coroutine and cancel its task as it waits for the `at`-th time; return whether it came so far."""
+    waits, answer, problem = 0, None, None
+    while True:
+        try:
+            waited = coroutine.throw(problem) if problem is not None else coroutine.send(answer)
+        except StopIteration:
+            return False
+        waits += 1
+        if waits == at:
+            asyncio.current_task().cancel()
+        try:
+            answer, problem = (yield waited), None
+        except BaseException as error:
+            answer, problem = None, error
+
+
+@pytest.mark.parametrize(
+    ("added", "scripts"),
+    [
+        (CONTINUE, {"factory": ["one ", BROKEN], "alpha": ["two ", BROKEN], "beta": ["three"]}),
+        (hedged("1 ms"), {"alpha": [Wait(0.01), BROKEN], "beta": [Wait(0.02), "two ", Wait(0.001), "three"]}),
+    ],
+)
+async def test_e11_a_sweep_over_every_await_of_a_resumed_and_of_a_hedged_stream(open_router, added, scripts):
+    backends = {name: ScriptedBackend(scripts.get(name, "here")) for name in ("factory", "alpha", "beta")}
+    ledger = MemoryLedger()
+    at = 0
+    async with open_router(added=added, backends=backends, ledger=ledger) as router:
+        before = asyncio.all_tasks()
+        while True:
+            at += 1
+            began = len(ledger.records)
+
+            async def run(at=at) -> bool:
+                return await cancelling(told(router), at)
+
+            task = asyncio.create_task(run())
+            await asyncio.wait([task], timeout=10)
+            assert task.done(), f"cancelled at wait {at}, it goes on"
+            asked = sum(len(backend.calls) for backend in backends.values())
+            assert asyncio.all_tasks() == before, f"cancelled at wait {at}, a task is left"
+            await asyncio.sleep(0.005)
+            assert sum(len(backend.calls) for backend in backends.values()) == asked, f"cancelled at wait {at}, somebody was asked"
+            records = ledger.records[began:]
+            numbers = [[(r["decision"], r["attempt"]) for r in records if r["kind"] == kind] for kind in ("attempt", "attempt_ended")]
+            assert sorted(numbers[0]) == sorted(numbers[1]), f"cancelled at wait {at}, a record stayed open"
+            if not task.cancelled():
+                break
+            assert at < 200
+    assert at > 3, "the sweep went through the awaits of the whole"
+
+
+# --- on the wire ---
+
+
+@contextlib.asynccontextmanager
+async def wired(policy_file, added, alpha, beta):
+    """A router whose two clouds are servers on loopback that keep what they hear."""
+    authority = TestAuthority()
+    ledger = MemoryLedger()
+    application = Application(policies=(policy_file(added),), bindings=(Binding("alpha", "m"), Binding("beta", "m")))
+    async with (
+        LoopbackProvider(alpha, tls=authority.server_tls("alpha.example")) as first,
+        LoopbackProvider(beta, tls=authority.server_tls("beta.example")) as second,
+    ):
+        detour = authority.detour({"alpha.example": first, "beta.example": second})
+        opened = Router.open(application, backends={"factory": ScriptedBackend("here")}, ledger=ledger, detour=detour)
+        async with opened as router:
+            yield router, first, second, ledger
+
+
+CUT = cut(say("The capital of France has been, for a very long time and with few interruptions, the city of"), 900)
+
+
+async def test_row_44_a_stream_cut_after_words_goes_on_with_the_request_and_the_draft_on_the_wire(policy_file):
+    added = routing("resume: continue", order="[cloud]")
+    async with wired(policy_file, added, CUT, say(" Paris.")) as (router, first, second, ledger):
+        events = await told(router)
+        (seam,) = (event for event in events if isinstance(event, Seam))
+        assert events[-1].answer.text == seen(events)
+        assert seen(events).endswith(" Paris.")
+        assert [len(first.requests), len(second.requests)] == [1, 1]
+        sent = second.requests[0].json["messages"]
+        assert [(turn["role"], turn["content"]) for turn in sent[:2]] == [("user", ASK), ("assistant", seen(events)[: seam.at])]
+        assert seam.at > 0
+        assert router._equipment.traffic.retry_counts() == (1, 1), "a continuation is paid from the budget of retries"
+    ended = [record for record in ledger.records if record["kind"] == "attempt_ended"]
+    assert [(record["recipient"], record["bytes_out"] > 0) for record in ended] == [("alpha", True), ("beta", True)]
+    assert len({record["decision"] for record in ended}) == 2
+
+
+async def test_row_44_without_resume_nothing_of_it_reaches_another_wire(policy_file):
+    async with wired(policy_file, routing(TRIGGERS, "[cloud]"), CUT, say("Paris")) as (router, _, second, _):
+        shown: list[object] = []
+        with pytest.raises(BrokenStream) as caught:
+            await note(router.stream(ASK), shown)
+        assert caught.value.delivered == len(seen(shown)) > 0
+        assert not second.requests
+
+
+async def note(events, into: list[object]) -> None:
+    async for event in events:
+        into.append(event)
+
+
+@pytest.mark.parametrize("door", ["infer", "stream"])
+async def test_row_45_of_two_that_were_asked_one_answers_and_the_other_is_closed_and_both_are_recorded(policy_file, door):
+    added = hedged("50 ms", order="[cloud]")
+    async with wired(policy_file, added, silence(), say("Paris")) as (router, first, second, ledger):
+        answer = await router.infer(ASK) if door == "infer" else (await told(router))[-1].answer
+        assert (answer.text, answer.target) == ("Paris", "beta")
+        assert [len(first.requests), len(second.requests)] == [1, 1]
+        assert answer.receipt.bytes_out == sum(attempt.bytes_out for attempt in answer.attempts)
+        assert router._equipment.traffic.retry_counts() == (1, 1), "the second one is paid from the budget of retries"
+    ended = {record["recipient"]: record for record in ledger.records if record["kind"] == "attempt_ended"}
+    assert {name: record["outcome"] for name, record in ended.items()} == {"alpha": "cancelled", "beta": "answered"}
+    assert all(record["bytes_out"] > 0 for record in ended.values())

@@ -39,6 +39,8 @@ def test_in_a_thousand_schedules_every_rule_holds(stage, first):
     assert report.requests > 2_000
     assert report.sends > 500
     assert report.answered > 200
+    assert report.hedged > 50
+    assert report.resumed > 5
     assert report.sends_down <= 1.2 * report.requests_down
 
 
