@@ -101,7 +101,8 @@ class Fitting:
         """
         target = call.target
         check_output(target, call.max_output_tokens)
-        kept, window = reserve(target, call.max_output_tokens), self._window(target)
+        window = self._window(target)
+        kept = reserve(replace(target, window=window), call.max_output_tokens)
         if window is None or not self._is_one:
             return self._fitted(call, Fit(None, await in_turns(bounding(call)), kept))
         room = window - kept.total
