@@ -151,9 +151,11 @@ async def test_a_nul_reaches_the_model_as_it_is(open_router):
     assert device.calls[0].messages[0].text == "one\x00two"
 
 
-async def test_the_shipped_model_answers_text_with_nul_and_control_characters(tmp_path):
+async def test_the_shipped_model_takes_no_action_from_text_with_control_characters_and_reads_past_marks_of_direction(tmp_path):
     async with Router.open(Application(ledger=tmp_path / "l.jsonl")) as router:
-        answer = await router.infer("set a\x00timer \u202efor\x1bten minutes\ufeff", only="device")
+        with pytest.raises(NoAnswerError):
+            await router.infer("set a\x00timer for\x1bten minutes", only="device")
+        answer = await router.infer("set a timer \u202efor ten minutes\ufeff", only="device")
     assert answer.tool_calls[0].arguments == {"duration_s": 600}
 
 

@@ -28,6 +28,7 @@ from hybridrt.window.pace import Steps, in_turns
 from hybridrt.window.reduce import chunk, chunking, merge, split_ask
 
 if TYPE_CHECKING:
+    from hybridrt.decision import Decision
     from hybridrt.policy.ruling import Routing
 
 # Where nobody asked for a longer answer, a prompt that leaves a sentence for it still goes, before it fails.
@@ -63,6 +64,11 @@ class Fitted(Sealed):
     ask: str = ""
 
 
+def sensed_with_masks(decision: Decision) -> TokenCount | None:
+    """Return the bound of a request with all its masks; none where nothing is masked."""
+    return decision.signals.tokens if decision.obligations.get("redact") else None
+
+
 class Fitting:
     """The windows of one walk. Remembers what a target said of its window, so that it is not asked the same again."""
 
@@ -92,6 +98,11 @@ class Fitting:
         # What each target was given last, while it has not said that it is too long.
         self._sent: dict[str, Fitted] = {}
         self.fits: dict[str, Fit] = {}
+
+    def under(self, routing: Routing, sensed: TokenCount | None) -> Fitting:
+        """Begin anew with a request that goes on with an answer: of that nothing is left out, so it fits or goes elsewhere."""
+        whole = replace(routing, fit=tuple(remedy for remedy in routing.fit if remedy not in _LOSSY))
+        return Fitting(self._counter, self._backends, self._targets, whole, task=None if self._is_one else EMBED, sensed=sensed)
 
     async def fit(self, call: Call, rest: Sequence[Target]) -> Fitted:
         """Make a call fit its target; `rest` are the targets of the plan behind it.
@@ -426,7 +437,7 @@ async def _said_to(backend: Backend, call: Call) -> _Said:
                 usage = event
             elif isinstance(event, Finish):
                 finish = event
-    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "refused"))
+    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "given_up", "refused"))
 
 
 def can_write(target: Target, backend: Backend | None) -> bool:
