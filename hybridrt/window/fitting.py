@@ -112,7 +112,8 @@ class Fitting:
         """
         target = call.target
         check_output(target, call.max_output_tokens)
-        kept, window = reserve(target, call.max_output_tokens), self._window(target)
+        window = self._window(target)
+        kept = reserve(replace(target, window=window), call.max_output_tokens)
         if window is None or not self._is_one:
             return self._fitted(call, Fit(None, await in_turns(bounding(call)), kept))
         room = window - kept.total
@@ -125,6 +126,9 @@ class Fitting:
             if remedy == "escalate":
                 if await self._fits_later(call, rest):
                     raise too_long(target, count, kept, window)
+                continue
+            if remedy != "truncate" and self._refusals.get(target.id, 0) >= _TRIES and "truncate" in self._remedies:
+                # The last try is the least that may go.
                 continue
             ways = {"truncate": self._truncate, "compact": self._compact, "map_reduce": self._map_reduce}
             if (fitted := await ways[remedy](call, kept, window, count)) is not None:
@@ -218,7 +222,7 @@ class Fitting:
     async def _truncate(self, call: Call, kept: Reserve, window: int, count: TokenCount) -> Fitted | None:
         refusals = self._refusals.get(call.target.id, 0)
         found = await self._fewest(call, window - kept.total) if refusals < _TRIES else None
-        if found is None and call.max_output_tokens is None:
+        if found is None and call.max_output_tokens is None and refusals < _TRIES:
             found = await self._fewest(call, window - _SHORTEST_ANSWER_TOKENS)
         is_hopeless = refusals > 0 or _least(call) > window
         if found is None and is_hopeless and not call.target.place.is_device and (ways := droppable(call.messages)):
