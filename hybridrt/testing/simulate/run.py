@@ -26,6 +26,8 @@ class Report:
     sends: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    resumed: int = 0
+    hedged: int = 0
     requests_down: int = 0
     sends_down: int = 0
     findings: Counter[str] = field(default_factory=Counter)
@@ -37,6 +39,8 @@ class Report:
         self.requests += len(played.told)
         self.answered += sum(told.answer is not None for told in played.told)
         self.sends += len(played.net.sends)
+        self.resumed += sum(told.answer is not None and bool(told.answer.seams) for told in played.told)
+        self.hedged += _hedged(played)
         return self._note(played)
 
     def add_storm(self, played: Played) -> tuple[Finding, ...]:
@@ -67,8 +71,23 @@ class Report:
             "requests": self.requests,
             "answered": self.answered,
             "sends": self.sends,
+            "resumed": self.resumed,
+            "hedged": self.hedged,
             "failed_seeds": [seed for seed, _ in self.failed[:20]],
         }
+
+
+def _hedged(played: Played) -> int:
+    """How often a second attempt off the device began while another of the same decision ran."""
+    running: Counter[str] = Counter()
+    hedged = 0
+    for record in played.ledger.records:
+        if record["kind"] == "attempt" and record["place"] != "device":
+            running[record["decision"]] += 1
+            hedged += running[record["decision"]] == 2
+        elif record["kind"] == "attempt_ended" and record["place"] != "device":
+            running[record["decision"]] -= 1
+    return hedged
 
 
 def play_all(seeds: Sequence[int], stage: Stage | None = None, *, tell: Tell | None = None, is_kept: bool = False) -> Report:
