@@ -232,7 +232,7 @@ def read_count(body: Any) -> TokenCount:
     match body:
         case [value, "exact" | "upper_bound" | "estimate" as kind]:
             if (count := _count(value)) is not None:
-                return TokenCount(count, kind)
+                return TokenCount(count, kind, "model")
     raise FrameError("a count of no known form")
 
 

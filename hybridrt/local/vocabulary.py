@@ -87,13 +87,13 @@ class Vocabulary:
     def count(self, messages: Sequence[Message], tools: Sequence[Tool]) -> TokenCount:
         """Return the number of tokens of a conversation: exact where it may fit, an upper bound where it is far too long."""
         try:
-            return TokenCount(len(self.encode(messages, tools, self.window)), "exact")
+            return TokenCount(len(self.encode(messages, tools, self.window)), "exact", "model")
         except ContextOverflowError:
             # What the template adds stands beside the beginnings of the texts too; of the texts themselves a byte is at most a
             # token, or two where an imitated special token is cut and the tokenizer puts a blank before each part.
             begun = [replace(message, parts=(Text(message.text[:100]),)) for message in messages]
             size = sum(len(message.text.encode()) for message in messages)
-            return TokenCount(len(self.encode(begun, tools, sys.maxsize)) + 2 * size, "upper_bound")
+            return TokenCount(len(self.encode(begun, tools, sys.maxsize)) + 2 * size, "upper_bound", "model")
 
     def _tokenize(self, text: str) -> list[int]:
         data = text.encode()

@@ -216,9 +216,11 @@ async def test_what_is_no_text_makes_no_vectors(tmp_path, texts):
 
 async def test_options_that_have_no_place_are_refused(tmp_path):
     async with router_over(encoder(tmp_path)) as router:
-        for option in ({"only": "off_device"}, {"temperature": 1.0}, {"task": "x"}):
+        for option in ({"temperature": 1.0}, {"task": "x"}, {"tools": []}):
             with pytest.raises(InvalidRequestError):
                 await router.embed("a", **option)
+        with pytest.raises(RefusedByPolicy):
+            await router.embed("a", only="off_device")
 
 
 async def test_without_an_encoder_embed_is_refused_with_the_reason():
