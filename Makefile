@@ -37,6 +37,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.overhead
 	$(BIN)/python -m benchmarks.policy
 	$(BIN)/python -m benchmarks.local
+	$(BIN)/python -m benchmarks.certificate
 
 soak: setup
 	$(BIN)/python -m pytest -m soak

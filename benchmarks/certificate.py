@@ -36,6 +36,7 @@ from typing import Any
 from benchmarks.factory import HUMAN, NOW, plain, read_rows
 from hybridrt.answer import Answer
 from hybridrt.application import Application, Binding, CertificateFile, LocalModel
+from hybridrt.backend import Backend
 from hybridrt.confidence.binding import bind
 from hybridrt.confidence.calibrate import Labelled, calibrate, confidence_of
 from hybridrt.confidence.gather import Row, gather
@@ -69,8 +70,8 @@ rules:
 routing:
   - id: certified
     order: [device, cloud]
-    escalate: {unless: {certified: 0.10}}
 """
+CERTIFIED = "    escalate: {unless: {certified: 0.10}}\n"
 RIGHT = 0.8
 # By so many standard deviations right answers are surer than wrong ones; then 54 % can be served at 5 % errors, 81 % at 10 %.
 APART = 1.5
@@ -136,10 +137,12 @@ class House:
     folder: Path
     provider: LoopbackProvider
     authority: TestAuthority
+    # What sends an answer on, of the routing of its policy.
+    escalate: str = CERTIFIED
 
-    def open(self, certificate: Path | None = None) -> Router:
+    def open(self, certificate: Path | None = None, backend: Backend | None = None) -> Router:
         policy = self.folder / "policy.yaml"
-        policy.write_text(POLICY, encoding="utf-8")
+        policy.write_text(POLICY + self.escalate, encoding="utf-8")
         application = Application(
             policies=(policy,),
             models=(LocalModel("factory", actions(), backend="actions"),),
@@ -148,7 +151,7 @@ class House:
             certificates=() if certificate is None else (CertificateFile(certificate, "factory"),),
         )
         # The labels of the rows were made for one day.
-        backends = {"factory": ActionBackend(actions(), now=lambda: NOW)}
+        backends = {"factory": backend or ActionBackend(actions(), now=lambda: NOW)}
         return Router.open(
             application, backends=backends, ledger=MemoryLedger(), detour=self.authority.detour({"alpha.example": self.provider})
         )

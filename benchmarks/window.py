@@ -176,9 +176,9 @@ version: 1.0.0
 owner: benchmark
 recipients:
   - {{id: on-device, kind: local}}
-  - {{id: alpha, kind: cloud, adapter: openai, endpoint: "https://alpha.example/v1"}}
-  - {{id: beta, kind: cloud, adapter: openai, endpoint: "https://beta.example/v1"}}
-  - {{id: gamma, kind: cloud, adapter: openai, endpoint: "https://gamma.example/v1"}}
+  - {{id: alpha, kind: cloud, adapter: openai-compatible, endpoint: "https://alpha.example/v1"}}
+  - {{id: beta, kind: cloud, adapter: openai-compatible, endpoint: "https://beta.example/v1"}}
+  - {{id: gamma, kind: cloud, adapter: openai-compatible, endpoint: "https://gamma.example/v1"}}
 rules:
   - {{id: all, effect: permit, when: always, to: {{kind: cloud}}}}
 routing:

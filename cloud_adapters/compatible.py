@@ -6,23 +6,34 @@ Most do not (see `docs/adapters.md`): their names stand for `OpenAICompatible` i
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from typing import Any
 from urllib.parse import quote
 
+from cloud_adapters.azure_region import region_of
 from cloud_adapters.openai_chat import OpenAIChat, OpenAICompatible
 from cloud_adapters.request import refuse_unsaid
 from cloud_adapters.vectors import texts_of
 from hybridrt.backend import Call
-from hybridrt.wire import HttpRequest
+from hybridrt.wire import HttpRequest, ReplyHead
 
 # The first version that knows every field we send; it is the one in the recorded traffic.
 _AZURE_VERSION = "2024-12-01-preview"
 _MISTRAL_ID = re.compile(r"[A-Za-z0-9]{9}")
 
 
-class AzureOpenAI(OpenAIChat):
+class _Azure(OpenAIChat):
+    """What both APIs of Azure say of themselves."""
+
+    def served(self, head: ReplyHead) -> Mapping[str, str]:
+        """Azure names the region that answered."""
+        region = region_of(head.headers.get("x-ms-region", ""))
+        return {} if region is None else {"region": region}
+
+
+class AzureOpenAI(_Azure):
     """Azure OpenAI, its unversioned API; the endpoint is `https://RESOURCE.openai.azure.com`."""
 
     path = "/openai/v1/chat/completions"
@@ -30,7 +41,7 @@ class AzureOpenAI(OpenAIChat):
     key_header = ("api-key", "")
 
 
-class AzureDeployment(OpenAIChat):
+class AzureDeployment(_Azure):
     """Azure OpenAI, its older API: the model is the name of a deployment and stands in the path."""
 
     key_header = ("api-key", "")

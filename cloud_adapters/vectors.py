@@ -31,6 +31,8 @@ def vector_of(value: object, target: str) -> list[float]:
     """
     if isinstance(value, str):
         data = b64decode(value, validate=True)
+        if len(data) % 4:
+            raise wrong(target, "sent a vector that is no list of numbers")
         return list(struct.unpack(f"<{len(data) // 4}f", data))
     numbers = list_of(value, target)
     if not all(type(number) in (int, float) for number in numbers):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from hybridrt import testing as testing
     from hybridrt.answer import Answer, Attempt, Receipt
     from hybridrt.backend import Backend, Call
+    from hybridrt.certificate import Certificate
     from hybridrt.decision import Decision
     from hybridrt.embedding import Embedding
     from hybridrt.errors import HybridrtError
@@ -27,6 +28,7 @@ _HOME = {
     "Attempt": "answer",
     "Backend": "backend",
     "Call": "backend",
+    "Certificate": "certificate",
     "Decision": "decision",
     "Done": "event",
     "Embedding": "embedding",
@@ -54,6 +56,7 @@ __all__ = [
     "Attempt",
     "Backend",
     "Call",
+    "Certificate",
     "Decision",
     "Done",
     "Embedding",

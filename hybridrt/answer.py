@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from hybridrt.certificate import Certificate
-from hybridrt.event import Evidence, Usage
+from hybridrt.event import Evidence, Seam, Usage
 from hybridrt.request import ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.target import Place
@@ -69,6 +69,8 @@ class Answer(Sealed):
     # How the request was made to fit, and what did not go as it was; no word of it.
     window: Fit | None = None
     disclosures: tuple[str, ...] = ()
+    # Where in the text another target went on, and whether words that had been shown were withdrawn there.
+    seams: tuple[Seam, ...] = ()
     # What a calibration promises of a local answer, or why it promises nothing; none for answers from elsewhere.
     certificate: Certificate | None = None
     # What `confidence` is: the `model`'s own, of a `calibration`, or of its `tokens`: then it orders answers and is no probability.

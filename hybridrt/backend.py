@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
 from hybridrt.deadline import Deadline
-from hybridrt.event import Event
+from hybridrt.event import Event, Evidence
 from hybridrt.request import Message, Output, Tool
 from hybridrt.sealed import Sealed
 from hybridrt.target import Target
@@ -22,6 +22,10 @@ class Call(Sealed):
     `scope` is within whom anything computed for this call may be found again, and none where nothing may be kept of it.
     `input_tokens` is the bound that was decided with, and `tenant` whose request it is: for limits of rate and money, and for nobody else.
     `obligations` are what the policy joined for the request, each already found to be dischargeable here.
+    `certified` is the share of errors that a certificate may allow for the answer to stay: whoever can tell before its end that it
+    will not stay may end it with `Finish("given_up")`. None where every answer stays, or where nobody else is left to ask.
+    `bar` is how sure a model that has a confidence of its own must be for that, and `is_hopeless` tells of any other from its scores so
+    far; a model in a process of its own cannot be asked that, and answers to its end.
     `task` is what the caller named it, or else what its words say; empty where they say nothing.
     """
 
@@ -46,6 +50,9 @@ class Call(Sealed):
     obligations: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     input_tokens: int = 0
     tenant: str = ""
+    certified: float | None = None
+    bar: float | None = None
+    is_hopeless: Callable[[Evidence], bool] | None = None
     task: str = ""
 
 

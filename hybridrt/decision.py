@@ -123,6 +123,14 @@ class Decision:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Before:
+    """A decision whose answer broke off, and the targets of its plan that were not asked yet."""
+
+    decision: Decision
+    left: tuple[Target, ...]
+
+
 def _seconds(seconds: float) -> str:
     return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
 

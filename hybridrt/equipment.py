@@ -124,7 +124,7 @@ class Equipment:
     def world(self, closed: str) -> World:
         """What is so at the moment, for a plan."""
         return World(
-            unusable={name: _told(error) for name, error in self.missing.items()},
+            unusable={name: _told(error) for name, error in self.missing.items()} | self.traffic.quarantined(),
             closed=closed or "; ".join(self.status.problems),
             resting=self.traffic.resting(),
             ejected=self.traffic.ejected(),
@@ -170,7 +170,9 @@ class Equipment:
         targets = {target.id: target for target in self.targets}
         for attempt in attempts:
             is_answer = answer is not None and attempt is attempts[-1]
-            if attempt.target in targets and (is_answer or attempt.outcome == LateError.code):
+            # Of two that were asked at once the slower one took longer than this; to forget it would make it look faster than it is.
+            was_slower = answer is not None and attempt.outcome == "cancelled"
+            if attempt.target in targets and (is_answer or was_slower or attempt.outcome == LateError.code):
                 self.stopwatch.learn(
                     targets[attempt.target],
                     Seen(
@@ -190,7 +192,7 @@ class Equipment:
     def _noted(self, target: TargetStatus) -> TargetStatus:
         backend = self.backends.get(target.id)
         state = self.traffic.state(target.id)
-        fault = self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
+        fault = self.traffic.quarantined().get(target.id) or self.traffic.resting().get(target.id) or getattr(backend, "fault", "")
         note = self.traffic.note(target.id) or getattr(backend, "note", "")
         noted = replace(target, breaker=str(state))
         return replace(noted, usable=not fault, reason=fault or note or target.reason) if target.usable else target

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["Done", "Event", "Evidence", "Finish", "Reasoning", "Route", "Seam", "Text", "ToolCall", "Usage"]
 
 # Why an answer ended, one word each: the model was done; the token limit was reached; it wants tools called; the local
-# model says that a stronger one is needed.
-FINISHES = ("stop", "length", "tool_calls", "escalate")
+# model says that a stronger one is needed; its own scores said early that the answer would not be one that stays.
+FINISHES = ("stop", "length", "tool_calls", "escalate", "given_up")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -90,10 +90,15 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Seam:
-    """The answer goes on from another recipient, with its own permit. Text before and after may not fit together."""
+    """The answer goes on from another target: of the text that was shown the first `at` characters stand, and what follows is added.
+
+    `superseded` says that this is less than was shown: the words before were withdrawn. Text before and after may not fit together.
+    """
 
     from_target: str
     to_target: str
+    at: int = 0
+    superseded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import difflib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Any, TypedDict
 
 from hybridrt.errors import InvalidRequestError
@@ -27,6 +28,14 @@ ONLY = {
     "PREFER_ON_DEVICE": None,
     "PREFER_IN_CLOUD": None,
 }
+# When the words of an answer from this device are shown in a stream.
+SHOWS: Mapping[str, str] = MappingProxyType(
+    {
+        "hold": "when it is whole and good enough",
+        "early": "once its first words are good enough",
+        "optimistic": "at once",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -174,6 +183,7 @@ class RequestOptions(TypedDict, total=False):
     model: str
     only: str
     task: str
+    show: str
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -202,6 +212,7 @@ class Request(Sealed):
     only: str | None = None
     prefer: str | None = None
     task: str | None = None
+    show: str | None = None
 
     @property
     def has_images(self) -> bool:
@@ -269,6 +280,7 @@ def _read(prompt: object, options: RequestOptions) -> Request:
         only=ONLY[only] if only else None,
         prefer={"PREFER_ON_DEVICE": "device", "PREFER_IN_CLOUD": "off_device"}.get(only or ""),
         task=_word(options, "task"),
+        show=_word(options, "show"),
     )
 
 
@@ -278,6 +290,8 @@ def _checked(request: Request) -> Request:
         raise _wrong("`only` of a ready request is `device`, `off_device` or none", "only")
     if request.prefer not in (None, "device", "off_device"):
         raise _wrong("`prefer` of a ready request is `device`, `off_device` or none", "prefer")
+    if request.show is not None and request.show not in SHOWS:
+        raise _wrong("`show` is not known", "show", f"one of {', '.join(SHOWS)}")
     if not request.messages:
         raise _wrong("there are no messages", "messages", "give at least one user message")
     if not isinstance(request.deadline_s, int | float | None) or (request.deadline_s is not None and not 0 <= request.deadline_s < MOST):

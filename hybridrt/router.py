@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from os import PathLike
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self, Unpack
@@ -14,8 +15,9 @@ from typing import TYPE_CHECKING, Self, Unpack
 from hybridrt.answer import Answer
 from hybridrt.confidence.audit import Audits
 from hybridrt.deadline import Deadline
-from hybridrt.decision import Decision
+from hybridrt.decision import Before, Decision
 from hybridrt.door import cut
+from hybridrt.draft import GO_ON
 from hybridrt.errors import ClosedError, LedgerError, UnsupportedError
 from hybridrt.event import Done
 from hybridrt.lifetime import Lifetime
@@ -25,17 +27,19 @@ from hybridrt.reception import receive
 from hybridrt.request import Request, RequestOptions, make_request
 from hybridrt.walk import Confirm, StreamEvent, Walk
 from hybridrt.window.count import upper_bound
-from hybridrt.window.fitting import Fitting
+from hybridrt.window.fitting import Fitting, sensed_with_masks
 
 if TYPE_CHECKING:
     from hybridrt.application import Application
     from hybridrt.backend import Backend
+    from hybridrt.egress.gate import Clearance
     from hybridrt.egress.transport import Detour
     from hybridrt.embedding import Embedding
     from hybridrt.equipment import Equipment, Status
     from hybridrt.ledger import LedgerPort
     from hybridrt.sense.device import DeviceProbe
     from hybridrt.signals import Signals, TokenCount
+    from hybridrt.target import Target
 
 log = logging.getLogger("hybridrt")
 
@@ -141,7 +145,8 @@ class Router:
     async def stream(self, prompt: object = None, **options: Unpack[RequestOptions]) -> AsyncGenerator[StreamEvent]:
         """Answer as a stream: `Route`, then `Text`, `Reasoning`, `ToolCall`, `Usage` as they come, and `Done` last.
 
-        It moves to the next target only before the first shown token. Raises what `infer` raises.
+        It moves to the next target only before the first shown token, and later only where the policy says `resume`: a `Seam` then
+        says which of the words shown so far stand. Raises what `infer` raises.
         """
         try:
             step = self._lifetime.step()
@@ -253,9 +258,20 @@ class Router:
             equipment.raise_missing(decision)
         recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
         with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
-            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task)
+            again = partial(self._decided_again, equipment, deadline)
+            sensed = sensed_with_masks(decision)
+            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task, sensed=sensed)
             walk = Walk(
-                request, decision, deadline, equipment.backends, clearance, equipment.confirm, equipment.senses.meanings, hold, fitting
+                request,
+                decision,
+                deadline,
+                equipment.backends,
+                clearance,
+                equipment.confirm,
+                equipment.senses.meanings,
+                hold=hold,
+                again=again,
+                fitting=fitting,
             )
             answer: Answer | None = None
             try:
@@ -267,7 +283,7 @@ class Router:
                         yield event
             finally:
                 # What failed for lateness was late all the same.
-                equipment.learn_latency(signals, walk.attempts, answer)
+                equipment.learn_latency(signals, walk.attempts, answer if answer is None or not answer.seams else None)
 
     async def _count(self, request: Request, deadline: Deadline, *, ask: bool) -> Mapping[str, TokenCount]:
         equipment = self._open()
@@ -290,17 +306,30 @@ class Router:
                     counts[target.id] = upper_bound(request)
         return MappingProxyType(counts)
 
-    def _decide_and_record(self, equipment: Equipment, request: Request, signals: Signals) -> Decision:
-        decision = self._decide(equipment, request, signals)
+    @asynccontextmanager
+    async def _decided_again(
+        self, equipment: Equipment, deadline: Deadline, request: Request, before: Decision, left: Sequence[Target]
+    ) -> AsyncGenerator[tuple[Decision, Clearance]]:
+        """Decide about a request that now holds what was shown of its answer: who of those left may receive both."""
+        signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
+        # How it is asked to go on is sent as well.
+        tokens = replace(signals.tokens, value=signals.tokens.value + len(GO_ON.text))
+        decision = self._decide_and_record(equipment, request, replace(signals, tokens=tokens), Before(before, tuple(left)))
+        recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
+        with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
+            yield decision, clearance
+
+    def _decide_and_record(self, equipment: Equipment, request: Request, signals: Signals, before: Before | None = None) -> Decision:
+        decision = self._decide(equipment, request, signals, before=before)
         try:
             equipment.ledger.append(decision.as_record(), durable=decision.obligations.get("log_sync") == "each")
         except LedgerError as error:
             # No record, no egress; the device still answers.
-            return self._decide(equipment, request, signals, closed=f"the ledger cannot be written: {error}")
+            return self._decide(equipment, request, signals, closed=f"the ledger cannot be written: {error}", before=before)
         return decision
 
-    def _decide(self, equipment: Equipment, request: Request, signals: Signals, closed: str = "") -> Decision:
-        """The plan: pure over what was sensed, what the policy says and what is here."""
+    def _decide(self, equipment: Equipment, request: Request, signals: Signals, closed: str = "", before: Before | None = None) -> Decision:
+        """The plan: pure over what was sensed, what the policy says and what is here; and never wider than what was decided before."""
         equipment.check_read()
         policy, today = equipment.policy, equipment.today()
         check_declared(request.declared, policy.vocabulary)
@@ -308,8 +337,12 @@ class Router:
         ruling = policy.decide(facts, today)
         if equipment.usd_per_request is not None:
             ruling = replace(ruling, obligations=limited(ruling.obligations, equipment.usd_per_request))
+        if before is not None:
+            ruling = ruling.within(before.decision.ruling)
         world = equipment.world(closed or equipment.clock_fault() or policy.closed_reason(today) or "")
         plan, unable = make_plan(ruling, equipment.targets, request, signals, world)
+        if before is not None:
+            plan = tuple(target for target in before.left if target in plan)
         return Decision(
             id="d-" + secrets.token_hex(8),
             plan=plan,
@@ -321,6 +354,7 @@ class Router:
             signals=signals,
             settled=settled,
             because=equipment.because,
+            continues="" if before is None else before.decision.id,
         )
 
     def _open(self) -> Equipment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -106,6 +107,22 @@ class Latency:
     whole_s: float
     share: float
     samples: int
+    # How the last answers compare with what was expected of them, to the first word and to the last: logarithms of the ratios.
+    firsts: tuple[float, ...] = field(default=(), compare=False)
+    wholes: tuple[float, ...] = field(default=(), compare=False)
+    # What is expected of this answer, in the middle of what is likely.
+    expected_s: tuple[float, float] = (0.0, 0.0)
+
+    def slow_s(self, share: float, *, whole: bool) -> float | None:
+        """Return how long so large a share of answers takes at most, to the last word or the first; none where too few were measured.
+
+        To say what the slowest of twenty do takes twenty.
+        """
+        ratios = sorted(self.wholes if whole else self.firsts)
+        if len(ratios) * (1 - share) < 1 - 1e-9:
+            return None
+        at = min(len(ratios) - 1, math.ceil(len(ratios) * share - 1e-9) - 1)
+        return self.expected_s[whole] * math.exp(ratios[at])
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hybridrt.equipment import Status
     from hybridrt.ledger import LedgerPort
     from hybridrt.request import RequestOptions
+    from hybridrt.signals import TokenCount
     from hybridrt.walk import Confirm, StreamEvent
 
 T = TypeVar("T")
@@ -87,6 +88,12 @@ class Router:
         """Return one vector per text; see `hybridrt.Router.embed`."""
         step = self._router.embed(texts, **options)
         del texts, options
+        return self._wait(step)
+
+    def count(self, prompt: object = None, *, ask: bool = False, **options: Unpack[RequestOptions]) -> Mapping[str, TokenCount]:
+        """Say how many tokens a request has for each target of its plan; see `hybridrt.Router.count`."""
+        step = self._router.count(prompt, ask=ask, **options)
+        del prompt, options
         return self._wait(step)
 
     def stream(self, prompt: object = None, **options: Unpack[RequestOptions]) -> Iterator[StreamEvent]:

@@ -35,6 +35,10 @@ class Tape(Sealed):
         """The words so far."""
         return "".join(self.words)
 
+    def cost_usd(self, target: Target) -> float | None:
+        """What it cost, as far as that was said; nothing on this device."""
+        return _cost_usd(self.usage, target)
+
     def take(self, event: Event) -> None:
         """Add one event."""
         if isinstance(event, Text):

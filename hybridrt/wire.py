@@ -102,3 +102,12 @@ class Embedder(Protocol):
     def read_embed(self, call: Call, head: ReplyHead) -> Decoder:
         """Begin to read the vectors: `Finish.parsed` is a list of one list of numbers for each text, in their order."""
         ...
+
+
+@runtime_checkable
+class Witness(Protocol):
+    """What an adapter may also be: a wire whose replies say who made them."""
+
+    def served(self, head: ReplyHead) -> Mapping[str, str]:
+        """Return the facts that a reply tells of its maker, as a policy names them (`region`); nothing where it does not tell."""
+        ...

@@ -276,3 +276,57 @@ def _row(line: bytes, file: str, number: int, *, needs_answer: bool) -> Row:
     if strange := sorted(row.keys() - {"prompt", "messages", "answer", "id", *_OPTIONS}):
         raise wrong(f"a row has no `{strange[0][:40]}`")
     return Row(prompt, row.get("answer"), {name: row[name] for name in _OPTIONS if name in row})
+
+
+@click.command()
+@click.argument("certificate", type=click.Path(path_type=Path))
+@click.option("--app", type=click.Path(), help="The application file. Default: no cloud, factory model.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(*, certificate: Path, app: str | None, as_json: bool) -> None:
+    """Say how a certificate stands: what it promises, whether it holds here today, and what was heard since."""
+    from hybridrt.application import Application, CertificateFile, read_application
+    from hybridrt.confidence.use import take_up
+    from hybridrt.confidence.watch import least_error
+    from hybridrt.equipment import local_models
+
+    application = Application() if app is None else read_application(app)
+    used = take_up(CertificateFile(certificate, _about(certificate)), {model.id for model in local_models(application)}, ())
+    bound = _Bound(application, _model(application, used.issued.model))
+    try:
+        present = bound.digests()
+    finally:
+        bound.close()
+    tally = used.watch.tally()
+    stands = used.standing(present, datetime.now(UTC).date()) or used.issued.certificate(used.issued.state, "")
+    figures = {
+        "state": stands.state,
+        "reason": stands.reason,
+        **{name: getattr(used.issued, name) for name in ("model", "task", "population", "alpha", "delta", "n", "coverage")},
+        "made": used.issued.made.isoformat(),
+        "expires": used.issued.expires.isoformat(),
+        "heard": {
+            kind: {"n": count.n, "wrong": count.loss, "at_least": round(least_error(count, used.issued.delta), 4)}
+            for kind, count in tally.counts.items()
+        },
+    }
+    print(json.dumps(figures) if as_json else _shown(figures))
+
+
+def _about(certificate: Path) -> str:
+    from hybridrt.confidence.issued import read_issued
+
+    return read_issued(certificate).model
+
+
+def _shown(figures: dict[str, Any]) -> str:
+    whose = figures["population"] or "the application's own requests"
+    lines = [
+        f"{figures['state'].upper()}" + (f": {figures['reason']}" if figures["reason"] else ""),
+        f"{figures['model']}, task {figures['task']}, for {whose}, until {figures['expires']}",
+        f"with probability {1 - figures['delta']:.0%}, at most {figures['alpha']:.0%} of the {figures['coverage']:.1%} it covers are wrong",
+    ]
+    lines += [
+        f"heard by {kind}: {heard['n']}, wrong {heard['wrong']:g}; the true share is at least {heard['at_least']:.1%}"
+        for kind, heard in figures["heard"].items()
+    ]
+    return "\n".join(lines)

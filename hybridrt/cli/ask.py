@@ -14,7 +14,7 @@ import click
 
 from hybridrt.answer import Answer
 from hybridrt.errors import HybridrtError
-from hybridrt.event import Done, Route, Text
+from hybridrt.event import Done, Route, Seam, Text
 from hybridrt.request import ONLY
 from hybridrt.router import Router
 
@@ -99,6 +99,11 @@ async def _ask(prompt: str | None, app: str | None, policies: tuple[str, ...], o
                     elif isinstance(event, Text):
                         began = True
                         click.echo(printable(event.text), nl=False)
+                    elif isinstance(event, Seam):
+                        # What stands on a terminal cannot be taken back, so it is said.
+                        click.echo(nl=event.superseded)
+                        how = "begins anew" if event.superseded else "goes on"
+                        click.echo(f"[{event.from_target} broke off, {event.to_target} {how}]", err=True)
                     elif isinstance(event, Done):
                         _end(event.answer)
         except HybridrtError:

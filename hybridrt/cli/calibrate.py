@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from hybridrt.cli.answers import answers
+from hybridrt.cli.answers import answers, show
 from hybridrt.errors import FileError
 
 # A prompt beyond this is cut to an excerpt anyway; a line beyond it is no row of labels.
@@ -23,6 +23,7 @@ def calibrate() -> None:
 
 
 calibrate.add_command(answers)
+calibrate.add_command(show)
 
 
 @calibrate.command()

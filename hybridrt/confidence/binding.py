@@ -15,8 +15,10 @@ from pathlib import Path
 
 # In the order in which a reason names them.
 PARTS = ("model", "quantisation", "template", "grammar", "sampler")
-# Stands for a part that a kind of model has not.
+# Stands for a part that a kind of model has not, and for one that cannot be read here, as in a program packed without its sources:
+# what cannot be read cannot be what it was.
 NONE = "none"
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,16 @@ _FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 @cache
 def shipped_code(kind: str) -> Code:
     """Return the code that runs here for a kind of model; a kind of somebody else's has none that is known."""
-    root = files("hybridrt") / "local"
-    return code_of({part: [(root / name).read_bytes() for name in names] for part, names in _FILES.get(kind, {}).items()})
+    parts = _FILES.get(kind, {})
+    try:
+        return code_of({part: [_source(name) for name in names] for part, names in parts.items()})
+    except OSError:
+        return Code(**dict.fromkeys(parts, UNREADABLE))
+
+
+def _source(name: str) -> bytes:
+    """The bytes of a file; a checkout may end its lines in another way."""
+    return (files("hybridrt") / "local" / name).read_bytes().replace(b"\r\n", b"\n")
 
 
 def code_of(sources: Mapping[str, Sequence[bytes]]) -> Code:
@@ -94,4 +104,4 @@ def bind(path: Path, kind: str, code: Code | None = None) -> dict[str, str]:
 
 def changed(bound: Mapping[str, str], present: Mapping[str, str]) -> tuple[str, ...]:
     """Return the parts that are not what they were; one that was not named counts as changed."""
-    return tuple(part for part in PARTS if bound.get(part) is None or bound[part] != present.get(part))
+    return tuple(part for part in PARTS if bound.get(part) in (None, UNREADABLE) or bound[part] != present.get(part))

@@ -69,6 +69,7 @@ def calibrate(labels: Sequence[Labelled], *, alpha: float, delta: float) -> Cali
     cut = round(len(rows) * (_LAYING_SHARE if is_own else _FITTING_SHARE))
     tuning, calibration = rows[:cut], rows[cut:]
     score = None if is_own else _fitted(tuning)
+    is_binary = all(row.loss in (0, 1) for row in rows)
     groups = sorted({row.group for row in calibration})
     found = {
         group: _found(
@@ -76,6 +77,7 @@ def calibrate(labels: Sequence[Labelled], *, alpha: float, delta: float) -> Cali
             [(confidence_of(row, score), row.loss) for row in calibration if row.group == group],
             alpha,
             delta / len(groups),
+            is_binary=is_binary,
         )
         for group in groups
     }
@@ -97,5 +99,7 @@ def _fitted(tuning: Sequence[Labelled]) -> Score | None:
     return fit_score([values for values, _ in known], [right for _, right in known]) if known else None
 
 
-def _found(tuning: Sequence[float], calibration: Sequence[tuple[float, float]], alpha: float, delta: float) -> Found:
-    return find_threshold(lay_thresholds(tuning, len(calibration), alpha=alpha, delta=delta), calibration, alpha=alpha, delta=delta)
+def _found(tuning: Sequence[float], calibration: Sequence[tuple[float, float]], alpha: float, delta: float, *, is_binary: bool) -> Found:
+    # Where no loss happened to lie between, the binomial test is one of how often anything was lost at all, and holds for that reason.
+    laid = lay_thresholds(tuning, len(calibration), alpha=alpha, delta=delta, is_binary=is_binary)
+    return find_threshold(laid, calibration, alpha=alpha, delta=delta, is_binary=is_binary)

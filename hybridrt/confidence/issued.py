@@ -52,11 +52,16 @@ class Issued:
     # Of the file it was read from, so that counts kept beside it are known to be about it.
     id: str = ""
 
+    @property
+    def state(self) -> str:
+        """What came of the calibration, before anything is known of today."""
+        return "certified" if self.thresholds else "uncertified"
+
     def as_dict(self) -> dict[str, Any]:
         """Return what is written to the file: numbers, names and digests."""
         return {
             "hybridrt_certificate": FORM,
-            "state": "certified" if self.thresholds else "uncertified",
+            "state": self.state,
             "task": self.task,
             "model": self.model,
             "population": self.population,

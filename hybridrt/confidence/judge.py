@@ -18,10 +18,11 @@ from hybridrt.backend import Backend, Call
 from hybridrt.certificate import Certificate
 from hybridrt.confidence.binding import bind
 from hybridrt.confidence.features import Said, features
+from hybridrt.confidence.foresight import best_confidence
 from hybridrt.confidence.issued import Issued
 from hybridrt.confidence.watch import DAMAGED, Ballot, Watch
 from hybridrt.errors import HybridrtError
-from hybridrt.event import Event, Finish
+from hybridrt.event import Event, Evidence, Finish
 from hybridrt.request import Text, ToolCall
 
 log = logging.getLogger("hybridrt")
@@ -37,6 +38,15 @@ class InUse:
     watch: Watch
     audit_share: float = 0.0
     audits_by_cloud: bool = False
+
+    def standing(self, present: Mapping[str, str], today: date) -> Certificate | None:
+        """Return why it no longer holds, with these digests and on this day; none where it holds."""
+        if reason := self.issued.void_reason(present, today):
+            return self.issued.certificate("expired", reason)
+        if broken_by := self.watch.tally().violated_by:
+            shown = "the counts beside it are damaged" if broken_by == DAMAGED else f"more errors in use than it promised, by {broken_by}"
+            return self.issued.certificate("violated", shown)
+        return None
 
 
 class Binding:
@@ -101,13 +111,26 @@ class JudgedBackend:
         """
         words: list[str] = []
         calls: list[ToolCall] = []
-        async with aclosing(self._backend.answer(call)) as events:
+        async with aclosing(self._backend.answer(self._foreseeing(call))) as events:
             async for event in events:
                 if isinstance(event, Text):
                     words.append(event.text)
                 elif isinstance(event, ToolCall):
                     calls.append(event)
                 yield await self._judged(call, "".join(words), calls, event) if isinstance(event, Finish) else event
+
+    def _foreseeing(self, call: Call) -> Call:
+        """Let an answer be ended as soon as it is sure that its certificate will not cover it."""
+        used = self._by_task.get(call.task)
+        if used is None or call.certified is None or not used.issued.thresholds or used.issued.alpha > call.certified:
+            return call
+        score, bar = used.issued.score, min(used.issued.thresholds.values())
+
+        def confidence(evidence: Evidence) -> float:
+            values = features(Said((), "", "stop", evidence))
+            return 1.0 if values is None else math.exp(values[0]) if score is None else score.chance(values)
+
+        return replace(call, bar=bar, is_hopeless=lambda evidence: best_confidence(evidence, confidence) < bar)
 
     async def close(self) -> None:
         """Close the backend."""
@@ -118,7 +141,7 @@ class JudgedBackend:
         used = self._by_task.get(call.task)
         confidence, by = confidence_in(said, finish.confidence, None if used is None else used.issued)
         finish = replace(finish, confidence=confidence, confidence_by=by)
-        if finish.reason == "escalate":
+        if finish.reason in ("escalate", "given_up"):
             # It is passed on, and no answer that a promise could be about.
             return finish
         if used is None:
@@ -138,11 +161,8 @@ class JudgedBackend:
                 "uncertified", "asked after another place, and the certificate is about requests that come here first"
             )
         present = {} if self._binding is None else await self._binding.digests()
-        if reason := issued.void_reason(present, self._today()):
-            return issued.certificate("expired", reason)
-        if broken_by := used.watch.tally().violated_by:
-            shown = "the counts beside it are damaged" if broken_by == DAMAGED else f"more errors in use than it promised, by {broken_by}"
-            return issued.certificate("violated", shown)
+        if (over := used.standing(present, self._today())) is not None:
+            return over
         return issued.judge(confidence, group=group_of(said, issued.by), temperature=call.temperature or 0.0)
 
 

@@ -101,21 +101,26 @@ def impossible_share(error: float, alpha: float) -> float:
     return max(0.0, (error - alpha) / (1 - alpha))
 
 
-def lay_thresholds(tuning: Sequence[float], count: int, *, alpha: float, delta: float) -> list[float]:
-    """Lay down the thresholds to test on `count` labels, the strictest first: quantiles of the confidence on other labels."""
+def lay_thresholds(tuning: Sequence[float], count: int, *, alpha: float, delta: float, is_binary: bool = True) -> list[float]:
+    """Lay down the thresholds to test on `count` labels, the strictest first: quantiles of the confidence on other labels.
+
+    The bound for losses that are not just right or wrong needs about twice the answers for the same; so the walk begins there.
+    """
     ranked = sorted(tuning, reverse=True)
     if not ranked or count <= 0:
         return []
     least = fewest(alpha, delta)
-    first = min(1.0, min(_FIRST * least, max(_FIRST_OF_FEW * least, count / 3)) / count)
+    first = min(_FIRST * least, max(_FIRST_OF_FEW * least, count / 3)) * (1 if is_binary else 2)
+    first = min(1.0, first / count)
     places = [max(1, math.ceil(len(ranked) * (first + (1 - first) * step / _STEPS))) for step in range(_STEPS + 1)]
     return list(dict.fromkeys(ranked[place - 1] for place in places))
 
 
-def find_threshold(laid: Sequence[float], calibration: Sequence[tuple[float, float]], *, alpha: float, delta: float) -> Found:
+def find_threshold(
+    laid: Sequence[float], calibration: Sequence[tuple[float, float]], *, alpha: float, delta: float, is_binary: bool = True
+) -> Found:
     """Test thresholds, the strictest first, on pairs of confidence and loss; stop at the first that does not pass."""
     ranked = sorted(calibration, reverse=True)
-    is_binary = all(loss in (0, 1) for _, loss in ranked)
     passed: tuple[float | None, int, float] = (None, 0, 0.0)
     counts: list[tuple[int, float]] = []
     at, lost = 0, 0.0

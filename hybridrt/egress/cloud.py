@@ -7,6 +7,7 @@ another exception along, because those hold the bytes that were parsed.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -35,6 +36,7 @@ from hybridrt.errors import (
     MissingError,
     OpenBreakerError,
     ProtocolError,
+    QuarantineError,
     RejectedError,
     RetryBudgetError,
     TargetError,
@@ -43,9 +45,10 @@ from hybridrt.errors import (
 from hybridrt.event import Event, Finish, Text, Usage
 from hybridrt.key import Key
 from hybridrt.target import Target
-from hybridrt.wire import Adapter, HttpRequest, Signer
+from hybridrt.wire import Adapter, HttpRequest, Signer, Witness
 
 _T = TypeVar("_T")
+log = logging.getLogger("hybridrt")
 
 # A handshake is three round trips, a question one more: on a bad mobile connection some two seconds.
 PROBE_S = 3.0
@@ -144,6 +147,8 @@ class CloudBackend:
         self._recipient = Recipient.of(target)
         self._adapter = adapter
         self._signer = adapter if isinstance(adapter, Signer) else None
+        self._witness = adapter if isinstance(adapter, Witness) else None
+        self._facts = target.facts
         self._key = key
         self._gate = gate
         self._transport = transport
@@ -378,6 +383,8 @@ class CloudBackend:
                     sent=True,
                     hint="is this network's sign-in page open?",
                 )
+            if self._witness is not None:
+                self._compare(self._witness, reply)
             return
         if fault.code != "credentials" and (told := await self._told(call, reply)) is not None:
             # An adapter knows the wire, the status knows whether work may have begun.
@@ -386,6 +393,21 @@ class CloudBackend:
         if isinstance(fault, Busy | UnavailableError) and fault.retry_after_s is None:
             fault.retry_after_s = retry_after_s(reply.head.headers, now)
         raise fault
+
+    def _compare(self, witness: Witness, reply: Reply) -> None:
+        """Hold what a reply says of its maker against what the policy was told.
+
+        Raises:
+            QuarantineError: it is not who it was declared to be; nothing more is sent there.
+        """
+        for fact, found in self._guarded(witness.served, reply.head).items():
+            declared = self._facts.get(fact)
+            # Who is declared to be anywhere may be anywhere.
+            if declared is not None and declared not in (found, "global"):
+                name = self._recipient.id
+                self._traffic.quarantine(name, QuarantineError(target=name, fact=fact, declared=str(declared), found=found))
+                log.warning("%s answered from another %s than is declared; nothing more is sent there", name, fact)
+                raise QuarantineError(target=name, fact=fact, declared=str(declared), found=found, sent=True)
 
     async def _told(self, call: Call, reply: Reply) -> TargetError | None:
         """Let the adapter say more about an error than its status does."""

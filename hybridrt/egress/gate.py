@@ -68,9 +68,10 @@ class Clearance:
     begun: int = 0
     failed: int = 0
 
-    def take_attempts(self) -> tuple[Attempt, ...]:
-        """Return the attempts that ended since the last call: answered, failed and cancelled ones alike."""
-        ended, self.ended = tuple(self.ended), []
+    def take_attempts(self, target: str | None = None) -> tuple[Attempt, ...]:
+        """Return the attempts, on one target or on any, that ended since the last call: answered, failed and cancelled ones alike."""
+        ended = tuple(attempt for attempt in self.ended if target in (None, attempt.target))
+        self.ended = [attempt for attempt in self.ended if attempt not in ended]
         return ended
 
 

@@ -249,6 +249,7 @@ def _job(call: Call) -> Job:
         stop=call.stop,
         is_streamed=call.stream,
         scope=call.scope,
+        is_hopeless=call.is_hopeless,
     )
 
 

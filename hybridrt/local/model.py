@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from hybridrt.event import Evidence
 from hybridrt.local.dialect import Calling
 from hybridrt.request import Message, Output, Tool
 from hybridrt.sealed import Sealed
@@ -36,7 +37,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Job(Sealed):
-    """One answer to make; `tokens` where the conversation was encoded already, `scope` as in `Call`."""
+    """One answer to make; `tokens` where the conversation was encoded already, `scope` and `is_hopeless` as in `Call`."""
 
     messages: tuple[Message, ...]
     tokens: Sequence[int] | None = None
@@ -49,6 +50,8 @@ class Job(Sealed):
     stop: tuple[str, ...] = ()
     is_streamed: bool = True
     scope: str | None = ""
+    # Called by the thread that computes, between tokens.
+    is_hopeless: Callable[[Evidence], bool] | None = None
 
 
 class Choice(NamedTuple):

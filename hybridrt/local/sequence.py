@@ -11,6 +11,12 @@ from hybridrt.local.form import read_answer
 from hybridrt.local.model import Choice, Job, Model, Sampler
 from hybridrt.local.tool import CallReader
 
+# One token says nothing of an answer; by the second one a model has begun.
+_FIRST_JUDGED = 2
+# To sum up a long answer takes as long as it is, so it is done for every token of a short one and for every eighth of a long one.
+_OFTEN_JUDGED = 32
+_SELDOM = 8
+
 
 def room_for(prompt_tokens: int, max_output_tokens: int | None, window: int) -> int:
     """Return how many tokens the answer may have.
@@ -94,6 +100,11 @@ class Answering:
         if token == self._model.escalate_token:
             yield from self._finish("escalate")
             return
+        if self._is_hopeless():
+            # What is left of it is of no use to anybody, and what was not said is not said now.
+            yield Usage(input_tokens=len(self.tokens), output_tokens=self.count, cached_input_tokens=self.reused)
+            yield Finish("given_up", evidence=make_evidence(self._choices))
+            return
         text = self._utf8.feed(self._model.piece(token) or self._marks.get(token, "").encode())
         if self._calls is not None:
             text = self._calls.feed(text)
@@ -106,6 +117,14 @@ class Answering:
             yield from self._finish("stop" if self._stop.was_met else "length")
             return
         self.token = token
+
+    def _is_hopeless(self) -> bool:
+        """Do its scores so far say that it will not be good enough?"""
+        said = len(self._choices)
+        if self._job.is_hopeless is None or said < _FIRST_JUDGED or (said > _OFTEN_JUDGED and said % _SELDOM):
+            return False
+        evidence = make_evidence(self._choices)
+        return evidence is not None and self._job.is_hopeless(evidence)
 
     def _finish(self, reason: str) -> Iterator[Event]:
         rest = self._utf8.end()

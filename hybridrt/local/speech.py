@@ -75,6 +75,8 @@ def say_call(call: Call) -> Any:
         "effort": call.effort,
         "stream": call.stream,
         "scope": call.scope,
+        "certified": call.certified,
+        "bar": call.bar,
     }
 
 
@@ -114,6 +116,8 @@ def read_call(body: Mapping[str, Any]) -> Call:
         effort=body["effort"],
         stream=body["stream"],
         scope=body["scope"],
+        certified=body["certified"],
+        bar=body["bar"],
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from hybridrt.policy.obligation import join
 from hybridrt.policy.vocabulary import RESUMES
 
 _RESUMES = tuple(RESUMES)
@@ -145,6 +146,15 @@ class Ruling:
     obligations: Mapping[str, Any]
     routing: Routing
     reasons: Callable[[], Reasons]
+
+    def within(self, before: Ruling) -> Ruling:
+        """Decide as this says and no wider than what was decided before: who may receive by both, the duties of both, both routings."""
+        return replace(
+            self,
+            may_reach=tuple(name for name in self.may_reach if name in before.may_reach),
+            obligations=join(before.obligations, self.obligations),
+            routing=before.routing.together(self.routing),
+        )
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:

@@ -41,6 +41,8 @@ _BYTES_PER_S = 20e9
 _PROMPT_TOKENS_AT_ONCE = 4
 _BYTES_PER_TOKEN = 4
 _LEAST_FIRST_S = 0.001
+# Of so many of the last answers it is remembered how they compared with what was expected: the slowest of a hundred needs a hundred.
+_REMEMBERED = 128
 
 
 class Seen(NamedTuple):
@@ -120,6 +122,8 @@ class Stopwatch:
     guesses: Mapping[str, Rate] = field(default_factory=lambda: MappingProxyType({}))
     clock: Callable[[], float] = time.monotonic
     _rates: dict[_Key, Rate] = field(default_factory=dict)
+    # To the first word and to the last, how the last answers compared with what had been expected of them, in the logarithm.
+    _ratios: dict[_Key, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
     # Tokens of an answer, in the logarithm, by target and task.
     _lengths: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -135,24 +139,42 @@ class Stopwatch:
                 length = self._length(target, task)
                 if max_output_tokens is not None:
                     length = min(length, max_output_tokens)
-                found[target.id] = predict(rate, amount=_amount(target, input_tokens), output_tokens=length, now_s=now_s)
+                amount = _amount(target, input_tokens)
+                firsts, wholes = self._ratios.get(_key(target, device), ((), ()))
+                found[target.id] = replace(
+                    predict(rate, amount=amount, output_tokens=length, now_s=now_s),
+                    firsts=firsts,
+                    wholes=wholes,
+                    expected_s=rate.expected(amount, length),
+                )
         return MappingProxyType(found)
 
     def learn(self, target: Target, seen: Seen, *, task: str, device: DeviceSnapshot) -> None:
         """Take one attempt in."""
         key = _key(target, device)
         is_late = seen.output_tokens is None
+        # One that was given up took longer than it was waited for.
+        first_s = seen.first_s if seen.first_s is not None or not is_late else seen.whole_s
         if is_late:
             seen = seen._replace(output_tokens=round(self._length(target, task)), first_s=None)
         half_life_s = HALF_LIFE_HOT_S if key[1] == "hot" or device.on_battery else HALF_LIFE_S
         before = self._rates.get(key) or self._alike(target)
         amount = _amount(target, seen.input_tokens)
+        if before is not None:
+            self._compare(key, before.expected(amount, self._length(target, task)), first_s, seen.whole_s)
         if is_late and before is not None and before.expected(amount, seen.output_tokens or 1)[1] >= seen.whole_s:
             return  # as slow as expected: that it was given up tells nothing more
         self._rates[key] = learn(before, seen, amount=amount, now_s=self.clock(), half_life_s=half_life_s)
         if not is_late:
             length, said = self._lengths.get((target.id, task)), math.log(max(seen.output_tokens or 1, 1))
             self._lengths[target.id, task] = said if length is None else length + _LENGTH_WEIGHT * (said - length)
+
+    def _compare(self, key: _Key, expected_s: tuple[float, float], first_s: float | None, whole_s: float) -> None:
+        """Remember how an answer compared with what was expected of it."""
+        firsts, wholes = self._ratios.get(key, ((), ()))
+        if first_s is not None:
+            firsts = (*firsts, _log_ratio(first_s, expected_s[0]))[-_REMEMBERED:]
+        self._ratios[key] = firsts, (*wholes, _log_ratio(whole_s, expected_s[1]))[-_REMEMBERED:]
 
     def _length(self, target: Target, task: str) -> float:
         return math.exp(self._lengths.get((target.id, task), math.log(TYPICAL_OUTPUT_TOKENS)))
@@ -161,6 +183,10 @@ class Stopwatch:
         """What is known of the target in another state of the device, the freshest first; else a guess."""
         others = [rate for (name, *_), rate in self._rates.items() if name == target.id]
         return max(others, key=lambda rate: rate.at_s, default=self.guesses.get(target.id))
+
+
+def _log_ratio(seen_s: float, expected_s: float) -> float:
+    return math.log(max(seen_s, 1e-6) / max(expected_s, 1e-6))
 
 
 def _key(target: Target, device: DeviceSnapshot) -> _Key:

@@ -33,7 +33,8 @@ from hybridrt.sense.texts import SensedText, texts
 from hybridrt.sense.topics import Topics
 from hybridrt.sense.vehicle import Vehicle
 from hybridrt.signals import UNKNOWN, Complexity, Signals
-from hybridrt.window.count import upper_bound
+from hybridrt.window.count import bounding
+from hybridrt.window.pace import in_turns
 
 
 def shipped_detectors() -> tuple[Detector, ...]:
@@ -123,8 +124,8 @@ class Senses:
         return Signals(
             complexity=Complexity() if asked is None else score(asked.passage, asked.language, self._calibration),
             privacy=verdict.privacy,
-            tokens=upper_bound(
-                request, mask_growth_bytes(sensed, verdict.privacy.findings, self.meanings) if verdict.privacy.findings else 0
+            tokens=await in_turns(
+                bounding(request, mask_growth_bytes(sensed, verdict.privacy.findings, self.meanings) if verdict.privacy.findings else 0)
             ),
             modality=modality,
             language=verdict.language,

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
 
-from hybridrt.request import Image, Message, Output, Text, Tool
+from hybridrt.request import Message, Output, Text, Tool
 from hybridrt.signals import TokenCount
 from hybridrt.window.pace import Steps, at_once
 
@@ -111,7 +111,7 @@ def frame_tokens(asked: Conversation) -> int:
 
 def images_of(messages: Sequence[Message]) -> int:
     """How many pictures there are."""
-    return sum(isinstance(part, Image) for message in messages for part in message.parts)
+    return sum(not isinstance(part, Text) for message in messages for part in message.parts)
 
 
 def characters_of(messages: Sequence[Message]) -> int:

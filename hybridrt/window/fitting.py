@@ -17,7 +17,7 @@ from hybridrt.backend import Backend, Call
 from hybridrt.errors import ContextOverflowError, LateError, TargetError
 from hybridrt.event import Event, Finish, Usage
 from hybridrt.plan import EMBED
-from hybridrt.request import Image, Message, Text, ToolCall
+from hybridrt.request import Message, Text, ToolCall
 from hybridrt.sealed import Sealed
 from hybridrt.signals import TokenCount
 from hybridrt.target import PLACEHOLDER, Target
@@ -28,6 +28,7 @@ from hybridrt.window.pace import Steps, in_turns
 from hybridrt.window.reduce import chunk, chunking, merge, split_ask
 
 if TYPE_CHECKING:
+    from hybridrt.decision import Decision
     from hybridrt.policy.ruling import Routing
 
 # Where nobody asked for a longer answer, a prompt that leaves a sentence for it still goes, before it fails.
@@ -63,6 +64,11 @@ class Fitted(Sealed):
     ask: str = ""
 
 
+def sensed_with_masks(decision: Decision) -> TokenCount | None:
+    """Return the bound of a request with all its masks; none where nothing is masked."""
+    return decision.signals.tokens if decision.obligations.get("redact") else None
+
+
 class Fitting:
     """The windows of one walk. Remembers what a target said of its window, so that it is not asked the same again."""
 
@@ -74,11 +80,14 @@ class Fitting:
         routing: Routing,
         *,
         task: str | None = None,
+        sensed: TokenCount | None = None,
     ) -> None:
+        """Begin; `sensed` is the bound of the request with all masks, where what leaves the device will have them."""
         self._counter = counter
         self._backends = backends
         self._targets = tuple(targets)
         self._routing = routing
+        self._sensed = sensed
         # Texts for vectors are read one by one and wanted whole; whether each fits is looked at where it is read.
         self._is_one = task != EMBED
         self._remedies = routing.fit
@@ -90,15 +99,21 @@ class Fitting:
         self._sent: dict[str, Fitted] = {}
         self.fits: dict[str, Fit] = {}
 
-    async def fit(self, call: Call, rest: Sequence[Target], mask_tokens: int = 0) -> Fitted:
-        """Make a call fit its target; `rest` are the targets of the plan behind it, and `mask_tokens` what masks would add there.
+    def under(self, routing: Routing, sensed: TokenCount | None) -> Fitting:
+        """Begin anew with a request that goes on with an answer: of that nothing is left out, so it fits or goes elsewhere."""
+        whole = replace(routing, fit=tuple(remedy for remedy in routing.fit if remedy not in _LOSSY))
+        return Fitting(self._counter, self._backends, self._targets, whole, task=None if self._is_one else EMBED, sensed=sensed)
+
+    async def fit(self, call: Call, rest: Sequence[Target]) -> Fitted:
+        """Make a call fit its target; `rest` are the targets of the plan behind it.
 
         Raises:
             ContextOverflowError: it cannot be made to, or a later target of the plan takes it whole.
         """
         target = call.target
         check_output(target, call.max_output_tokens)
-        kept, window = reserve(target, call.max_output_tokens), self._window(target)
+        window = self._window(target)
+        kept = reserve(replace(target, window=window), call.max_output_tokens)
         if window is None or not self._is_one:
             return self._fitted(call, Fit(None, await in_turns(bounding(call)), kept))
         room = window - kept.total
@@ -109,8 +124,11 @@ class Fitting:
             if remedy == "fail":
                 break
             if remedy == "escalate":
-                if await self._fits_later(call, rest, mask_tokens):
+                if await self._fits_later(call, rest):
                     raise too_long(target, count, kept, window)
+                continue
+            if remedy != "truncate" and self._refusals.get(target.id, 0) >= _TRIES and "truncate" in self._remedies:
+                # The last try is the least that may go.
                 continue
             ways = {"truncate": self._truncate, "compact": self._compact, "map_reduce": self._map_reduce}
             if (fitted := await ways[remedy](call, kept, window, count)) is not None:
@@ -167,7 +185,7 @@ class Fitting:
         count = await self._counter.count(target, asked, room=int(room / scale), memo=self._memo)
         return count if scale == 1.0 else TokenCount(int(count.value * scale) + 1, "estimate", count.source)
 
-    async def _fits_later(self, call: Call, rest: Sequence[Target], mask_tokens: int) -> bool:
+    async def _fits_later(self, call: Call, rest: Sequence[Target]) -> bool:
         """Is there a target later in the plan whose window is sufficient, or not known?"""
         if "too_long" not in self._routing.escalate:
             return False
@@ -175,7 +193,7 @@ class Fitting:
             window = self._window(other)
             if window is None:
                 return True
-            masks = mask_tokens if call.target.place.is_device and not other.place.is_device else 0
+            masks = await self._masks(call) if call.target.place.is_device and not other.place.is_device else 0
             most = other.max_output_tokens
             if call.max_output_tokens is not None and most is not None and call.max_output_tokens > most:
                 continue
@@ -186,6 +204,10 @@ class Fitting:
             except TargetError:
                 continue
         return False
+
+    async def _masks(self, call: Call) -> int:
+        """What masks may add to a call that has none yet."""
+        return 0 if self._sensed is None else max(0, self._sensed.value - (await in_turns(bounding(call))).value)
 
     async def _goes_as_it_is(self, call: Call, count: TokenCount, kept: Reserve, window: int) -> bool:
         """Would to fail be too much? Nothing is cut by sending what surely has room, or what only the provider can count."""
@@ -200,7 +222,7 @@ class Fitting:
     async def _truncate(self, call: Call, kept: Reserve, window: int, count: TokenCount) -> Fitted | None:
         refusals = self._refusals.get(call.target.id, 0)
         found = await self._fewest(call, window - kept.total) if refusals < _TRIES else None
-        if found is None and call.max_output_tokens is None:
+        if found is None and call.max_output_tokens is None and refusals < _TRIES:
             found = await self._fewest(call, window - _SHORTEST_ANSWER_TOKENS)
         is_hopeless = refusals > 0 or _least(call) > window
         if found is None and is_hopeless and not call.target.place.is_device and (ways := droppable(call.messages)):
@@ -279,7 +301,7 @@ class Fitting:
         if not target.place.is_device or target.facts.get(PLACEHOLDER) or call.tools or not users:
             return None
         last, longest = users[-1], max(users, key=lambda place: _weight(call.messages[place]))
-        if any(isinstance(part, Image) for place in (last, longest) for part in call.messages[place].parts):
+        if any(not isinstance(part, Text) for place in (last, longest) for part in call.messages[place].parts):
             return None
         ask, text = split_ask(call.messages[longest].text)
         if longest != last:
@@ -415,7 +437,7 @@ async def _said_to(backend: Backend, call: Call) -> _Said:
                 usage = event
             elif isinstance(event, Finish):
                 finish = event
-    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "refused"))
+    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "given_up", "refused"))
 
 
 def can_write(target: Target, backend: Backend | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import random
 import struct
 from dataclasses import replace
 from typing import Any
@@ -19,6 +20,7 @@ from cloud_adapters.openai_responses import OpenAIResponses
 from hybridrt.errors import ContextOverflowError, CredentialsError, HybridrtError, ProtocolError, TargetError, UnsupportedError
 from hybridrt.event import Finish, Usage
 from hybridrt.request import Message, Text, Tool
+from hybridrt.testing.outcome import mutated
 from hybridrt.wire import Embedder, ReplyHead, Signer, TokenCounter
 from tests.adapters.wire import JSON, TARGET, a_call
 
@@ -148,6 +150,7 @@ NO_VECTORS = [
     (OpenAIChat(), {"data": [{"index": 0, "embedding": ["a"]}]}),
     (OpenAIChat(), {"data": [{"index": 0, "embedding": "!!"}]}),
     (OpenAIChat(), {"data": [{"index": 0, "embedding": [True]}]}),
+    (OpenAIChat(), {"data": [{"index": 0, "embedding": "AAAA"}]}),
     (OpenAIChat(), {"data": [{"index": 0}]}),
     (OpenAIChat(), {"object": "list"}),
     (OpenAIChat(), []),
@@ -258,6 +261,26 @@ def test_an_error_is_typed_for_questions_too(status: int, kind: type[HybridrtErr
     for embeds in (OpenAIChat(), Gemini(), Vertex(), Bedrock()):
         with pytest.raises(kind):
             heard(embeds.read_embed(call, head), b'{"error": {"code": 1}}')
+
+
+def test_a_damaged_reply_gives_vectors_a_number_or_a_typed_error() -> None:
+    chance = random.Random(20261120)
+    readers = [
+        *((case[0].read_embed, asked(case[1], *TEXTS), json.dumps(case[2]).encode()) for case in VECTORS.values()),
+        *((case[0].read_count, asked("m", TEXTS[0]), json.dumps({case[3]: 17}).encode()) for case in COUNTS.values()),
+    ]
+    ends = {"answered": 0, "failed": 0}
+    for _ in range(200):
+        for begin, call, body in readers:
+            try:
+                events = heard(begin(call, JSON), mutated(body, chance))
+            except TargetError as error:
+                ends["failed"] += 1
+                assert error.target in ("", TARGET.id)
+            else:
+                ends["answered"] += 1
+                assert isinstance(events[-1], Finish)
+    assert min(ends.values()) > 10
 
 
 def test_who_counts_and_who_makes_vectors() -> None:

@@ -34,7 +34,7 @@ def finish(*logprobs: float, **known) -> Finish:
     return Finish("stop", evidence=evidence(*logprobs), **known)
 
 
-def issued(model: Path, *, kind: str = "llama", **given) -> Issued:
+def issued(path: Path, *, kind: str = "llama", **given) -> Issued:
     """A certificate about a model file as it is now: answers at a confidence of 0.5 or more are covered."""
     plain = Issued(
         task="extract",
@@ -48,7 +48,7 @@ def issued(model: Path, *, kind: str = "llama", **given) -> Issued:
         tuning_n=300,
         coverage=0.7,
         impossible=0.0,
-        digests=bind(model, kind),
+        digests=bind(path, kind),
         made=MADE,
         expires=ENDS,
     )

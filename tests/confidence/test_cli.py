@@ -120,6 +120,22 @@ def test_a_wrong_row_is_named_with_its_line(tmp_path, capsys, row, what):
     assert what in err
 
 
+def test_how_a_certificate_stands_is_shown(tmp_path, capsys):
+    path = write(issued(actions(), kind="actions", task="actions"), tmp_path / "c.json")
+    _, out, _ = run(capsys, "calibrate", "show", str(path))
+    assert out.startswith("CERTIFIED\nfactory, task actions, for the application's own requests, until 2999-01-01\n")
+    counts = {"audit": {"n": 400, "loss": 120.0}}
+    told = {"hybridrt_watch": 1, "certificate": read_issued(path).id, "counts": counts, "violated_by": "audit"}
+    (tmp_path / "c.counts.json").write_text(json.dumps(told))
+    found = json.loads(run(capsys, "calibrate", "show", str(path), "--json")[1])
+    assert (found["state"], found["reason"]) == ("violated", "more errors in use than it promised, by audit")
+    assert (found["heard"]["audit"]["n"], found["heard"]["audit"]["wrong"]) == (400, 120.0)
+    assert 0.2 < found["heard"]["audit"]["at_least"] < 0.3
+    write(issued(actions(), kind="actions", digests={}), path)
+    assert json.loads(run(capsys, "calibrate", "show", str(path), "--json")[1])["state"] == "expired"
+    assert run(capsys, "calibrate", "show", str(tmp_path / "none.json"))[0] == 1
+
+
 # ---- what counts as a label
 
 

@@ -121,6 +121,12 @@ def test_e12_a_certificate_that_does_not_name_a_part_is_not_bound_to_it_and_void
     assert certificate.void_reason({}, date(2026, 6, 1))
 
 
+def test_e12_code_that_cannot_be_read_is_not_the_code_it_was(model):
+    packed = replace(issued(model), digests=bind(model, "llama", bound.Code(*[bound.UNREADABLE] * 3)))
+    reason = packed.void_reason(bind(model, "llama", bound.Code(*[bound.UNREADABLE] * 3)), date(2026, 6, 1))
+    assert "grammar, sampler" in reason
+
+
 @pytest.fixture
 def opened(tmp_path, policy_file, model):
     """A router over a scripted model with a certificate in force, and a cloud behind it."""

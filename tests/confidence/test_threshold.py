@@ -118,3 +118,21 @@ def test_groups_share_delta_so_that_each_needs_more():
 def test_the_same_labels_give_the_same_certificate():
     labels = drawn(random.Random(3), 500)
     assert calibrate(labels, alpha=0.1, delta=0.05) == calibrate(labels, alpha=0.1, delta=0.05)
+
+
+@pytest.mark.parametrize(
+    "draw", [lambda rng: rng.random() * 0.2, lambda rng: rng.choice((0.0, 0.25, 0.15)), lambda rng: float(rng.random() < 0.1) or 0.0]
+)
+def test_a_p_value_of_losses_is_small_no_more_often_than_it_says(draw):
+    """The mean of each of these is 0.1 or more, so that a p-value against more must seldom pass."""
+    rng, draws = random.Random(11), 300
+    passed = sum(bounded_p(sum(draw(rng) for _ in range(150)), 150, 0.1) <= 0.05 for _ in range(draws))
+    assert passed / draws <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / draws)
+
+
+def test_losses_between_nought_and_one_are_certified_too():
+    rng = random.Random(4)
+    labels = [Labelled(None, min(1.0, max(0.0, rng.gauss(0.05, 0.05))), rng.random()) for _ in range(400)]
+    assert calibrate(labels, alpha=0.1, delta=0.05).groups[""].threshold is not None
+    worse = [Labelled(None, min(1.0, row.loss + 0.1), row.own) for row in labels]
+    assert calibrate(worse, alpha=0.1, delta=0.05).groups[""].threshold is None

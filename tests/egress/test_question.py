@@ -192,11 +192,11 @@ def test_a_wire_that_makes_no_vectors_says_so() -> None:
 # --- through the router ---
 
 
-def application(folder: Path, port: int, *, binding: str, rule: str = "{sensitivity: {at_most: internal}}") -> Path:
+def application(folder: Path, port: int, *, binding: str, rule: str = "{sensitivity: {at_most: internal}}", more: str = "") -> Path:
     (folder / "policy.yaml").write_text(
         "hybridrt_policy: 1\nname: near\nversion: 1.0.0\nowner: tests\nrecipients:\n  - {id: on-device, kind: local}\n"
         f'  - {{id: box, kind: near_edge, adapter: openai-compatible, endpoint: "http://127.0.0.1:{port}/v1"}}\n'
-        f"rules:\n  - {{id: ordinary, effect: permit, when: {rule}, to: {{kind: near_edge}}}}\n"
+        f"rules:\n  - {{id: ordinary, effect: permit, when: {rule}, to: {{kind: near_edge}}}}\n{more}"
         "routing:\n  - {id: near-first, order: [near_edge, device]}\n"
     )
     (folder / "hybridrt.yaml").write_text(f"hybridrt: 1\npolicy: policy.yaml\nrecipients:\n  box: {binding}\n")
@@ -241,3 +241,18 @@ async def test_an_encoder_answers_no_questions(tmp_path: Path) -> None:
         decision = await router.decide("Which tea is green?")
     assert "box/embed" not in [target.id for target in decision.plan]
     assert any(refusal.recipient == "box/embed" for refusal in decision.unable)
+
+
+async def test_texts_are_masked_before_they_become_vectors(tmp_path: Path) -> None:
+    mask = "  - {id: mask, effect: oblige, when: always, do: {redact: [contact]}}\n"
+    path = application(tmp_path, 0, binding="{embed: nomic}", rule="{sensitivity: {at_most: confidential}}", more=mask)
+    async with LoopbackProvider(encoder) as provider:
+        application(tmp_path, provider.port, binding="{embed: nomic}", rule="{sensitivity: {at_most: confidential}}", more=mask)
+        async with Router.open(path, ledger=MemoryLedger()) as router:
+            found = await router.embed(["write to ana.ruiz@example.org about tea", "tea"])
+    assert len(found) == 2
+    assert b"ana.ruiz@example.org" not in provider.received
+    (asked,) = [received.json["input"] for received in provider.requests if received.method == "POST"]
+    assert asked[0].startswith("write to ")
+    assert asked[0].endswith(" about tea")
+    assert asked[1] == "tea"

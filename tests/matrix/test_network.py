@@ -11,6 +11,7 @@ import json
 import ssl
 import time
 from contextlib import aclosing
+from dataclasses import replace
 
 import pytest
 
@@ -34,6 +35,7 @@ from hybridrt.testing.replies import (
     JSON,
     Called,
     Reply,
+    Stop,
     as_json,
     cut,
     error_in_stream,
@@ -49,7 +51,7 @@ from hybridrt.testing.replies import (
     stall,
     web_page,
 )
-from tests.matrix.wired import ASK, AUTHORITY, key_of, noting, wired
+from tests.matrix.wired import ASK, AUTHORITY, RULES, key_of, noting, wired
 
 PARIS = say("Paris.")
 
@@ -440,3 +442,89 @@ async def test_row_47_a_key_that_was_rotated_is_read_again_for_its_own_recipient
         ]
         assert world.heard("beta") == b""
         assert b"77aa" not in repr(world.ledger.records).encode()
+
+
+# --- rows 44 and 45 where the policy lets a second one help ---
+
+
+def _routing(words: str) -> str:
+    return RULES[: RULES.index("routing:")] + f"routing:\n  - {{id: up, order: [cloud, device], {words}}}\n"
+
+
+def _breaking_after(text: str) -> Reply:
+    begun = [{"choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}]
+    return Reply(headers=EVENTS, pieces=(*map(event, begun), b": on its way"), is_chunked=True, stop_at=len(event(begun[0])), stop=Stop.CUT)
+
+
+@pytest.mark.parametrize("word", ["restart", "continue"])
+async def test_row_44_where_the_policy_resumes_the_next_allowed_one_goes_on_and_a_seam_says_so(tmp_path, word):
+    async with wired(tmp_path, {"alpha": _breaking_after("It is "), "beta": PARIS}, rules=_routing(f"resume: {word}")) as world:
+        words, end = await _streamed(world, deadline_s=5.0)
+        assert isinstance(end, Answer)
+        assert words.startswith("It is ")
+        assert end.text == ("It is Paris." if word == "continue" else "Paris.")
+        assert len(end.seams) == 1
+        assert world.sends() == {"alpha": 1, "beta": 1}
+        assert (b"It is " in world.providers["beta"].requests[0].body) == (word == "continue"), "only who goes on is told what was said"
+        assert sum(each["kind"] == "decision" for each in world.ledger.records) == 2, "decided anew, with what was shown"
+
+
+async def test_row_44_what_was_said_so_far_is_for_nobody_who_may_not_receive_it(tmp_path):
+    said_so_far = "I was diagnosed with HIV last year. "
+    async with wired(tmp_path, {"alpha": _breaking_after(said_so_far), "beta": PARIS}, rules=_routing("resume: continue")) as world:
+        await _streamed(world, deadline_s=5.0)
+        assert world.sends() == {"alpha": 1, "beta": 0}
+        assert b"diagnosed" not in world.heard("beta")
+
+
+@pytest.mark.parametrize("door", ["infer", "stream"])
+async def test_row_45_of_two_that_were_asked_one_answers_and_the_other_is_closed_and_on_record(tmp_path, door):
+    async with wired(tmp_path, {"alpha": silence(), "beta": PARIS}, rules=_routing("hedge: {after: 50 ms}")) as world:
+        answer = await world.ask() if door == "infer" else (await _streamed(world, deadline_s=5.0))[1]
+        assert (answer.target, answer.text) == ("beta", "Paris.")
+        assert world.sends() == {"alpha": 1, "beta": 1}
+        await world.providers["alpha"].until(lambda: all(each.is_closed_by_client for each in world.providers["alpha"].connections))
+        assert sorted(world.outcomes()) == [("alpha", "cancelled"), ("beta", "answered")]
+        sent = {each["recipient"]: each["bytes_out"] for each in world.ledger.records if each["kind"] == "attempt_ended"}
+        assert sent["alpha"] > 0, "what left is on record, whoever won"
+        assert sent["beta"] > 0
+
+
+async def test_row_45_who_answers_after_it_lost_changes_nothing(tmp_path):
+    async with wired(tmp_path, {"alpha": slowly(say("From alpha."), 0.02, piece_bytes=60), "beta": PARIS}) as before:
+        assert (await before.ask()).target == "alpha", "without a hedge the first one answers"
+    (tmp_path / "hedged").mkdir()
+    scripts = {"alpha": slowly(say("From alpha."), 0.2, piece_bytes=60), "beta": PARIS}
+    async with wired(tmp_path / "hedged", scripts, rules=_routing("hedge: {after: 50 ms}")) as world:
+        for _ in range(3):
+            assert (await world.ask()).text in ("Paris.", "From alpha.")
+            assert all(lanes.taken == 0 for lanes in world.router._equipment.transport._lanes.values())
+
+
+async def test_row_45_nobody_is_asked_beside_another_whom_the_policy_does_not_let_see_it(tmp_path):
+    rules = _routing("hedge: {after: 20 ms}").replace(
+        "rules:\n", "rules:\n  - {id: not-beta, effect: forbid, when: always, to: {id: [beta]}}\n"
+    )
+    async with wired(tmp_path, {"alpha": slowly(PARIS, 0.05, piece_bytes=100), "beta": PARIS}, rules=rules) as world:
+        assert (await world.ask()).target == "alpha"
+        assert world.providers["beta"].connections == []
+
+
+# --- row 46: somebody else answers ---
+
+
+async def test_row_46_who_answers_from_another_region_than_is_declared_hears_nothing_more(tmp_path):
+    def from_region(region):
+        return lambda received: replace(PARIS(received), headers=(*JSON, ("x-ms-region", region)))
+
+    given = {"adapter": "azure-openai", "facts": {"alpha": ", region: eu"}}
+    async with wired(tmp_path, {"alpha": from_region("Sweden Central"), "beta": PARIS}, **given) as world:
+        assert [(await world.ask()).target for _ in range(3)] == ["alpha"] * 3
+    (tmp_path / "moved").mkdir()
+    async with wired(tmp_path / "moved", {"alpha": from_region("East US"), "beta": PARIS}, **given) as world:
+        for _ in range(3):
+            assert (await world.ask()).target == "beta"
+        assert world.sends() == {"alpha": 1, "beta": 3}, "the first answer said it; nothing was sent there again"
+        (alpha,) = [each for each in world.router.status().targets if each.id == "alpha"]
+        assert not alpha.usable
+        assert "region" in alpha.reason

@@ -39,6 +39,8 @@ def test_in_a_thousand_schedules_every_rule_holds(stage, first):
     assert report.requests > 2_000
     assert report.sends > 500
     assert report.answered > 200
+    assert report.hedged > 50
+    assert report.resumed > 5
     assert report.sends_down <= 1.2 * report.requests_down
 
 
@@ -111,8 +113,8 @@ class TellsWhatIsHidden(Wrapped):
 class Blindfolded(Gate):
     """Does not look for masked values."""
 
-    def permit(self, call, request):
-        return super().permit(replace(call, hidden={}), request)
+    def permit(self, call, request, **rest):
+        return super().permit(replace(call, hidden={}), request, **rest)
 
 
 def test_can_fail_a_masked_value_that_an_adapter_says_is_a_leak_where_the_gate_does_not_look():
@@ -161,8 +163,8 @@ def test_can_fail_a_key_in_a_body_is_a_leak():
 class Forgetful(Gate):
     """Gives permits without a record."""
 
-    def permit(self, call, request):
-        permit = super().permit(call, request)
+    def permit(self, call, request, **rest):
+        permit = super().permit(call, request, **rest)
         self._ledger.records.pop()
         self._ledger.orders.pop()
         return permit
@@ -221,8 +223,8 @@ def detached(target, adapter, way):
 
 def test_can_fail_a_send_after_the_end_of_its_request_is_late():
     class Patient(Transport):
-        async def exchange(self, permit, recipient, request, deadline):
-            return await super().exchange(permit, recipient, request, Deadline(deadline.began_at, None))
+        async def exchange(self, permit, recipient, request, deadline, *rest):
+            return await super().exchange(permit, recipient, request, Deadline(deadline.began_at, None), *rest)
 
     assert breaks("late", Parts(gate=Permissive, transport=Patient, backend=detached))
 
@@ -266,8 +268,8 @@ def test_can_fail_a_request_that_ends_after_its_deadline_is_lost():
 
 def test_can_fail_a_lane_that_is_not_given_back_is_left():
     class Keeping(Transport):
-        async def exchange(self, permit, recipient, request, deadline):
-            reply = await super().exchange(permit, recipient, request, deadline)
+        async def exchange(self, *asked):
+            reply = await super().exchange(*asked)
             reply.close = lambda: None
             return reply
 

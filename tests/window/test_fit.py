@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridrt.errors import ContextOverflowError
@@ -44,6 +44,7 @@ def test_what_may_go(roles, ways):
     assert droppable(turns(roles)) == ways
 
 
+@settings(deadline=None)
 @given(roles=st.text("suact", min_size=1, max_size=14))
 def test_e7_never_the_system_prompt_the_last_turn_of_the_user_or_half_of_a_call(roles):
     messages = turns(roles)

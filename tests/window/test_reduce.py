@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hybridrt.window.reduce import chunk, merge, split_ask
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="ab .\n川。1", max_size=600), characters=st.integers(8, 90), overlap=st.integers(0, 40))
 def test_every_character_is_in_a_chunk_and_none_is_too_long(text, characters, overlap):
     pieces = chunk(text, characters, overlap)
@@ -28,6 +29,7 @@ def test_a_chunk_ends_where_a_paragraph_or_a_sentence_or_a_word_ends():
     assert chunk("川は上がり。橋は閉鎖された。また", 10, 0)[0] == "川は上がり。"
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 400), min_size=1, max_size=30, unique=True))
 def test_nothing_that_is_shorter_than_the_overlap_stands_only_on_a_seam(places):
     words = ["word"] * 401

@@ -133,7 +133,8 @@ def main() -> None:
 
 
 async def _ask(model: Path, rows: list[dict[str, Any]]) -> list[Told]:
-    backend = ActionBackend(model, now=lambda: NOW)
+    # What is doubted early has no whole evidence, and from that the doubt is learned.
+    backend = ActionBackend(model, now=lambda: NOW, gives_up=False)
     try:
         return await tell(rows, backend)
     finally:

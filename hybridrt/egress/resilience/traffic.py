@@ -25,6 +25,7 @@ from hybridrt.errors import (
     OpenBreakerError,
     OverLimitError,
     ProtocolError,
+    QuarantineError,
     RateLimitedError,
     RetryBudgetError,
     TargetError,
@@ -169,6 +170,7 @@ class Traffic:
         self._latest = 0.0
         self._budget = RetryBudget(self.retry)
         self._circuits: dict[str, Circuit] = {}
+        self._quarantine: dict[str, QuarantineError] = {}
         # Loops of several threads may use one router.
         self._lock = Lock()
 
@@ -187,6 +189,7 @@ class Traffic:
         """Begin an attempt. Give the visit back with `leave`, whatever happens.
 
         Raises:
+            QuarantineError: it answered from elsewhere than is declared.
             OpenBreakerError: the recipient failed too often lately.
             RateLimitedError: it asked for a pause that is not over.
             OverLimitError: it has as much as the application lets it have.
@@ -194,6 +197,9 @@ class Traffic:
             RetryBudgetError: too much is being tried again.
         """
         now = self.now()
+        if target in self._quarantine:
+            was = self._quarantine[target]
+            raise QuarantineError(target=target, fact=was.fact, declared=was.declared, found=was.found)
         with self._lock:
             circuit = self._circuit(target)
             if (wait_s := circuit.breaker.wait_s(now)) > 0:
@@ -271,7 +277,15 @@ class Traffic:
                 circuit.breaker.give_up(visit.given)
         return None if visit.booking is None else visit.asked.usd if used.usd is None else used.usd
 
+    def quarantine(self, target: str, why: QuarantineError) -> None:
+        """Let nothing more go to a recipient."""
+        self._quarantine[target] = why
+
     # --- for plans and for the status ---
+
+    def quarantined(self) -> dict[str, str]:
+        """Whom nothing goes to any more, and why."""
+        return {name: f"{why}: {why.hint}" for name, why in self._quarantine.items()}
 
     def resting(self) -> dict[str, str]:
         """Who is to be left alone now, and why."""

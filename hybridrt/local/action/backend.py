@@ -52,6 +52,7 @@ class ActionBackend:
         window, queue_limit, threads: as for `LlamaBackend`.
         now: tells the time and the day of a request.
         engine: what answers the constrained request; none takes llama.cpp.
+        gives_up: ends an answer as soon as its scores say that it will not be taken; the other way is to look at its end.
     """
 
     def __init__(
@@ -63,10 +64,12 @@ class ActionBackend:
         threads: int | None = None,
         now: Callable[[], datetime] = lambda: datetime.now().astimezone(),
         engine: LocalBackend | None = None,
+        gives_up: bool = True,
     ) -> None:
         self._path = Path(path)
         self._engine = engine or LlamaBackend(path, window=window, queue_limit=queue_limit, threads=threads, prefix_bytes=0)
         self._now = now
+        self._gives_up = gives_up
         self._certificate: Certificate | None = None
         self._is_certificate_read = False
 
@@ -123,7 +126,8 @@ class ActionBackend:
             return
         said, evidence = "", None
         is_whole = False
-        async with aclosing(self._engine.carry_out(lambda: _job(folded), call.deadline, call.target.id)) as events:
+        is_hopeless = self._foresight(call)
+        async with aclosing(self._engine.carry_out(lambda: _job(folded, is_hopeless), call.deadline, call.target.id)) as events:
             async for event in events:
                 if isinstance(event, Text):
                     said += event.text
@@ -131,10 +135,30 @@ class ActionBackend:
                     yield event
                 elif isinstance(event, Finish):
                     evidence, is_whole = event.evidence, event.reason == "stop"
+                    if event.reason == "given_up" and evidence is not None:
+                        yield self._doubted(evidence)
+                        return
         found = parse(said) if is_whole else None
         made = outcome(found, folded, self._now()) if found is not None else None
         for last in self._told(made, evidence):
             yield last
+
+    def _foresight(self, call: Call) -> Callable[[Evidence], bool] | None:
+        """Say when an action in the making will not be taken, or will not stay."""
+        certificate = self._read_certificate()
+        if certificate is None or not self._gives_up:
+            return None
+        bar = max(certificate.floor, call.bar) if call.bar is not None else certificate.bar(call.certified)
+        return lambda evidence: certificate.sure_at_best(evidence) < bar
+
+    def _doubted(self, evidence: Evidence) -> Finish:
+        """End an action that was not finished. One that would not have been taken is an escalation, as it would have been at its end."""
+        certificate = self._read_certificate()
+        assert certificate is not None  # noqa: S101 - without one nothing is doubted
+        sure = certificate.sure_at_best(evidence)
+        if sure < certificate.floor:
+            return Finish("escalate", confidence=certificate.doubt.chance((sure,)), evidence=evidence)
+        return Finish("given_up", confidence=sure, evidence=evidence)
 
     async def _check_fit(self, call: Call) -> None:
         """Raise where the request would not fit the window at all: that says more than an escalation."""
@@ -203,10 +227,11 @@ def _request(messages: Sequence[Message]) -> str | None:
     return messages[0].text if len(messages) == 1 and messages[0].role == "user" else None
 
 
-def _job(folded: Folded) -> Job:
+def _job(folded: Folded, is_hopeless: Callable[[Evidence], bool] | None) -> Job:
     return Job(
         messages=(Message("user", (Words(folded.text),)),),
         grammar=to_grammar(folded.text),
         max_output_tokens=_MOST_TOKENS,
         is_streamed=False,
+        is_hopeless=is_hopeless,
     )

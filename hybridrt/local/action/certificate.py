@@ -14,6 +14,7 @@ from typing import Any
 
 from hybridrt.certificate import Certificate as Promise
 from hybridrt.confidence.binding import changed
+from hybridrt.confidence.foresight import best_confidence
 from hybridrt.event import Evidence
 
 FEATURES = ("worst", "second_worst", "mean", "first", "refused", "length", "whole_chance", "worst_chance", "margin")
@@ -111,6 +112,16 @@ class Certificate:
             return self.escalation.chance((first(evidence),)), False
         sure = self.action.chance(features(evidence))
         return (sure, True) if sure >= self.floor else (self.doubt.chance((sure,)), False)
+
+    def sure_at_best(self, evidence: Evidence) -> float:
+        """Return how sure an action in the making can still become."""
+        return best_confidence(evidence, lambda foreseen: self.action.chance(features(foreseen)))
+
+    def bar(self, certified: float | None) -> float:
+        """Return how sure an action must be to stay: taken at all, and under this certificate where one of its kind is wanted."""
+        if certified is None or self.threshold is None or self.changed or self.alpha > certified:
+            return self.floor
+        return max(self.floor, self.threshold)
 
     def promise(self, confidence: float) -> Promise:
         """Return what is promised of an action at this confidence, or why nothing is."""

@@ -6,10 +6,13 @@ import argparse
 import json
 import sys
 
-from hybridrt.testing.simulate.finding import findings
-from hybridrt.testing.simulate.run import play_all, play_storm
+from hybridrt.testing.simulate.finding import Finding
+from hybridrt.testing.simulate.run import Report, play_all, play_storm
 from hybridrt.testing.simulate.schedule import MOST_ASKS
 from hybridrt.testing.simulate.world import Played
+
+# A minute or two: whoever waits for hours wants to see that it goes on.
+SAID_EVERY = 10_000
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -24,14 +27,16 @@ def main(argv: list[str] | None = None) -> int:
     )
     said = parser.parse_args(argv)
 
-    def tell(played: Played) -> None:
+    def tell(report: Report, played: Played, found: tuple[Finding, ...]) -> None:
         for line in played.lines:
             sys.stderr.write(line + "\n")
-        if found := findings(played):
+        if found:
             seed = played.schedule.seed
             sys.stderr.write(f"seed {seed}: " + "; ".join(f"{each.rule}: {each.what}" for each in found) + "\n")
             which = "--schedules 1" if len(played.told) <= MOST_ASKS else "--storm"
             sys.stderr.write(f"  play it again: python -m hybridrt.testing.simulate --seed {seed} {which} --trace\n")
+        if report.schedules and report.schedules % SAID_EVERY == 0 and len(played.told) <= MOST_ASKS:
+            sys.stderr.write(f"{report.schedules} of {said.schedules}, {len(report.failed)} failed\n")
 
     if said.storm:
         report = play_storm(said.seed, tell=tell, is_kept=said.trace)

@@ -158,5 +158,6 @@ def _answer(played: Played, told: Told) -> Iterator[Finding]:
     if any(other.ask.word in answer.text or other.ask.secret in answer.text for other in played.told if other is not told):
         yield Finding("crossed", f"ask {number} got the answer to another request")
     said = [what for host, what, word in played.net.replies if word == told.ask.word]
-    if said and said[-1] in WHOLE_OR_BROKEN and answer.finish == "stop" and answer.text != f"Noted: {told.ask.word}.":
+    # A resumed answer has a seam, and is the sum of two.
+    if said and said[-1] in WHOLE_OR_BROKEN and not answer.seams and answer.finish == "stop" and answer.text != f"Noted: {told.ask.word}.":
         yield Finding("cut", f"ask {number} got a part of the answer as if it were all of it, from a recipient that {said[-1]}")

@@ -26,30 +26,35 @@ class Report:
     sends: int = 0
     wall_s: float = 0.0
     cpu_s: float = 0.0
+    resumed: int = 0
+    hedged: int = 0
     requests_down: int = 0
     sends_down: int = 0
     findings: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[int, tuple[Finding, ...]]] = field(default_factory=list)
 
-    def add(self, played: Played) -> None:
-        """Count one schedule."""
-        found = findings(played)
+    def add(self, played: Played) -> tuple[Finding, ...]:
+        """Count one schedule, and return what did not hold in it."""
         self.schedules += 1
         self.requests += len(played.told)
         self.answered += sum(told.answer is not None for told in played.told)
         self.sends += len(played.net.sends)
-        self.findings.update(finding.rule for finding in found)
-        if found:
-            self.failed.append((played.schedule.seed, found))
+        self.resumed += sum(told.answer is not None and bool(told.answer.seams) for told in played.told)
+        self.hedged += _hedged(played)
+        return self._note(played)
 
-    def add_storm(self, played: Played) -> None:
+    def add_storm(self, played: Played) -> tuple[Finding, ...]:
         """Count one storm: how often requests are sent when nobody answers. Its rules must hold as well."""
-        found = findings(played)
         self.requests_down += len(played.told)
         self.sends_down += sum(bool(WORD.search(send.data)) for send in played.net.sends)
+        return self._note(played)
+
+    def _note(self, played: Played) -> tuple[Finding, ...]:
+        found = findings(played)
         self.findings.update(finding.rule for finding in found)
         if found:
             self.failed.append((played.schedule.seed, found))
+        return found
 
     def as_json(self) -> dict[str, object]:
         """The figures, plain."""
@@ -66,36 +71,56 @@ class Report:
             "requests": self.requests,
             "answered": self.answered,
             "sends": self.sends,
+            "resumed": self.resumed,
+            "hedged": self.hedged,
             "failed_seeds": [seed for seed, _ in self.failed[:20]],
         }
 
 
-def play_all(
-    seeds: Sequence[int], stage: Stage | None = None, *, tell: Callable[[Played], None] | None = None, is_kept: bool = False
-) -> Report:
-    """Play the schedules of these seeds one after the other."""
+def _hedged(played: Played) -> int:
+    """How often a second attempt off the device began while another of the same decision ran."""
+    running: Counter[str] = Counter()
+    hedged = 0
+    for record in played.ledger.records:
+        if record["kind"] == "attempt" and record["place"] != "device":
+            running[record["decision"]] += 1
+            hedged += running[record["decision"]] == 2
+        elif record["kind"] == "attempt_ended" and record["place"] != "device":
+            running[record["decision"]] -= 1
+    return hedged
+
+
+def play_all(seeds: Sequence[int], stage: Stage | None = None, *, tell: Tell | None = None, is_kept: bool = False) -> Report:
+    """Play the schedules of these seeds one after the other, and a storm for each thousand. An interrupt ends it early."""
     stage = stage or Stage()
     report = Report()
     began, began_cpu = time.perf_counter(), time.thread_time()
-    for seed in seeds:
-        played = stage.play(draw(seed), is_kept=is_kept)
-        report.add(played)
-        if tell is not None:
-            tell(played)
-    report.wall_s, report.cpu_s = time.perf_counter() - began, time.thread_time() - began_cpu
-    for number in range(1 + report.schedules // STORM_EVERY if report.schedules > 1 else 0):
-        played = stage.play(storm(seeds[0] + number))
-        report.add_storm(played)
-        if tell is not None:
-            tell(played)
+    try:
+        for number, seed in enumerate(seeds):
+            played = stage.play(draw(seed), is_kept=is_kept)
+            found = report.add(played)
+            report.wall_s, report.cpu_s = time.perf_counter() - began, time.thread_time() - began_cpu
+            if tell is not None:
+                tell(report, played, found)
+            if number % STORM_EVERY == STORM_EVERY // 2 or number == len(seeds) - 1 > 0:
+                _play_storm(seed, stage, report, tell)
+    except KeyboardInterrupt:
+        pass
     return report
 
 
-def play_storm(seed: int, *, tell: Callable[[Played], None] | None = None, is_kept: bool = False) -> Report:
+def play_storm(seed: int, *, tell: Tell | None = None, is_kept: bool = False) -> Report:
     """Play the storm of one seed alone."""
     report = Report()
-    played = Stage().play(storm(seed), is_kept=is_kept)
-    report.add_storm(played)
-    if tell is not None:
-        tell(played)
+    _play_storm(seed, Stage(), report, tell, is_kept=is_kept)
     return report
+
+
+def _play_storm(seed: int, stage: Stage, report: Report, tell: Tell | None, *, is_kept: bool = False) -> None:
+    played = stage.play(storm(seed), is_kept=is_kept)
+    found = report.add_storm(played)
+    if tell is not None:
+        tell(report, played, found)
+
+
+Tell = Callable[[Report, Played, tuple[Finding, ...]], None]

@@ -109,8 +109,10 @@ def _ask(dice: random.Random, number: int, kind: str = "") -> Ask:
     prompt, options, seen_by = _words(kind, word, secret)
     if kind in ("plain", "masked", "one recipient") and dice.random() < 0.7:
         options["only"] = "off_device"
+        if kind != "one recipient" and dice.random() < 0.5:
+            options["purpose"] = dice.choice(("coding", "drafting"))
     elif kind != "one recipient" and dice.random() < 0.3:
-        options["purpose"] = "coding"  # the clouds first
+        options["purpose"] = dice.choice(("coding", "drafting"))
     if dice.random() < 0.7:
         options["deadline_s"] = dice.choice((0.05, 0.5, 2.0, 5.0, 20.0)) * dice.uniform(0.5, 1.5)
     is_streamed = dice.random() < 0.5

@@ -178,7 +178,9 @@ class Stage:
         ledger = SimulatedLedger(schedule.ledger_fails, log)
         gate = self.parts.gate(ledger)
         transport = self.parts.transport(gate, limits=Limits(lanes=schedule.lanes))
-        way = Way(gate, transport, Traffic(dice=random.Random(schedule.seed)))  # noqa: S311 - what happens must happen again
+        traffic = Traffic(dice=random.Random(schedule.seed))  # noqa: S311 - what happens must happen again
+        traffic.places = self._equipment.traffic.places
+        way = Way(gate, transport, traffic)
         transport._system_tls = self._tls  # noqa: SLF001 - reading the system's authorities for each schedule is all that this leaves out
         equipment = self._equipped(schedule, dice, way, ledger)
         router = Router(equipment)

@@ -24,9 +24,13 @@ async def opened(
     more: str = "",
     routing: str = ROUTING,
     ledger: MemoryLedger | str | None = None,
+    adapter: str = "openai",
+    facts: str = "",
 ) -> AsyncIterator[tuple[Router, Mapping[str, LoopbackProvider]]]:
     """A recipient for each script; `terms` says more about some of them, `more` more about the application."""
-    recipients = "".join(f'  - {{id: {name}, kind: cloud, adapter: openai, endpoint: "https://{name}.example/v1"}}\n' for name in scripts)
+    recipients = "".join(
+        f'  - {{id: {name}, kind: cloud, adapter: {adapter}, endpoint: "https://{name}.example/v1"{facts}}}\n' for name in scripts
+    )
     (folder / "policy.yaml").write_text(
         "hybridrt_policy: 1\nname: test\nversion: 1.0.0\nowner: tests\nrecipients:\n  - {id: on-device, kind: local}\n"
         f"{recipients}rules:\n  - {{id: ordinary, effect: permit, when: {{sensitivity: {{at_most: internal}}}}, to: {{kind: cloud}}}}\n"
