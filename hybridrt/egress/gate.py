@@ -67,6 +67,14 @@ class Clearance:
     # How many attempts were begun with something of the request, and how many of them failed.
     begun: int = 0
     failed: int = 0
+    # Who asked, and how often that task had been asked to end by then.
+    owner: asyncio.Task[object] | None = None
+    cancelling: int = 0
+
+    @property
+    def is_given_up(self) -> bool:
+        """Was whoever asked told to end? A task beside it, a hedge, may run once more before it hears of that."""
+        return self.owner is not None and self.owner.cancelling() > self.cancelling
 
     def take_attempts(self, target: str | None = None) -> tuple[Attempt, ...]:
         """Return the attempts, on one target or on any, that ended since the last call: answered, failed and cancelled ones alike."""
@@ -99,6 +107,8 @@ class Gate:
         if decision_id in self._clearances:
             raise PermitError("the decision is already cleared")
         clearance = self._clearances[decision_id] = Clearance(decision_id, recipients, deadline, Attempts(self._ledger, decision_id))
+        clearance.owner = _this_task()
+        clearance.cancelling = 0 if clearance.owner is None else clearance.owner.cancelling()
         try:
             yield clearance
         finally:
@@ -168,6 +178,8 @@ class Gate:
             raise PermitError("the permit has expired")
         if _is_past(clearance.deadline, now):
             raise PermitError("the deadline has passed")
+        if clearance.is_given_up:
+            raise PermitError("the request was cancelled")
         if (recipient.id, recipient.endpoint) != (permit.recipient, permit.endpoint):
             raise PermitError("the permit is for another recipient")
         if _digest(request) != permit.digest:
@@ -228,3 +240,10 @@ def _is_past(deadline: Deadline, now: float) -> bool:
 
 def _loop_time() -> float:
     return asyncio.get_running_loop().time()
+
+
+def _this_task() -> asyncio.Task[object] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # outside of any loop
+        return None

@@ -157,8 +157,17 @@ class Leaky(Transport):
         return await asyncio.shield(super().exchange(*asked))
 
 
+class Heedless(Gate):
+    """Breaks the rule on purpose: it does not ask whether whoever asked was told to end."""
+
+    def spend(self, permit: Permit, *rest: Any) -> None:
+        if (clearance := self._clearances.get(permit.decision_id)) is not None:
+            clearance.owner = None
+        super().spend(permit, *rest)
+
+
 async def test_e11_the_sweep_sees_a_connection_that_is_not_given_back():
-    async with over(streamed("a", "b", pause_s=0.002), transport_type=Leaky) as (server, rig):
+    async with over(streamed("a", "b", pause_s=0.002), transport_type=Leaky, gate_type=Heedless) as (server, rig):
         with pytest.raises(AssertionError, match="not given back"):
             await sweep(server, rig, warm=True)
         await asyncio.sleep(0.05)

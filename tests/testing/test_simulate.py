@@ -44,6 +44,11 @@ def test_in_a_thousand_schedules_every_rule_holds(stage, first):
     assert report.sends_down <= 1.2 * report.requests_down
 
 
+def test_a_hedge_whose_turn_comes_after_its_request_was_cancelled_and_before_it_hears_of_it_sends_nothing(stage):
+    """Found in schedule 1951."""
+    assert findings(stage.play(draw(1951))) == ()
+
+
 @pytest.mark.soak
 def test_in_a_million_schedules_every_rule_holds(stage):
     report = play_all(range(1_000_000, 2_000_000), stage)
