@@ -181,6 +181,13 @@ async def test_row_37_a_refused_key_sends_the_request_to_nobody_else(tmp_path, s
         assert world.providers["beta"].connections == []
 
 
+async def test_row_37_a_key_that_is_refused_as_a_wrong_request_is_a_refused_key(tmp_path):
+    said = {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: sk***0c."}
+    async with wired(tmp_path, {"alpha": Reply(400, JSON, (as_json(said),)), "beta": PARIS}) as world:
+        assert isinstance(await world.ask(), CredentialsError)
+        assert world.providers["beta"].connections == []
+
+
 @pytest.mark.parametrize("status", [400, 404, 413, 422])
 async def test_row_37_what_is_called_wrong_is_not_sent_to_the_same_again(tmp_path, status):
     async with wired(tmp_path, {"alpha": fail(status)}) as world:
