@@ -60,6 +60,7 @@ PROBE_PATH = "/models"
 LINGER_S = 0.25
 # Refused on this side before anything was sent.
 _STOPPED_HERE = (OpenBreakerError, RetryBudgetError, OverLimitError, BudgetError)
+_STOPPED_WAITING = frozenset({408, 504, 524})
 # An error says what it has to say in its first bytes; the rest is a page for people.
 MAX_ERROR_BYTES = 64 * 1024
 
@@ -497,7 +498,10 @@ def _used(call: Call, usage: Usage | None) -> Used:
 
 
 def _costs_nothing(fault: HybridrtError | None) -> bool:
-    """Was the request turned away? No service bills what it answered with an error status; a cut or late answer it may."""
+    """Was the request turned away? No service bills what it answered with an error status; a cut or late answer it may.
+
+    Nor does it know of the status with which a gateway before it stopped waiting.
+    """
     if isinstance(fault, UnavailableError):
-        return fault.status is not None
+        return fault.status is not None and fault.status not in _STOPPED_WAITING
     return isinstance(fault, Busy | CredentialsError | RejectedError | ContextOverflowError)
