@@ -47,9 +47,9 @@ async def race(
                     winner = runner
                     break
     finally:
-        await _leave(pulls)
+        leaving = await _leave(pulls)
         for runner, events in runs.items():
-            if runner is not winner:
+            if runner is not winner and runner not in leaving:
                 await events.aclose()
     if winner is None or event is None:
         return
@@ -66,12 +66,18 @@ def _pull(events: AsyncGenerator[_Event]) -> asyncio.Task[_Event | None]:
     return asyncio.create_task(pull())
 
 
-async def _leave(pulls: dict[asyncio.Task[_Event | None], _Runner]) -> None:
+async def _leave(pulls: dict[asyncio.Task[_Event | None], _Runner]) -> set[_Runner]:
+    """Cancel those that still run, and return who has not left in time: they close themselves, for nobody else can while they run."""
     for task in pulls:
         task.cancel()
-    if pulls:
-        done, _ = await asyncio.wait(pulls, timeout=LEAVE_S)
-        for task in done:
-            # Read, so that nobody complains about it: what failed while it was given up concerns nobody.
-            if not task.cancelled():
-                task.exception()
+        task.add_done_callback(_forget)
+    if not pulls:
+        return set()
+    _, hanging = await asyncio.wait(pulls, timeout=LEAVE_S)
+    return {pulls[task] for task in hanging}
+
+
+def _forget(task: asyncio.Task[_Event | None]) -> None:
+    # Read, so that nobody complains about it: what failed while it was given up concerns nobody.
+    if not task.cancelled():
+        task.exception()
