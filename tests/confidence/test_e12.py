@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from dataclasses import replace
@@ -77,6 +78,8 @@ def test_e12_one_byte_of_the_file_is_noticed_and_named(model, change, parts):
         ("llama", "sampler", "sampler.py"),
         ("llama", "template", "template.py"),
         ("actions", "grammar", "action/grammar.py"),
+        ("actions", "grammar", "action/moment.py"),
+        ("actions", "grammar", "action/reading.py"),
         ("actions", "sampler", "sampler.py"),
     ],
 )
@@ -107,6 +110,20 @@ def test_e12_the_files_that_are_bound_are_those_that_make_grammars_and_choose_to
         ("llama", "sampler", CSampler.__module__),
     ):
         assert made_by.removeprefix("hybridrt.local.").replace(".", "/") + ".py" in bound._FILES[kind][part]
+
+
+# Types and interfaces: nothing in it runs while an answer is made.
+ONLY_TYPES = {"model.py"}
+
+
+@pytest.mark.parametrize("kind", ["llama", "actions"])
+def test_e12_what_a_bound_file_takes_its_part_in_answers_from_is_bound_too(kind):
+    files = {name for names in bound._FILES[kind].values() for name in names}
+    for name in files:
+        tree = ast.parse((LOCAL / name).read_text(encoding="utf-8"))
+        taken = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        near = {module.removeprefix("hybridrt.local.").replace(".", "/") + ".py" for module in taken if module.startswith("hybridrt.local.")}
+        assert near - files <= ONLY_TYPES, name
 
 
 @pytest.mark.parametrize("part", PARTS)
