@@ -122,7 +122,9 @@ def test_e12_what_a_bound_file_takes_its_part_in_answers_from_is_bound_too(kind)
     for name in files:
         tree = ast.parse((LOCAL / name).read_text(encoding="utf-8"))
         taken = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-        near = {module.removeprefix("hybridrt.local.").replace(".", "/") + ".py" for module in taken if module.startswith("hybridrt.local.")}
+        near = {
+            module.removeprefix("hybridrt.local.").replace(".", "/") + ".py" for module in taken if module.startswith("hybridrt.local.")
+        }
         assert near - files <= ONLY_TYPES, name
 
 

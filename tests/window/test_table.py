@@ -105,7 +105,7 @@ RUNS = [
     "QmFzZTY0abcdEFGH0123",
     "0123456789abcdef",
     "ﷺ㌖㍿",
-    "½२Ⅷ१०",
+    "½\u0968Ⅷ\u0967\u0966",
     "漢字仮名交",
     "😀👨\u200d👩",
     "-=",
@@ -118,7 +118,7 @@ RUNS = [
 @pytest.mark.parametrize("name", SHA256)
 @pytest.mark.parametrize("run", RUNS)
 def test_a_bound_holds_where_a_run_has_no_seam_to_be_cut_at(name, run):
-    shuffled = "".join(random.Random(8).choices(run, k=3 * SLICE))  # noqa: S311 - a text, not a secret
+    shuffled = "".join(random.Random(8).choices(run, k=3 * SLICE))
     for text in (run * (3 * SLICE // len(run)), shuffled, "It rose, " + shuffled + ", and fell.\n" * SLICE):
         whole, found = len(table(name).encode_ordinary(text)), tally(name, text)
         assert found.tokens == whole if found.is_exact else found.tokens >= whole
