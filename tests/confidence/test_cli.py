@@ -96,7 +96,7 @@ TIMERS = [
         (ROWS[2:3], [], "UNCERTIFIED: there was no answer of this model to judge", "wrong without a threshold"),
     ],
 )
-def test_what_is_printed_is_true_at_the_edges(tmp_path, capsys, rows, options, said, unsaid):
+def test_what_is_printed_is_true_at_the_edges(tmp_path, capsys, *, rows, options, said, unsaid):
     arguments = ["--task", "actions", "--labels", rows_file(tmp_path, rows), "--compare", "json", "-o", str(tmp_path / "c.json"), *options]
     code, out, _ = run(capsys, "calibrate", "answers", *arguments)
     assert code == 0

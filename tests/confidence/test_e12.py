@@ -151,12 +151,21 @@ def opened(tmp_path, policy_file, model):
     """A router over a scripted model with a certificate in force, and a cloud behind it."""
 
     def make(
-        *, asked: str = "", audit: float = 0.0, by_cloud: bool = False, script=None, cloud=True, ledger=None, routing=ROUTING, **given
+        *,
+        asked: str = "",
+        audit: float = 0.0,
+        by_cloud: bool = False,
+        script=None,
+        cloud=True,
+        ledger=None,
+        routing=ROUTING,
+        window=None,
+        **given,
     ) -> Router:
         file = write(issued(model, **given), tmp_path / "certificate.json")
         application = Application(
             policies=(policy_file(routing % asked if "%s" in routing else routing),),
-            models=(LocalModel("factory", model),),
+            models=(LocalModel("factory", model, window=window),),
             bindings=(Binding("alpha", "alpha-model"),) if cloud else (),
             ledger=tmp_path / "ledger.jsonl",
             certificates=(CertificateFile(file, "factory", audit=audit, audits_by_cloud=by_cloud),),
@@ -236,6 +245,19 @@ async def test_e12_what_was_meant_for_another_place_is_not_of_the_population(ope
         answer = await router.infer(ASK)
     assert (answer.text, answer.certified, answer.certificate.state) == ("Paris", False, "uncertified")
     assert "first" in answer.certificate.reason
+
+
+async def test_e12_a_request_that_was_made_to_fit_is_not_of_the_population(opened, tmp_path):
+    cut = "routing:\n  - {id: cut, order: [device], fit: [truncate, fail]}\n"
+    words = "The committee met again and agreed to postpone the vote. " * 40
+    talk = [{"role": "user", "content": words}, {"role": "assistant", "content": words}, {"role": "user", "content": ASK}]
+    async with opened(cloud=False, routing=cut, window=1_500) as router:
+        assert (await router.infer(talk[-1:], task="extract")).certificate.state == "certified"
+        answer = await router.infer(talk, task="extract")
+        assert (answer.window.remedy, answer.certified) == ("truncate", False)
+        assert (answer.certificate.state, answer.certificate.reason) == ("uncertified", "the request was made to fit the window")
+        assert not await answer.feedback(correct=False), "and what is said of it counts neither for nor against the promise"
+    assert not (tmp_path / "certificate.counts.json").exists()
 
 
 def test_e12_the_certificate_that_ships_is_in_force_and_one_byte_of_its_model_voids_it(tmp_path):

@@ -101,7 +101,7 @@ def test_a_long_text_counts_in_slices_as_in_one_piece(name, words):
 
 
 RUNS = [
-    "7958754१5½99०3038२Ⅷ47",
+    "7958754\u09675½99\u09663038\u0968Ⅷ47",
     "QmFzZTY0abcdEFGH0123",
     "0123456789abcdef",
     "ﷺ㌖㍿",
