@@ -77,7 +77,12 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
     """Turn a finished tape into an answer."""
     finish = tape.finish
     assert finish is not None  # noqa: S101 - the walk has checked it
-    certificate = _certificate(finish, target)
+    certificate, ballot = _certificate(finish, target), finish.ballot
+    if fit is not None and fit.remedy:
+        # No certificate speaks of a question that was cut, or of an answer put together from parts: nothing said of it counts.
+        ballot = None
+        if certificate is not None and certificate.is_certified:
+            certificate = replace(certificate, state="uncertified", reason="the request was made to fit the window")
     return Answer(
         text=tape.text,
         target=target.id,
@@ -93,15 +98,14 @@ def make_answer(tape: Tape, decision: Decision, target: Target, attempts: Sequen
         usage=tape.usage,
         cost_usd=_cost_usd(tape.usage, target),
         confidence=finish.confidence,
-        # No certificate speaks of a question that was cut, or of an answer put together from parts.
-        certified=_is_certified(certificate, decision.routing) and not (fit and fit.remedy),
+        certified=_is_certified(certificate, decision.routing),
         certified_for="" if certificate is None else certificate.population,
         window=fit,
         disclosures=(*sorted(decision.obligations.get("disclose", ())), *((NOISE,) if target.facts.get(PLACEHOLDER) else ())),
         certificate=certificate,
         confidence_by=finish.confidence_by or ("model" if finish.confidence is not None else ""),
         evidence=finish.evidence,
-        ballot=finish.ballot,
+        ballot=ballot,
     )
 
 

@@ -76,6 +76,8 @@ class Step(Sealed):
     characters: int = 0
     is_shown: bool = False
     error: TargetError | EgressError | None = None
+    # Made once, when it has come to its end.
+    answer: Answer | None = None
 
 
 @dataclass(slots=True, repr=False)
@@ -334,7 +336,9 @@ class Walk:
         self.fitting = self.fitting.under(self.decision.routing, sensed_with_masks(self.decision))
 
     def _answer(self, step: Step) -> Answer:
-        return make_answer(step.tape, self.decision, step.target, self.attempts, self.fitting.fits.get(step.target.id))
+        if step.answer is None:
+            step.answer = make_answer(step.tape, self.decision, step.target, self.attempts, self.fitting.fits.get(step.target.id))
+        return step.answer
 
     def _told(self, step: Step) -> Iterator[StreamEvent]:
         """Tell the answer of a step: what was not shown yet, and the whole of it."""

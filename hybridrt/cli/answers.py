@@ -6,6 +6,7 @@ import asyncio
 import json
 import shlex
 import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from os import PathLike
@@ -78,6 +79,7 @@ def answers(*, as_json: bool, labels: Path, output: Path | None, judge: str | No
         "error": round(calibrated.error, 4),
         "more_labels": calibrated.more_labels,
         "rows": len(rows),
+        "repeated": len(rows) - len({json.dumps(row.prompt, sort_keys=True) for row in rows}),
         "gated": gathered.gated,
         "passed_on": gathered.passed_on,
         "unjudged": gathered.unjudged,
@@ -219,22 +221,44 @@ def told(figures: dict[str, Any]) -> str:
     lines = [
         f"{figures['rows']} rows: {served} answered here, {figures['gated']} go elsewhere first, {figures['passed_on']} passed on"
         + (f", {figures['unjudged']} not judged" if figures["unjudged"] else ""),
-        f"wrong without a threshold: {figures['error']:.1%}; at most {figures['alpha']:.1%} are allowed",
     ]
-    if figures["impossible"]:
-        lines.append(f"any method must pass on at least {figures['impossible']:.1%} of them to keep that")
-    if figures["state"] == "certified":
-        promise = f"with probability {1 - figures['delta']:.0%}, at most {figures['alpha']:.0%} of the answers it covers are wrong"
-        lines += [f"CERTIFIED: {promise}", f"it covers {figures['coverage']:.1%} of them, until {figures['expires']}"]
+    if figures["repeated"]:
+        lines.append(f"{figures['repeated']} of them repeat another: that is right only where as many real requests do")
+    if not served:
+        lines.append("UNCERTIFIED: there was no answer of this model to judge")
     else:
-        lines.append("UNCERTIFIED: no threshold passed, so no answer is covered")
-    if figures["more_labels"] is not None:
-        step = "cover more" if figures["state"] == "certified" else "certify anything"
-        lines.append(f"about {figures['more_labels']} more labels to {step}")
-    elif figures["state"] != "certified":
-        lines.append("more labels alone will not do: the answers it is surest of are wrong too often")
+        lines.extend(_outcome(figures))
     lines.append(f"written to {figures['file']}")
     return "\n".join(lines)
+
+
+def _outcome(figures: dict[str, Any]) -> Iterator[str]:
+    from hybridrt.confidence.threshold import fewest
+
+    yield f"wrong without a threshold: {figures['error']:.1%}; at most {_percent(figures['alpha'])} are allowed"
+    if figures["impossible"]:
+        yield f"any method must pass on at least {figures['impossible']:.1%} of them to keep that"
+    is_certified = figures["state"] == "certified"
+    if is_certified:
+        yield f"CERTIFIED: {_promise(figures)} of the answers it covers are wrong"
+        yield f"it covers {figures['coverage']:.1%} of them, until {figures['expires']}"
+    else:
+        yield "UNCERTIFIED: no threshold passed, so no answer is covered"
+    if figures["more_labels"] is not None:
+        yield f"about {figures['more_labels']} more labels to {'cover more' if is_certified else 'certify anything'}"
+    elif not is_certified and figures["n"] < (least := fewest(figures["alpha"], figures["delta"])):
+        yield f"too few labels to tell: even without a single error {least} are needed to test it, and some more to fit it"
+    elif not is_certified:
+        yield "more labels alone will not do: the answers it is surest of are wrong too often"
+
+
+def _promise(figures: dict[str, Any]) -> str:
+    return f"with probability {_percent(1 - figures['delta'])}, at most {_percent(figures['alpha'])}"
+
+
+def _percent(share: float) -> str:
+    """As many digits as it has: a promise that is rounded is another one."""
+    return f"{share * 100:.6g}%"
 
 
 def read_rows(path: Path, *, needs_answer: bool) -> list[Row]:
@@ -323,7 +347,7 @@ def _shown(figures: dict[str, Any]) -> str:
     lines = [
         f"{figures['state'].upper()}" + (f": {figures['reason']}" if figures["reason"] else ""),
         f"{figures['model']}, task {figures['task']}, for {whose}, until {figures['expires']}",
-        f"with probability {1 - figures['delta']:.0%}, at most {figures['alpha']:.0%} of the {figures['coverage']:.1%} it covers are wrong",
+        f"{_promise(figures)} of the {figures['coverage']:.1%} it covers are wrong" if figures["coverage"] else "it covers no answer",
     ]
     lines += [
         f"heard by {kind}: {heard['n']}, wrong {heard['wrong']:g}; the true share is at least {heard['at_least']:.1%}"

@@ -30,16 +30,27 @@ class Code:
     sampler: str = NONE
 
 
-# Below `hybridrt/local`: what says a conversation to a model, what makes grammars, and what chooses tokens.
+# Below `hybridrt/local`: what says a conversation to a model, what makes grammars with all that they and the answers are read by,
+# and what chooses tokens. Whatever a bound file takes from this folder is bound too.
 _FILES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "llama": {
         "template": ("template.py", "dialect.py"),
-        "grammar": ("grammar.py", "tool.py"),
+        "grammar": ("grammar.py", "tool.py", "form.py", "detokenize.py"),
         "sampler": ("sampler.py",),
     },
     "actions": {
-        "template": ("action/fold.py", "template.py"),
-        "grammar": ("action/grammar.py",),
+        "template": ("action/fold.py", "template.py", "dialect.py", "grammar.py", "tool.py", "form.py", "detokenize.py"),
+        "grammar": (
+            "action/grammar.py",
+            "action/table.py",
+            "action/reading.py",
+            "action/arithmetic.py",
+            "action/contact.py",
+            "action/moment.py",
+            "action/number.py",
+            "action/quantity.py",
+            "action/slip.py",
+        ),
         "sampler": ("sampler.py",),
     },
     "onnx": {},

@@ -108,6 +108,8 @@ class Terms:
     key: str | None = None
     # Lists of models and numbers of tokens are on no bill.
     is_billed: bool = True
+    # A question that holds nothing of a request, such as which models there are, is no attempt to answer it.
+    holds_request: bool = True
 
 
 @dataclass(slots=True)
@@ -161,6 +163,7 @@ class CloudBackend:
         terms = terms or Terms()
         self._key_source = terms.key
         self._is_billed = terms.is_billed
+        self._holds_request = terms.holds_request
         self._limits = _limits(transport.limits, terms.timeouts)
         self._further = next(many for many in (further, terms.retries, self._traffic.retry.further) if many is not None)
 
@@ -302,7 +305,7 @@ class CloudBackend:
         """One attempt up to the head of a good reply, with a permit and a record of its own."""
         request: HttpRequest = self._guarded(self._adapter.build, call, self._key.value if self._key is not None else None)
         self._check_time(call)
-        turn = turn or self._gate.turn(call.decision_id)
+        turn = turn or (self._gate.turn(call.decision_id) if self._holds_request else Turn.NEXT)
         attempt = _Try(self._traffic.enter(self._recipient.id, turn, _asked(call) if self._is_billed else NOTHING))
         is_begun = False
         try:
@@ -311,7 +314,7 @@ class CloudBackend:
                 self._check_time(call)
             if self._signer is not None:
                 request = self._signed(self._signer, request)
-            attempt.permit = self._gate.permit(call, request, usd=attempt.visit.booked_usd)
+            attempt.permit = self._gate.permit(call, request, is_probe=not self._holds_request, usd=attempt.visit.booked_usd)
             reply = await self._transport.exchange(attempt.permit, self._recipient, request, call.deadline, self._limits)
             attempt.reply = reply
             await self._check(call, reply)

@@ -81,6 +81,31 @@ def test_enough_right_answers_are_certified(tmp_path, capsys):
     assert json.loads(written.read_text())["state"] == "certified"
 
 
+TIMERS = [
+    {"prompt": f"set a timer for {n} minutes", "answer": {"name": "timer.set", "arguments": {"duration_s": 60 * n}}} for n in range(2, 52)
+]
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "said", "unsaid"),
+    [
+        (TIMERS, ["--delta", "0.001", "--alpha", "0.2"], "CERTIFIED: with probability 99.9%, at most 20% of", "repeat"),
+        (TIMERS, ["--alpha", "0.005"], "at most 0.5% are allowed", "0%,"),
+        (ROWS[:1] * 50, [], "49 of them repeat another", "UNCERTIFIED"),
+        (ROWS[:1], [], "too few labels to tell: even without a single error 29 are needed", "wrong too often"),
+        (ROWS[2:3], [], "UNCERTIFIED: there was no answer of this model to judge", "wrong without a threshold"),
+    ],
+)
+def test_what_is_printed_is_true_at_the_edges(tmp_path, capsys, *, rows, options, said, unsaid):
+    arguments = ["--task", "actions", "--labels", rows_file(tmp_path, rows), "--compare", "json", "-o", str(tmp_path / "c.json"), *options]
+    code, out, _ = run(capsys, "calibrate", "answers", *arguments)
+    assert code == 0
+    assert said in out
+    assert unsaid not in out
+    _, shown, _ = run(capsys, "calibrate", "show", str(tmp_path / "c.json"))
+    assert ("it covers no answer" in shown) == ("UNCERTIFIED" in out)
+
+
 def test_a_judge_is_any_command_that_prints_a_number(tmp_path, capsys):
     judge = tmp_path / "judge.py"
     judge.write_text("import json, sys\nrow = json.load(sys.stdin)\nprint(0.25 if 'life' in row['prompt'] else 1)\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import shutil
 from dataclasses import replace
@@ -77,6 +78,8 @@ def test_e12_one_byte_of_the_file_is_noticed_and_named(model, change, parts):
         ("llama", "sampler", "sampler.py"),
         ("llama", "template", "template.py"),
         ("actions", "grammar", "action/grammar.py"),
+        ("actions", "grammar", "action/moment.py"),
+        ("actions", "grammar", "action/reading.py"),
         ("actions", "sampler", "sampler.py"),
     ],
 )
@@ -109,6 +112,22 @@ def test_e12_the_files_that_are_bound_are_those_that_make_grammars_and_choose_to
         assert made_by.removeprefix("hybridrt.local.").replace(".", "/") + ".py" in bound._FILES[kind][part]
 
 
+# Types and interfaces: nothing in it runs while an answer is made.
+ONLY_TYPES = {"model.py"}
+
+
+@pytest.mark.parametrize("kind", ["llama", "actions"])
+def test_e12_what_a_bound_file_takes_its_part_in_answers_from_is_bound_too(kind):
+    files = {name for names in bound._FILES[kind].values() for name in names}
+    for name in files:
+        tree = ast.parse((LOCAL / name).read_text(encoding="utf-8"))
+        taken = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+        near = {
+            module.removeprefix("hybridrt.local.").replace(".", "/") + ".py" for module in taken if module.startswith("hybridrt.local.")
+        }
+        assert near - files <= ONLY_TYPES, name
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_e12_a_certificate_that_does_not_name_a_part_is_not_bound_to_it_and_void(model, part):
     certificate = issued(model)
@@ -132,12 +151,21 @@ def opened(tmp_path, policy_file, model):
     """A router over a scripted model with a certificate in force, and a cloud behind it."""
 
     def make(
-        *, asked: str = "", audit: float = 0.0, by_cloud: bool = False, script=None, cloud=True, ledger=None, routing=ROUTING, **given
+        *,
+        asked: str = "",
+        audit: float = 0.0,
+        by_cloud: bool = False,
+        script=None,
+        cloud=True,
+        ledger=None,
+        routing=ROUTING,
+        window=None,
+        **given,
     ) -> Router:
         file = write(issued(model, **given), tmp_path / "certificate.json")
         application = Application(
             policies=(policy_file(routing % asked if "%s" in routing else routing),),
-            models=(LocalModel("factory", model),),
+            models=(LocalModel("factory", model, window=window),),
             bindings=(Binding("alpha", "alpha-model"),) if cloud else (),
             ledger=tmp_path / "ledger.jsonl",
             certificates=(CertificateFile(file, "factory", audit=audit, audits_by_cloud=by_cloud),),
@@ -217,6 +245,19 @@ async def test_e12_what_was_meant_for_another_place_is_not_of_the_population(ope
         answer = await router.infer(ASK)
     assert (answer.text, answer.certified, answer.certificate.state) == ("Paris", False, "uncertified")
     assert "first" in answer.certificate.reason
+
+
+async def test_e12_a_request_that_was_made_to_fit_is_not_of_the_population(opened, tmp_path):
+    cut = "routing:\n  - {id: cut, order: [device], fit: [truncate, fail]}\n"
+    words = "The committee met again and agreed to postpone the vote. " * 40
+    talk = [{"role": "user", "content": words}, {"role": "assistant", "content": words}, {"role": "user", "content": ASK}]
+    async with opened(cloud=False, routing=cut, window=1_500) as router:
+        assert (await router.infer(talk[-1:], task="extract")).certificate.state == "certified"
+        answer = await router.infer(talk, task="extract")
+        assert (answer.window.remedy, answer.certified) == ("truncate", False)
+        assert (answer.certificate.state, answer.certificate.reason) == ("uncertified", "the request was made to fit the window")
+        assert not await answer.feedback(correct=False), "and what is said of it counts neither for nor against the promise"
+    assert not (tmp_path / "certificate.counts.json").exists()
 
 
 def test_e12_the_certificate_that_ships_is_in_force_and_one_byte_of_its_model_voids_it(tmp_path):
