@@ -32,6 +32,12 @@ NOBODY = [
     "::ffff:169.254.169.254",
     "64:ff9b::a9fe:a9fe",
     "2002:a9fe:a9fe::1",
+    "168.63.129.16",
+    "::ffff:168.63.129.16",
+    "64:ff9b:1::7f00:1",
+    "fec0::1",
+    "192.0.0.8",
+    "::ffff:0:127.0.0.1",
     "not an address",
 ]
 # IPv6 clothes over addresses of the machine or the local network.
