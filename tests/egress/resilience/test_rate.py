@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hybridrt.allowance import Rates
 from hybridrt.egress.resilience.rate import BURST_S, Bucket, Meter
 from hybridrt.egress.resilience.traffic import Traffic
-from hybridrt.errors import Busy, OverLimitError
+from hybridrt.errors import Busy, CredentialsError, OverLimitError
 from hybridrt.event import Usage
 from tests.egress.support import LineAdapter, LineDecoder, fixed, over, reply, said, streamed
 
@@ -152,3 +152,14 @@ async def test_tokens_that_nobody_counted_stay_taken():
         with pytest.raises(OverLimitError) as caught:
             await rig.ask(rig.call(decision_id="d2", input_tokens=160, max_output_tokens=50))
         assert caught.value.unit == "tokens a minute"
+
+
+async def test_a_new_key_that_the_limit_keeps_from_being_tried_leaves_the_key_refused(tmp_path):
+    """Else the walk would hear of a busy recipient and ask somebody else, which a refused key never leads to."""
+    (tmp_path / "key").write_text("sk-rotated", encoding="utf-8")
+    traffic = Traffic(rates={"near-server": Rates(requests_per_minute=1)})
+    async with over(fixed(reply(401)), traffic=traffic, key_source=f"file:{tmp_path / 'key'}") as (server, rig):
+        with pytest.raises(CredentialsError):
+            await rig.ask()
+        await server.settled()
+        assert len(server.requests) == 1
