@@ -319,6 +319,9 @@ def _binding(name: str, node: Node, folder: Path) -> Binding:
     keys = node.mapping(f"recipient `{name}`", _BINDING)
     if "model" not in keys and "embed" not in keys:
         node.fail(f"recipient `{name}` has no `model`", hint="name the model to ask for: `model: ...`")
+    for key in ("model", "embed"):
+        if key in keys and not keys[key].text(f"`{key}`").strip():
+            keys[key].fail(f"`{key}` of recipient `{name}` is empty", hint=f"name the model, or remove `{key}`")
     price = None
     if "input_usd_per_mtok" in keys or "output_usd_per_mtok" in keys:
         for key in ("input_usd_per_mtok", "output_usd_per_mtok"):

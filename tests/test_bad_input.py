@@ -302,6 +302,8 @@ WRONG_FILES = {
     "an unknown key": ("hybridrt: 1\npolcy: private-first\n", 2, 1),
     "a key in the file": ("hybridrt: 1\nrecipients:\n  openai: {model: m, key: sk-verysecret}\n", 3, None),
     "a recipient without model": ("hybridrt: 1\nrecipients:\n  openai: {key: env:X}\n", 3, None),
+    "an empty model": ("hybridrt: 1\nrecipients:\n  openai: {model: ''}\n", 3, 19),
+    "an empty model for vectors": ("hybridrt: 1\nrecipients:\n  openai: {model: m, embed: ' '}\n", 3, 29),
     "half a price": ("hybridrt: 1\nrecipients:\n  openai: {model: m, input_usd_per_mtok: 1}\n", 3, None),
     "a model without path": ("hybridrt: 1\nmodels:\n  chat: {window: 1}\n", 3, None),
     "a window that is text": ("hybridrt: 1\nmodels:\n  chat: {path: a.gguf, window: big}\n", 3, None),
