@@ -31,6 +31,7 @@ import gzip
 import json
 import sys
 import tomllib
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -45,7 +46,7 @@ from benchmarks.recorded.words import words_of
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
 from hybridrt.egress.question import counting, embedding
-from hybridrt.errors import BrokenStream, ProtocolError, RedirectError, TargetError
+from hybridrt.errors import BrokenStream, HybridrtError, ProtocolError, RedirectError, TargetError
 from hybridrt.event import Finish, Text
 from hybridrt.target import Place, Target
 from hybridrt.testing.outcome import joined, read
@@ -104,6 +105,8 @@ class Exchange:
     body: bytes
     # Is the recorded request as long as its own header says? Some were changed after they had been answered.
     is_as_sent: bool = True
+    # Why the recording could not be read.
+    fault: str = ""
 
 
 @dataclass
@@ -158,21 +161,39 @@ def exchanges(folder: Path) -> Iterator[Exchange]:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     for path in sorted(folder.rglob("*.y*ml")):
-        recorded = yaml.load(path.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506 - a safe loader, the fast one where it is built
         provider = path.relative_to(folder).parts[0] if path.parent != folder else folder.name
-        for number, one in enumerate(recorded["interactions"]):
-            request, response = one["request"], one["response"]
-            headers = {name.lower(): _first(value) for name, value in (response.get("headers") or {}).items()}
-            yield Exchange(
-                provider=provider,
-                name=f"{path.relative_to(folder)} {number}",
-                method=request["method"].upper(),
-                url=request["uri"],
-                asked=_asked(request),
-                head=ReplyHead(response["status"]["code"], headers),
-                body=_body(response),
-                is_as_sent=_is_as_sent(request),
-            )
+        name = str(path.relative_to(folder))
+        try:
+            text = path.read_text(encoding="utf-8")
+            recorded = yaml.load(text, Loader=loader)["interactions"]  # noqa: S506 - a safe loader, the fast one where it is built
+        except (*UNREADABLE, yaml.YAMLError) as error:
+            yield _unread(provider, name, error)
+            continue
+        for number, one in enumerate(recorded):
+            try:
+                yield _exchange(provider, f"{name} {number}", one)
+            except (*UNREADABLE, EOFError, OSError, zlib.error) as error:  # the last three: packed bytes that are none
+                yield _unread(provider, f"{name} {number}", error)
+
+
+def _exchange(provider: str, name: str, one: dict[str, Any]) -> Exchange:
+    request, response = one["request"], one["response"]
+    headers = {name.lower(): _first(value) for name, value in (response.get("headers") or {}).items()}
+    return Exchange(
+        provider=provider,
+        name=name,
+        method=request["method"].upper(),
+        url=request["uri"],
+        asked=_asked(request),
+        head=ReplyHead(response["status"]["code"], headers),
+        body=_body(response),
+        is_as_sent=_is_as_sent(request),
+    )
+
+
+def _unread(provider: str, name: str, error: Exception) -> Exchange:
+    """What stands for a recording that could not be read: one loss, and the others go on."""
+    return Exchange(provider, name, "", "", None, ReplyHead(0, {}), b"", fault=type(error).__name__)
 
 
 def _first(value: Any) -> str:
@@ -331,6 +352,10 @@ def replay(found: Iterable[Exchange]) -> Tally:
     """Go through recordings."""
     tally = Tally()
     for exchange in found:
+        if exchange.fault:
+            tally.of[exchange.provider] += 1
+            tally.losses.append(f"{exchange.name}: the recording could not be read: {exchange.fault}")
+            continue
         question = question_of(exchange.url) if exchange.method == "POST" and exchange.asked is not None else None
         if question is not None:
             _replay_question(tally, exchange, question)
@@ -359,7 +384,7 @@ def _replay_one(tally: Tally, exchange: Exchange, wire: Wire, adapter: Adapter) 
         if lost:
             tally.losses.append(f"{exchange.name}: (no call of ours: {error}) {lost}")
         return
-    except UNREADABLE as error:
+    except (*UNREADABLE, HybridrtError) as error:
         tally.of[exchange.provider] += 1
         tally.losses.append(f"{exchange.name}: the request could not be read: {type(error).__name__}: {error}")
         return
@@ -390,7 +415,7 @@ def _replay_question(tally: Tally, exchange: Exchange, question: Question) -> No
     except UnsayableError as error:
         tally.unsayable[str(error)] += 1
         return
-    except (*UNREADABLE, TargetError) as error:
+    except (*UNREADABLE, HybridrtError) as error:
         tally.of[exchange.provider] += 1
         tally.losses.append(f"{exchange.name}: the request could not be read: {type(error).__name__}: {error}")
         return

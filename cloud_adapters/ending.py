@@ -29,7 +29,7 @@ class Reasons:
             ProtocolError: the wire does not know the word.
         """
         if isinstance(said, str):
-            if said in self.refusals:
+            if said.partition(":")[0] in self.refusals:  # Gemini's second wire says behind a colon what it was that it minded
                 raise refused(target)
             if said in self.failures:
                 raise UnavailableError(f"`{target}` gave up in the middle of the answer", target=target, sent=True)

@@ -37,6 +37,7 @@ _TOO_LONG_PHRASES = (
     re.compile(r"prompt is too long(?:: (?P<needed>\d{1,15}) tokens > (?P<window>\d{1,15}) maximum)?", re.ASCII),  # Anthropic
     re.compile(r"exceed context limit: (?P<prompt>\d{1,15}) \+ (?P<answer>\d{1,15}) > (?P<window>\d{1,15})", re.ASCII),  # Anthropic
 )
+_WRONG_KEY = re.compile(r"Incorrect(?: |%20)API(?: |%20)key")
 _SECONDS = re.compile(r"-?\d{1,400}(\.\d{1,400})?", re.ASCII)
 
 
@@ -47,8 +48,11 @@ def failure(head: ReplyHead, error: Mapping[str, Any] | None = None, *, target: 
         return RedirectError(f"`{target}` answered {status}, a redirect, which is never followed", status=status, target=target)
     if status in (401, 403):
         return CredentialsError(f"`{target}` refused the key ({status})", target=target, sent=True, hint=_KEY_HINT)
-    if 400 <= status < 500 and error and (known := _from_body(error, target)):
-        return known
+    if 400 <= status < 500 and error:
+        if known := _from_body(error, target):
+            return known
+        if _refuses_key(error):
+            return CredentialsError(f"`{target}` refused the key ({status})", target=target, sent=True, hint=_KEY_HINT)
     if status == 429:
         return _rate_limited(error, retry_after_s(head), target)
     if status >= 500 or status in (408, 409, 425):
@@ -154,6 +158,12 @@ def _from_body(error: Mapping[str, Any], target: str) -> TargetError | None:
     if codes & _REFUSED:
         return refused(target)
     return None
+
+
+def _refuses_key(error: Mapping[str, Any]) -> bool:
+    """Not every service says 401: xAI calls a wrong key a wrong request, and says what it is in words alone."""
+    said = [text for text in (error.get("message"), error.get("error")) if isinstance(text, str)]
+    return bool(_codes(error) & _KEY) or any(_WRONG_KEY.match(text) for text in said)
 
 
 def _too_long_phrase(message: object) -> re.Match[str] | None:

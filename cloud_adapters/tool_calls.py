@@ -90,4 +90,5 @@ class _Slot:
             value = parse_exactly("".join(self.pieces).strip() or "{}")
         except NotJsonError:
             return None
-        return value if isinstance(value, dict) else None
+        # To some models a tool without arguments is called with none at all.
+        return {} if value is None else value if isinstance(value, dict) else None

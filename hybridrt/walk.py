@@ -76,6 +76,8 @@ class Step(Sealed):
     characters: int = 0
     is_shown: bool = False
     error: TargetError | EgressError | None = None
+    # Made once, when it has come to its end.
+    answer: Answer | None = None
 
 
 @dataclass(slots=True, repr=False)
@@ -299,14 +301,23 @@ class Walk:
         return bool(self.decision.routing.resume and self.again and self.left) and not step.tape.tool_calls
 
     def _break(self, step: Step, *, failure: TargetError | None = None, answer: Answer | None = None) -> None:
-        """Note what was shown of an answer that broke off. In a form that was asked for, two halves do not fit together."""
+        """Note what was shown of an answer that broke off. In a form that was asked for, two halves do not fit together.
+
+        Nor does what the device wrote go on where others see masks: it may say in other words what they stand for.
+        """
         before = self.draft or Draft(step.target.id, "", 0)
         whole = before.text + step.tape.text[: step.characters]
         stands = self.decision.routing.resume == "continue" and self.request.output is None
+        stands = stands and not (step.target.place.is_device and self._masks())
         if failure is not None:
             self.costs_usd.append(step.tape.cost_usd(step.target))
         self.kept = None
         self.draft = Draft(step.target.id, whole if stands else "", len(whole), before.seams, failure, answer, is_new=True)
+
+    def _masks(self) -> bool:
+        """Is anything of the request masked for whoever is not this device?"""
+        labels = self.decision.obligations.get("redact") or ()
+        return any(self.meanings[finding.label].data in labels for finding in self.decision.signals.privacy.findings)
 
     async def _go_on(self, original: Request, clearances: AsyncExitStack) -> None:
         """Decide again, about the request and what was shown of its answer: whoever goes on receives both."""
@@ -326,7 +337,9 @@ class Walk:
         self.fitting = self.fitting.under(self.decision.routing, sensed_with_masks(self.decision))
 
     def _answer(self, step: Step) -> Answer:
-        return make_answer(step.tape, self.decision, step.target, self.attempts, self.fitting.fits.get(step.target.id))
+        if step.answer is None:
+            step.answer = make_answer(step.tape, self.decision, step.target, self.attempts, self.fitting.fits.get(step.target.id))
+        return step.answer
 
     def _told(self, step: Step) -> Iterator[StreamEvent]:
         """Tell the answer of a step: what was not shown yet, and the whole of it."""

@@ -166,6 +166,29 @@ OTHERS = [
 ]
 
 
+GOOD = """\
+- request: {method: POST, uri: "https://api.openai.com/v1/chat/completions", body: '{"model":"m","messages":[{"role":"user","content":"x"}]}'}
+  response:
+    status: {code: 200}
+    headers: {content-type: [application/json]}
+    body: {string: '{"choices":[{"index":0,"message":{"content":"hi"},"finish_reason":"stop"}]}'}
+"""
+
+
+PACKED = GOOD[: GOOD.index("    body:")] + "    body: {string: !!binary H4sIAAAAAAAAA6tWKkpNTFGyUkpLzClOVaoFAA==}\n"
+
+
+@pytest.mark.parametrize("broken", ["interactions: [", "{}", "", "interactions:\n" + PACKED], ids=["YAML", "empty", "nothing", "packed"])
+def test_a_recording_that_cannot_be_read_is_one_loss_and_the_others_go_on(tmp_path, broken):
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "a.yaml").write_text(broken, encoding="utf-8")
+    (tmp_path / "acme" / "b.yaml").write_text("interactions:\n" + GOOD, encoding="utf-8")
+    tally = replay(exchanges(tmp_path))
+    assert (tally.replayed.total(), tally.of.total()) == (1, 2)
+    assert len(tally.losses) == 1
+    assert tally.losses[0].startswith("acme/a.yaml")
+
+
 @pytest.mark.parametrize(("method", "url", "name"), OTHERS)
 def test_other_wires_are_left_out_by_name(method, url, name):
     assert wire_of(exchange(url, {"model": "m"}, method=method)) == name

@@ -175,6 +175,20 @@ async def test_e6_a_draft_is_masked_where_the_policy_obliges_to(open_router):
     assert seen(events) == events[-1].answer.text == "Write to ana.pereira@example.org on Friday."
 
 
+async def test_e6_what_the_device_wrote_about_masked_values_stays_for_it_may_say_them_in_other_words(open_router):
+    """No detector and no mask finds an address that is spelled out: who goes on begins anew, from the masked request."""
+    mask = "  - {id: mask, effect: oblige, when: {data: {any_of: [contact]}}, do: {redact: [contact]}}\n"
+    cloud = ScriptedBackend("Certainly.")
+    device = ScriptedBackend(["You reach A-N-A (dot) pereira (at) example org ", BROKEN])
+    async with open_router(added=mask + CONTINUE, backends={"factory": device, "alpha": cloud}) as router:
+        events = await told(router, "Where do I reach ana.pereira@example.org?")
+    (call,) = cloud.calls
+    assert "pereira" not in "".join(message.text for message in call.messages)
+    assert len(call.messages) == 1
+    assert [event.superseded for event in events if isinstance(event, Seam)] == [True]
+    assert seen(events) == events[-1].answer.text == "Certainly."
+
+
 async def test_what_was_owed_and_refused_before_is_owed_and_refused_for_the_continuation(open_router):
     """The draft makes the request look harmless to nobody: duties and limits of the first decision hold on."""
     added = "  - {id: say, effect: oblige, when: {complexity: {at_most: easy}}, do: {disclose: [sent_off_device]}}\n" + CONTINUE

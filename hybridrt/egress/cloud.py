@@ -23,11 +23,12 @@ from hybridrt.egress.recipient import Recipient
 from hybridrt.egress.resilience.purse import TYPICAL_OUTPUT_TOKENS, bound_usd, cost_usd
 from hybridrt.egress.resilience.rate import BYTES_PER_TOKEN
 from hybridrt.egress.resilience.retry import may_try_again, wait_s
-from hybridrt.egress.resilience.traffic import FREE, NOTHING, Asked, Traffic, Used, Verdict, Visit, verdict
+from hybridrt.egress.resilience.traffic import FREE, NOTHING, Asked, Traffic, Turn, Used, Verdict, Visit, verdict
 from hybridrt.egress.status import retry_after_s, status_fault
 from hybridrt.egress.transport import Limits, Reply, Transport
 from hybridrt.errors import (
     BrokenStream,
+    BudgetError,
     Busy,
     ContextOverflowError,
     CredentialsError,
@@ -35,6 +36,7 @@ from hybridrt.errors import (
     LateError,
     MissingError,
     OpenBreakerError,
+    OverLimitError,
     ProtocolError,
     QuarantineError,
     RejectedError,
@@ -56,6 +58,9 @@ PROBE_S = 3.0
 PROBE_PATH = "/models"
 # The answer is complete; only the end of the message is missing, without which the connection cannot serve again.
 LINGER_S = 0.25
+# Refused on this side before anything was sent.
+_STOPPED_HERE = (OpenBreakerError, RetryBudgetError, OverLimitError, BudgetError)
+_STOPPED_WAITING = frozenset({408, 504, 524})
 # An error says what it has to say in its first bytes; the rest is a page for people.
 MAX_ERROR_BYTES = 64 * 1024
 
@@ -103,6 +108,8 @@ class Terms:
     key: str | None = None
     # Lists of models and numbers of tokens are on no bill.
     is_billed: bool = True
+    # A question that holds nothing of a request, such as which models there are, is no attempt to answer it.
+    holds_request: bool = True
 
 
 @dataclass(slots=True)
@@ -156,6 +163,7 @@ class CloudBackend:
         terms = terms or Terms()
         self._key_source = terms.key
         self._is_billed = terms.is_billed
+        self._holds_request = terms.holds_request
         self._limits = _limits(transport.limits, terms.timeouts)
         self._further = next(many for many in (further, terms.retries, self._traffic.retry.further) if many is not None)
 
@@ -221,12 +229,19 @@ class CloudBackend:
 
     async def _begin_again(self, call: Call) -> tuple[_Try, Reply]:
         """Begin; again where it is over with no answer to come, the budget of retries has room and there is time."""
+        key = self._key
         try:
             return await self._begin(call)
         except TargetError as error:
             failed = error
-        if isinstance(failed, CredentialsError) and await self._has_new_key():
-            return await self._begin(call)
+        if isinstance(failed, CredentialsError) and await self._has_newer_key(key):
+            try:
+                # A service that refuses a key is not down: this is paid from no budget of retries.
+                return await self._begin(call, Turn.NEXT)
+            except _STOPPED_HERE:
+                # The new key was not tried. What happened is that the old one was refused, which leads to nobody else.
+                pass
+            raise failed
         if self._further < 1 or not self._may_try_again(failed, call):
             raise failed
         # Only now: tenacity costs as much as a third of the gate, on calls that succeed as well.
@@ -262,7 +277,7 @@ class CloudBackend:
         )
         return await again(begin)
 
-    async def _has_new_key(self) -> bool:
+    async def _has_newer_key(self, refused: Key | None) -> bool:
         """A key that was refused may have been changed where it comes from: look there, once, and nowhere else."""
         if self._key_source is None:
             return False
@@ -276,9 +291,9 @@ class CloudBackend:
                 found = find_key(self._key_source, self._recipient.id)
         except MissingError:
             return False
-        is_new = self._key is None or found.value != self._key.value
+        # Not against the key that is held: another request may have found the new one meanwhile.
         self._key = found
-        return is_new
+        return refused is None or found.value != refused.value
 
     def _may_try_again(self, error: TargetError, call: Call) -> bool:
         # What a policy lets a request cost was committed for one attempt; one that was sent may be on the bill.
@@ -286,13 +301,12 @@ class CloudBackend:
             return False
         return may_try_again(error, call.deadline.left_s()) and self._traffic.may_retry(self._recipient.id)
 
-    async def _begin(self, call: Call) -> tuple[_Try, Reply]:
+    async def _begin(self, call: Call, turn: Turn | None = None) -> tuple[_Try, Reply]:
         """One attempt up to the head of a good reply, with a permit and a record of its own."""
         request: HttpRequest = self._guarded(self._adapter.build, call, self._key.value if self._key is not None else None)
         self._check_time(call)
-        attempt = _Try(
-            self._traffic.enter(self._recipient.id, self._gate.turn(call.decision_id), _asked(call) if self._is_billed else NOTHING)
-        )
+        turn = turn or (self._gate.turn(call.decision_id) if self._holds_request else Turn.NEXT)
+        attempt = _Try(self._traffic.enter(self._recipient.id, turn, _asked(call) if self._is_billed else NOTHING))
         is_begun = False
         try:
             if attempt.visit.is_trial:
@@ -300,7 +314,7 @@ class CloudBackend:
                 self._check_time(call)
             if self._signer is not None:
                 request = self._signed(self._signer, request)
-            attempt.permit = self._gate.permit(call, request, usd=attempt.visit.booked_usd)
+            attempt.permit = self._gate.permit(call, request, is_probe=not self._holds_request, usd=attempt.visit.booked_usd)
             reply = await self._transport.exchange(attempt.permit, self._recipient, request, call.deadline, self._limits)
             attempt.reply = reply
             await self._check(call, reply)
@@ -487,7 +501,10 @@ def _used(call: Call, usage: Usage | None) -> Used:
 
 
 def _costs_nothing(fault: HybridrtError | None) -> bool:
-    """Was the request turned away? No service bills what it answered with an error status; a cut or late answer it may."""
+    """Was the request turned away? No service bills what it answered with an error status; a cut or late answer it may.
+
+    Nor does it know of the status with which a gateway before it stopped waiting.
+    """
     if isinstance(fault, UnavailableError):
-        return fault.status is not None
+        return fault.status is not None and fault.status not in _STOPPED_WAITING
     return isinstance(fault, Busy | CredentialsError | RejectedError | ContextOverflowError)

@@ -1,8 +1,8 @@
 """Do values that were to be masked stand in the outgoing bytes, however they are escaped?
 
 The last look before a send, on the serialised request: a mask that was computed on the text can still miss what an
-adapter writes. It sees through JSON escapes (also of JSON inside a JSON string) and through percent signs in the path.
-It sees base64 of a text that holds the value, and does not see through encryption.
+adapter writes. It sees through other letters (`ANA@EXAMPLE.ORG`), JSON escapes (also of JSON inside a JSON string) and
+percent signs in the path. It sees base64 of a text that holds the value, and does not see through encryption.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ def leaked_labels(hidden: Mapping[str, frozenset[str]], request: HttpRequest) ->
         return ()
     texts = tuple(dict.fromkeys(_texts(request)))
     stand = standing(values, *texts)
+    if others := {value.lower(): value for value in values - stand if _has_other_letters(value)}:
+        stand |= {others[low] for low in standing(others, *map(str.lower, texts))}
     if tokens := "\n".join(token for text in texts for token in _TOKEN.findall(text)):
         coded = {form: value for value in values - stand for form in _base64_forms(value)}
         stand |= {coded[form] for form in standing(coded, tokens)}
@@ -43,6 +45,14 @@ def leaked_labels(hidden: Mapping[str, frozenset[str]], request: HttpRequest) ->
         words = {word for text in texts for word in _SHORT_WORD.findall(text)}
         stand -= {value for value in short if value not in words and not _is_apart(value, texts)}
     return tuple(sorted(label for label, values in hidden.items() if not stand.isdisjoint(values)))
+
+
+def _has_other_letters(value: str) -> bool:
+    """Is it the same value in other letters? A lone word is not: it may be a name in one case and a word in the other ("Rose").
+
+    Nor is a short one, which stands in the base64 of a picture by chance once letters are not told apart.
+    """
+    return len(value) >= _SHORTEST_FORM and not value.isalpha() and (value.lower() != value or value.upper() != value)
 
 
 def _base64_forms(value: str) -> Iterator[str]:

@@ -82,7 +82,7 @@ class NearEdgeBackend:
         # One server, so one breaker for what it is asked and what it lists.
         traffic = traffic or Traffic()
         self._answering = CloudBackend(target, adapter, key, gate=gate, transport=transport, traffic=traffic, terms=terms)
-        free = replace(terms or Terms(), is_billed=False)
+        free = replace(terms or Terms(), is_billed=False, holds_request=False)
         self._listing = CloudBackend(target, _List("/models"), key, gate=gate, transport=transport, traffic=traffic, terms=free)
         self._ollama = CloudBackend(root, _OllamaList("/api/tags"), key, gate=gate, transport=transport, traffic=traffic, terms=free)
         self._model = ""
@@ -239,7 +239,7 @@ class _List:
         """Read the list when all of it is there."""
         return _ListDecoder(self)
 
-    def served(self, body: object) -> list[Served]:
+    def read(self, body: object) -> list[Served]:
         """Take the list apart."""
         rows = body.get("data") if isinstance(body, dict) else None
         return [Served(name, str(row.get("owned_by", ""))) for row in _rows(rows) if isinstance(name := row.get("id"), str)]
@@ -248,7 +248,7 @@ class _List:
 class _OllamaList(_List):
     """The same in Ollama's own form, which says where a model is."""
 
-    def served(self, body: object) -> list[Served]:
+    def read(self, body: object) -> list[Served]:
         """Take the list apart; what does not prove to be here is not here."""
         rows = body.get("models") if isinstance(body, dict) else None
         return [Served(name, _OLLAMA_OWNER, _lies_here(name, row)) for row in _rows(rows) if isinstance(name := row.get("name"), str)]
@@ -290,4 +290,4 @@ class _ListDecoder:
             body = None
         if body is None:
             raise _NoListError("the list of models is no JSON")
-        return (Finish("stop", parsed=tuple(self._form.served(body))),)
+        return (Finish("stop", parsed=tuple(self._form.read(body))),)

@@ -55,6 +55,8 @@ BY_STATUS = [
     (400, {"code": "invalid_prompt"}, RefusedError),
     (401, {"code": "invalid_api_key"}, CredentialsError),
     (403, None, CredentialsError),
+    (400, {"code": "invalid_api_key"}, CredentialsError),
+    (400, {"message": "Incorrect API key provided: kumquat"}, CredentialsError),
     (402, None, RejectedError),
     (404, {"code": "model_not_found"}, RejectedError),
     (405, None, RejectedError),
@@ -90,6 +92,12 @@ def test_every_status_has_its_error(status, error, kind):
 )
 def test_a_body_that_says_nothing_leaves_the_status_to_speak(status, kind, body):
     assert type(reply(status, body=body)) is kind
+
+
+@pytest.mark.parametrize("said", ["Incorrect API key provided: ku***at.", "Incorrect%20API%20key%20provided:%20ku***at."])
+def test_a_service_that_calls_a_wrong_key_a_wrong_request_has_refused_the_key(said):
+    body = json.dumps({"code": "Client specified an invalid argument", "error": said}).encode()
+    assert type(reply(400, body=body)) is CredentialsError
 
 
 def test_the_numbers_of_an_overflow_are_taken_where_they_are_numbers():

@@ -365,3 +365,9 @@ def test_a_reply_without_an_answer_is_a_service_that_failed():
     events, error = read(Gemini(), a_call(), JSON, [json.dumps(reply).encode()])
     assert not events
     assert type(error) is UnavailableError
+
+
+def test_words_without_a_reason_for_their_end_are_no_whole_answer():
+    events, error = answer(said({"text": "Hello"}))
+    assert not events
+    assert type(error) is UnavailableError

@@ -266,6 +266,19 @@ def test_arguments_that_are_no_object_are_an_error(arguments):
         assert type(error) is ProtocolError
 
 
+@pytest.mark.parametrize("arguments", ["", "null", " null\n", "{}"])
+def test_a_call_without_arguments_is_a_call(arguments):
+    events, error = answer(message("tool_calls", content=None, tool_calls=[piece(0, "a", "f", arguments)]))
+    assert error is None
+    assert calls(events) == [("f", {}, "a")]
+
+
+@pytest.mark.parametrize("reason", ["content_filter: PROHIBITED_CONTENT", "content_filter: SAFETY"])
+def test_a_refusal_with_its_reason_is_a_refusal(reason):
+    _, error = answer(message(reason, content=""))
+    assert type(error) is RefusedError
+
+
 def test_objects_for_arguments_are_bounded_in_depth_too():
     deep = {}
     for _ in range(100):

@@ -62,6 +62,20 @@ def test_a_name_is_found_as_a_word_and_behind_json_escapes(name):
     )
 
 
+@pytest.mark.parametrize("value", ["Ana.Pereira@Example.org", "DE89370400440532013000", "Zoë Müller", "AB-12-cd"])
+def test_a_value_in_other_letters_is_the_value(value):
+    hidden = {"contact": frozenset({value})}
+    for text in (value.upper(), value.lower(), value.title(), json.dumps({"to": value.swapcase()})):
+        assert leaked_labels(hidden, HttpRequest("/", json.dumps({"text": f"ask {text} now"}).encode())) == ("contact",)
+    assert leaked_labels(hidden, HttpRequest("/", json.dumps({"text": "ask [CONTACT] now"}).encode())) == ()
+
+
+def test_a_name_that_is_a_word_too_is_a_word_in_small_letters():
+    hidden = {"name": frozenset({"Rose", "Grant"})}
+    assert leaked_labels(hidden, HttpRequest("/", b'{"text":"a rose for whoever will grant it"}')) == ()
+    assert leaked_labels(hidden, HttpRequest("/", b'{"text":"a letter for Rose"}')) == ("name",)
+
+
 def seconds(values, text):
     hidden = {"contact": frozenset(values)}
     request = HttpRequest("/", json.dumps({"text": text}).encode())

@@ -181,6 +181,13 @@ async def test_row_37_a_refused_key_sends_the_request_to_nobody_else(tmp_path, s
         assert world.providers["beta"].connections == []
 
 
+async def test_row_37_a_key_that_is_refused_as_a_wrong_request_is_a_refused_key(tmp_path):
+    said = {"code": "Client specified an invalid argument", "error": "Incorrect API key provided: sk***0c."}
+    async with wired(tmp_path, {"alpha": Reply(400, JSON, (as_json(said),)), "beta": PARIS}) as world:
+        assert isinstance(await world.ask(), CredentialsError)
+        assert world.providers["beta"].connections == []
+
+
 @pytest.mark.parametrize("status", [400, 404, 413, 422])
 async def test_row_37_what_is_called_wrong_is_not_sent_to_the_same_again(tmp_path, status):
     async with wired(tmp_path, {"alpha": fail(status)}) as world:
@@ -442,6 +449,27 @@ async def test_row_47_a_key_that_was_rotated_is_read_again_for_its_own_recipient
         ]
         assert world.heard("beta") == b""
         assert b"77aa" not in repr(world.ledger.records).encode()
+
+
+async def test_row_47_a_rotated_key_that_cannot_be_tried_for_now_leads_to_nobody_else(tmp_path):
+    """The recipient was down a moment ago and nothing more may be tried again: what is known is that the key was refused."""
+    async with wired(tmp_path, {"alpha": fail(500), "beta": PARIS}) as world:
+        assert (await world.ask()).target == "beta"
+        heard = world.sends()["beta"]
+        world.providers["alpha"].always(fail(401))
+        (world.folder / "alpha.key").write_text("sk-rotated-77aa", encoding="utf-8")
+        assert isinstance(await world.ask(), CredentialsError)
+        assert world.sends()["beta"] == heard
+
+
+async def test_row_47_of_several_in_flight_when_a_key_is_rotated_each_is_sent_again_with_the_new_one(tmp_path):
+    def guarded(received):
+        return say("Paris.")(received) if "rotated" in received.headers["authorization"] else fail(401)
+
+    async with wired(tmp_path, {"alpha": guarded}) as world:
+        (world.folder / "alpha.key").write_text("sk-rotated-77aa", encoding="utf-8")
+        answers = await asyncio.gather(*(world.ask() for _ in range(4)))
+        assert [getattr(each, "text", each) for each in answers] == ["Paris."] * 4
 
 
 # --- rows 44 and 45 where the policy lets a second one help ---

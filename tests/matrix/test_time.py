@@ -14,6 +14,7 @@ import time
 import tracemalloc
 from collections import Counter
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -170,9 +171,11 @@ async def crowd(world, requests: int) -> Counter[str]:
 
 async def test_row_53_of_a_crowd_those_who_cannot_wait_hear_busy_and_nobody_hangs(tmp_path):
     async with wired(tmp_path, {"alpha": slowly(PARIS, 0.001, piece_bytes=200)}) as world:
-        ends = await crowd(world, 1500)
-        # On a crowded machine a handshake may take longer than a connection is waited for.
-        assert set(ends) <= {"Answer", "Busy", "UnavailableError"}
+        # On a crowded machine the handshakes of the first ones take long, which is not what is looked at.
+        transport = world.router._equipment.transport
+        transport.limits = replace(transport.limits, connect_s=60.0)
+        ends = await crowd(world, 1200)
+        assert set(ends) <= {"Answer", "Busy"}
         assert ends["Answer"] >= 1000
         assert world.sends()["alpha"] == ends["Answer"], "who heard busy was not sent"
         assert len(world.providers["alpha"].connections) <= 64

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from hybridrt.errors import BugError, HybridrtError, PermitError
 from hybridrt.testing.canary import Canary
-from hybridrt.testing.simulate.network import Send
+from hybridrt.testing.simulate.network import NEAR, Send
 from hybridrt.testing.simulate.wire import WORD
 from hybridrt.testing.simulate.world import KEYS, Played, Told
 
@@ -77,7 +77,7 @@ def _keys(played: Played) -> Iterator[Finding]:
         head, _, body = send.data.partition(b"\r\n\r\n")
         line, _, headers = head.partition(b"\r\n")
         for name, key in KEYS.items():
-            own = send.host == ("10.0.0.5" if name == "near" else f"{name}.example")
+            own = _recipient(send.host) == name
             if key.encode() in line + body or (not own and key.encode() in headers):
                 yield Finding("leak", f"the key of {name} stands in a request to {send.host}")
 
@@ -118,7 +118,7 @@ def _unrecorded(played: Played) -> Iterator[Finding]:
     ]
     sent: Counter[str] = Counter()
     for send in played.net.sends:
-        name = "near" if send.host == "10.0.0.5" else send.host.removesuffix(".example")
+        name = _recipient(send.host)
         sent[name] += 1
         if sum(recipient == name and order < send.order for order, recipient in begun) < sent[name]:
             yield Finding("unrecorded", f"a send to {send.host} has no record of its own")
@@ -150,6 +150,10 @@ def _endings(played: Played) -> Iterator[Finding]:
         yield from _answer(played, told)
 
 
+def _recipient(host: str) -> str:
+    return "near" if host == NEAR else host.removesuffix(".example")
+
+
 def _answer(played: Played, told: Told) -> Iterator[Finding]:
     """It speaks of nobody else, and it is whole where the recipient said all of it or broke off."""
     answer, number = told.answer, told.ask.number
@@ -157,7 +161,8 @@ def _answer(played: Played, told: Told) -> Iterator[Finding]:
         return
     if any(other.ask.word in answer.text or other.ask.secret in answer.text for other in played.told if other is not told):
         yield Finding("crossed", f"ask {number} got the answer to another request")
-    said = [what for host, what, word in played.net.replies if word == told.ask.word]
+    # Two may have been asked at once; what counts is what the one said whose answer it is.
+    said = [what for host, what, word in played.net.replies if word == told.ask.word and _recipient(host) == answer.target]
     # A resumed answer has a seam, and is the sum of two.
     if said and said[-1] in WHOLE_OR_BROKEN and not answer.seams and answer.finish == "stop" and answer.text != f"Noted: {told.ask.word}.":
         yield Finding("cut", f"ask {number} got a part of the answer as if it were all of it, from a recipient that {said[-1]}")

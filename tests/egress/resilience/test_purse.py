@@ -159,6 +159,17 @@ async def test_what_was_turned_away_costs_nothing(turned_away):
         assert spent(made.traffic) == 0.0
 
 
+@pytest.mark.parametrize("status", [408, 504, 524])
+async def test_what_a_gateway_stopped_waiting_for_stays_booked_for_each_send(status):
+    """The service behind it may have worked on, and may work twice: both stand on the bill until it says otherwise."""
+    async with Server.run(fixed(reply(status))) as server, rig(near(server.port, price=PRICE), traffic=paid(usd_per_day=10.0)) as made:
+        with pytest.raises(TargetError):
+            await made.ask(asked(made, 1))
+        await server.settled()
+        assert len(server.requests) == 2
+        assert spent(made.traffic) == 3.0 * len(server.requests)
+
+
 async def test_what_never_left_costs_nothing():
     async with Server.run(fixed(GOOD)) as server:
         port = server.port
