@@ -23,7 +23,18 @@ from hybridrt.signals import TokenCount
 from hybridrt.target import PLACEHOLDER, Target
 from hybridrt.window.count import Conversation, bounding
 from hybridrt.window.counter import Counter, Memo
-from hybridrt.window.fit import MOST_BYTES_PER_TOKEN, Cut, Fit, Reserve, check_output, droppable, reserve, too_long, window_for_input, without
+from hybridrt.window.fit import (
+    MOST_BYTES_PER_TOKEN,
+    Cut,
+    Fit,
+    Reserve,
+    check_output,
+    droppable,
+    reserve,
+    too_long,
+    window_for_input,
+    without,
+)
 from hybridrt.window.pace import Steps, in_turns
 from hybridrt.window.reduce import chunk, chunking, merge, split_ask
 
