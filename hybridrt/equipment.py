@@ -704,6 +704,7 @@ class _Bench:
 def _with_known_facts(target: Target, binding: Binding) -> Target:
     """Fill in what the catalogue knows of the model and the application does not say. A server of one's own sets its limits itself."""
     from hybridrt.window.catalogue import find_model
+    from hybridrt.window.fit import MAX_INPUT
 
     known = None if target.place is Place.NEAR_EDGE else find_model(target.adapter, target.model)
     if known is None:
@@ -715,6 +716,7 @@ def _with_known_facts(target: Target, binding: Binding) -> Target:
         modalities=binding.modalities or known.modalities or target.modalities,
         price=target.price or known.price,
         tasks=_EMBEDS if known.kind == "embedding" else target.tasks,
+        facts=target.facts if known.max_input_tokens is None else {**target.facts, MAX_INPUT: known.max_input_tokens},
     )
 
 

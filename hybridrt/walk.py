@@ -289,7 +289,8 @@ class Walk:
             if not self._resumes(step):
                 return True
             self._break(step, answer=answer if self.draft is None else joined(self.draft, answer))
-        elif answer.finish == "given_up":
+        elif answer.finish == "given_up" and step.may_give_up:
+            # Once: one that gives up although nobody asked it to would be asked for ever.
             self.given_up.append(step.target)
         elif answer.finish != "escalate":
             self.kept = step

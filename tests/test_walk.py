@@ -259,6 +259,22 @@ async def test_a_local_answer_stays_only_under_a_certificate(open_router, certif
     assert words == {"alpha": "surely", "factory": "maybe"}[target], "a stream shows no uncertified word first"
 
 
+class Quitter(ScriptedBackend):
+    """Gives up although nobody asks it to."""
+
+    async def answer(self, call):
+        assert len(self.calls) < 5, "it is asked for ever"
+        async for event in super().answer(call):
+            yield event
+
+
+async def test_a_model_that_gives_up_whatever_it_is_told_is_not_asked_for_ever(open_router):
+    device = Quitter(["may", Finish("given_up")])
+    async with open_router(backends={"factory": device, "alpha": ScriptedBackend(UnavailableError("down"))}) as router:
+        answer = await router.infer(ASK, only="device")
+    assert (answer.text, answer.finish, len(device.calls)) == ("may", "given_up", 2)
+
+
 async def test_an_uncertified_answer_is_kept_and_says_so_when_nobody_else_answers(open_router):
     backends = {"factory": ScriptedBackend("maybe"), "alpha": ScriptedBackend(UnavailableError("down"))}
     async with open_router(added=CERTIFIED, backends=backends) as router:

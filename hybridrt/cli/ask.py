@@ -30,6 +30,7 @@ def request_options(command: F) -> F:
             click.option("--app", type=click.Path(), help="The application file. Default: no cloud, factory model."),
             click.option("--policy", "policies", multiple=True, help="A policy file or shipped pack; several must all agree."),
             click.option("--only", type=click.Choice(sorted(ONLY)), help="Leave out other places; cannot loosen the policy."),
+            click.option("--task", help="What is to be done, as a specialist or a certificate names it."),
             click.option("--purpose", help="What it is for, as the policy names purposes."),
             click.option("--label", "labels", multiple=True, help="A kind of data that it carries."),
             click.option("--sensitivity", help="At least this sensitive."),

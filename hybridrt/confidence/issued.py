@@ -87,6 +87,9 @@ class Issued:
         """Say why it no longer holds, or nothing."""
         if parts := changed(self.digests, present):
             return f"changed since the calibration: {', '.join(parts)}; {_AGAIN}"
+        if today < self.made:
+            # A clock that was set back would make what has ended hold again.
+            return f"it was made on {self.made.isoformat()}, and the clock here says that is to come"
         if today >= self.expires:
             return f"it ended on {self.expires.isoformat()}; {_AGAIN}"
         return ""

@@ -152,7 +152,10 @@ class Watch:
         try:
             found = json.loads(self._path.read_bytes()[:_MOST_BYTES])
             if found["hybridrt_watch"] == FORM and found["certificate"] == self._certificate:
-                self._tally = _tally(found)
+                read = _tally(found)
+                # Found broken here, and it could not be written: that stays, whatever another process wrote since.
+                known = self._tally.violated_by if self._tally.violated_by in KINDS else ""
+                self._tally = replace(read, violated_by=read.violated_by or known)
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -140,8 +140,9 @@ def _slice_bytes(text: str) -> int:
 
 
 def _json_bytes(value: object) -> int:
-    # Escaped, and with the blanks that some templates write between keys and values.
-    return len(json.dumps(value, default=str, skipkeys=True))
+    # With the blanks that some templates write between keys and values; escaped or not, whichever is more.
+    plain = json.dumps(value, default=str, skipkeys=True, ensure_ascii=False)
+    return len(plain) if plain.isascii() else max(len(json.dumps(value, default=str, skipkeys=True)), text_bytes(plain))
 
 
 # ---- kinds of text

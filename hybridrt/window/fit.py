@@ -23,6 +23,8 @@ _ANSWER_SHARE = 8
 _REASONING_TOKENS = 4_096
 # The fact of a target that says so.
 REASONS = "reasons"
+# The fact of a target whose input is bounded for itself, below its window: how many tokens it may have.
+MAX_INPUT = "max_input_tokens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,12 @@ def reserve(target: Target, max_output_tokens: int | None, mask_tokens: int = 0)
     most = target.max_output_tokens or _ANSWER_TOKENS
     thinking = min(_REASONING_TOKENS, window // _ANSWER_SHARE) if target.facts.get(REASONS) else 0
     return Reserve(min(_ANSWER_TOKENS, most, window // _ANSWER_SHARE), thinking, mask_tokens)
+
+
+def window_for_input(target: Target, window: int, kept: Reserve) -> int:
+    """Return what of a window can be used where the input of the target is bounded for itself."""
+    most = target.facts.get(MAX_INPUT)
+    return min(window, most + kept.total) if isinstance(most, int) else window
 
 
 def check_output(target: Target, max_output_tokens: int | None) -> None:

@@ -23,7 +23,18 @@ from hybridrt.signals import TokenCount
 from hybridrt.target import PLACEHOLDER, Target
 from hybridrt.window.count import Conversation, bounding
 from hybridrt.window.counter import Counter, Memo
-from hybridrt.window.fit import MOST_BYTES_PER_TOKEN, Cut, Fit, Reserve, check_output, droppable, reserve, too_long, without
+from hybridrt.window.fit import (
+    MOST_BYTES_PER_TOKEN,
+    Cut,
+    Fit,
+    Reserve,
+    check_output,
+    droppable,
+    reserve,
+    too_long,
+    window_for_input,
+    without,
+)
 from hybridrt.window.pace import Steps, in_turns
 from hybridrt.window.reduce import chunk, chunking, merge, split_ask
 
@@ -116,6 +127,7 @@ class Fitting:
         kept = reserve(replace(target, window=window), call.max_output_tokens)
         if window is None or not self._is_one:
             return self._fitted(call, Fit(None, await in_turns(bounding(call)), kept))
+        window = window_for_input(target, window, kept)
         room = window - kept.total
         count = await self._count(target, call, room)
         if count.value <= room:
@@ -197,7 +209,8 @@ class Fitting:
             most = other.max_output_tokens
             if call.max_output_tokens is not None and most is not None and call.max_output_tokens > most:
                 continue
-            room = window - reserve(other, call.max_output_tokens, masks).total
+            kept = reserve(other, call.max_output_tokens, masks)
+            room = window_for_input(other, window, kept) - kept.total
             try:
                 if (await self._count(other, call, room)).value <= room:
                     return True

@@ -11,7 +11,7 @@ from hybridrt.confidence.binding import bind
 from hybridrt.confidence.issued import Issued
 from hybridrt.event import Evidence, Finish
 
-MADE, ENDS = date(2026, 1, 1), date(2999, 1, 1)
+MADE, ENDS = date(2020, 1, 1), date(2999, 1, 1)
 
 
 def evidence(*logprobs: float, refused: float = 0.0, entropy: float = 0.1) -> Evidence:

@@ -81,6 +81,16 @@ def test_enough_right_answers_are_certified(tmp_path, capsys):
     assert json.loads(written.read_text())["state"] == "certified"
 
 
+def test_a_request_of_the_shell_says_its_task_and_is_covered(tmp_path, policy_file, capsys):
+    write(issued(actions(), kind="actions", task="actions"), tmp_path / "c.json")
+    app = tmp_path / "hybridrt.yaml"
+    app.write_text("hybridrt: 1\npolicy: policy.yaml\ncertificates: [{file: c.json, model: factory}]\n", encoding="utf-8")
+    policy_file("routing:\n  - {id: sure, order: [device], escalate: {unless: {certified: 0.10}}}\n")
+    for given, is_covered in (["--task", "actions"], True), ([], False):
+        code, out, err = run(capsys, "ask", "--app", str(app), "--json", *given, "set a timer for ten minutes")
+        assert (code, json.loads(out)["certified"]) == (0, is_covered), err
+
+
 TIMERS = [
     {"prompt": f"set a timer for {n} minutes", "answer": {"name": "timer.set", "arguments": {"duration_s": 60 * n}}} for n in range(2, 52)
 ]

@@ -199,6 +199,13 @@ async def test_e12_an_answer_stays_under_its_certificate_and_leaves_when_the_mod
     assert "model" in answer.certificate.reason
 
 
+def test_e12_a_clock_that_was_set_back_makes_no_certificate_hold_again(model):
+    ended = issued(model, made=date(2026, 1, 1), expires=date(2026, 6, 1))
+    assert ended.void_reason(bind(model, "llama"), date(2026, 1, 1)) == ""
+    for day in (date(1970, 1, 1), date(2025, 12, 31), date(2026, 6, 1)):
+        assert "2026" in ended.void_reason(bind(model, "llama"), day)
+
+
 async def test_e12_a_certificate_ends_on_its_day(opened):
     async with opened(expires=date(2026, 1, 2), cloud=False) as router:
         answer = await router.infer(ASK)

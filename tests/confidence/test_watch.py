@@ -90,6 +90,18 @@ async def test_counts_that_cannot_be_read_may_have_said_that_the_promise_is_brok
     assert Watch(path, "one", alpha=0.1, delta=0.05).tally().violated_by == "damaged"
 
 
+async def test_a_promise_found_broken_stays_so_where_that_could_not_be_written(tmp_path):
+    path = tmp_path / "certificate.counts.json"
+    path.with_name(f"{path.name}.lock").mkdir()
+    watch, other = (Watch(path, "one", alpha=0.1, delta=0.05) for _ in range(2))
+    for _ in range(20):
+        await watch.hear("audit", 1.0)
+    assert (watch.tally().violated_by, path.exists()) == ("audit", False)
+    path.with_name(f"{path.name}.lock").rmdir()
+    await other.hear("audit", 0.0)
+    assert watch.tally().violated_by == "audit"
+
+
 async def test_a_label_of_no_known_kind_is_a_mistake(tmp_path):
     watch = Watch(tmp_path / "counts.json", "one", alpha=0.1, delta=0.05)
     for kind, loss in (("rumour", 1.0), ("audit", 2.0), ("audit", float("nan"))):

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hybridrt.request import Message, Request, Text
-from hybridrt.window.count import RATES, SLICE_CHARACTERS, bytes_by_kind, kind_of, text_bytes, upper_bound
+from hybridrt.request import Message, Request, Text, Tool, ToolCall
+from hybridrt.window.count import RATES, SLICE_CHARACTERS, bytes_by_kind, calls_bytes, frame_tokens, kind_of, text_bytes, upper_bound
 from hybridrt.window.table import SHA256, table
 
 ANY = st.text(max_size=400)
@@ -28,6 +29,17 @@ def test_no_text_has_more_tokens_than_the_bound(name, text):
 @example("e\u0301\u0323" * 9)
 def test_the_bound_has_room_for_what_sentencepiece_normalises_to(text):
     assert text_bytes(text) >= len(unicodedata.normalize("NFKC", text).encode())
+
+
+@settings(deadline=None)
+@given(text=ANY)
+@example("\ufdfa" * 400)
+@example("\u5ddd" * 400)
+def test_the_arguments_of_a_call_and_a_schema_have_that_room_too(text):
+    shown = unicodedata.normalize("NFKC", json.dumps({"q": text}, ensure_ascii=False)).encode("utf-8", "replace")
+    for written in (shown, json.dumps({"q": text}).encode()):
+        assert calls_bytes(Message("assistant", (), (ToolCall("f", {"q": text}),))) >= len(written)
+        assert frame_tokens(Request((), tools=(Tool("f", "", {"q": text}),))) >= len(written)
 
 
 @settings(deadline=None)

@@ -71,6 +71,17 @@ async def test_e7_what_fits_goes_as_it_is_and_the_answer_says_so(fleet):
     assert len(alpha.calls[0].messages) == len(TALK)
 
 
+async def test_e7_where_input_is_bounded_for_itself_that_bound_counts_and_not_the_window(fleet):
+    talk = [{"role": role, "content": "The vote was postponed again. " * 9_000} for role in ("user", "assistant") * 3]
+    talk.append({"role": "user", "content": "And now?"})
+    alpha = provider(272_000)
+    # The catalogue knows: a window of 400,000, of which 272,000 may be input.
+    async with fleet("truncate, fail", {"alpha": alpha}, model="gpt-5") as router:
+        answer = await router.infer(talk, only="off_device")
+    assert (answer.window.remedy, len(answer.window.cuts), alpha.refused) == ("truncate", 2, 0)
+    assert answer.window.tokens.value <= 272_000
+
+
 async def test_e7_the_report_holds_no_word_of_the_request(fleet):
     alpha = provider(500)
     async with fleet("truncate, fail", {"alpha": alpha}, windows={"alpha": 500}) as router:
