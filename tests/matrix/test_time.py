@@ -205,6 +205,8 @@ async def test_row_53_of_a_crowd_those_who_cannot_wait_hear_busy_and_nobody_hang
 @pytest.mark.soak
 async def test_row_53_ten_thousand_at_once(tmp_path):
     async with wired(tmp_path, {"alpha": PARIS}) as world:
+        transport = world.router._equipment.transport
+        transport.limits = replace(transport.limits, connect_s=60.0)
         tracemalloc.start()
         ends = await crowd(world, 10_000)
         await crowd(world, 10_000)
