@@ -124,9 +124,10 @@ def test_a_hundred_thousand_rows_need_the_memory_of_a_few():
     code = "import json\nfor i in range(%d): print(json.dumps({'id': i, 'text': 'please remind me of row %%d' %% i}))"
     peaks = []
     for count in (2_000, 100_000):
-        given = subprocess.Popen([sys.executable, "-c", code % count], stdout=subprocess.PIPE)
-        taken = subprocess.Popen([*COMMAND, "--jsonl"], stdin=given.stdout, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(taken.pid, 0)
+        with subprocess.Popen([sys.executable, "-c", code % count], stdout=subprocess.PIPE) as given:
+            taken = subprocess.Popen([*COMMAND, "--jsonl"], stdin=given.stdout, stdout=subprocess.DEVNULL)
+            _, status, usage = os.wait4(taken.pid, 0)
+            taken.returncode = status  # it has been waited for
         assert status == 0
         peaks.append(usage.ru_maxrss)
     assert peaks[1] < 1.1 * peaks[0]
