@@ -50,11 +50,13 @@ class JsonStream(ABC):
         Raises:
             TargetError: the stream is an error or not this wire.
         """
+        if self._has_ended:
+            return
         try:
             for name, payload in self._lines.feed(data):
+                yield from self._said(name, payload)
                 if self._has_ended:
                     return
-                yield from self._said(name, payload)
         except TargetError as error:
             error.request_id = request_id(self._head)
             raise

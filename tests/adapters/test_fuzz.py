@@ -98,6 +98,17 @@ def test_a_million_damaged_replies_are_answers_or_typed_errors(adapter):
         survives(adapter(), samples[number % len(samples)], chance)
 
 
+# A stream of Gemini has no mark of its end: what comes is read until the connection says that it was all.
+@pytest.mark.parametrize("adapter", [each for each in adapters() if "gemini" not in each.__module__], ids=lambda each: each.__name__)
+def test_what_comes_after_the_end_of_a_stream_is_not_read_however_it_is_cut(adapter):
+    for head, body, streams in corpora()[adapter.__module__]:
+        if head.headers["content-type"].startswith("text/event-stream"):
+            call, more = a_call(stream=streams), b"ror: no field of any stream\n\n"
+            good = plain(read(adapter(), call, head, [body]))
+            assert plain(read(adapter(), call, head, [body + more])) == good
+            assert plain(read(adapter(), call, head, [body, more])) == good
+
+
 def test_every_wire_that_is_shipped_has_replies_to_damage():
     assert {each.__module__ for each in adapters()} == set(corpora())
 
