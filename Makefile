@@ -38,6 +38,8 @@ bench: setup
 	$(BIN)/python -m benchmarks.policy
 	$(BIN)/python -m benchmarks.local
 	$(BIN)/python -m benchmarks.certificate
+	$(BIN)/python -m benchmarks.factory
+	$(BIN)/python -m benchmarks.window
 
 soak: setup
 	$(BIN)/python -m pytest -m soak
