@@ -31,8 +31,13 @@ class Audits:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self, request: Request, answer: Answer) -> None:
-        """Audit an answer that was drawn for it, beside whatever else goes on."""
+        """Audit an answer that was drawn for it, beside whatever else goes on.
+
+        Not one whose caller keeps the request here, and not where the person would be asked to agree to what nobody waits for.
+        """
         if answer.ballot is None or not answer.ballot.asks_cloud:
+            return
+        if request.only == "device" or answer.decision.obligations.get("confirm"):
             return
         task = asyncio.get_running_loop().create_task(self._audit(request, answer))
         self._tasks.add(task)

@@ -160,6 +160,7 @@ def opened(tmp_path, policy_file, model):
         ledger=None,
         routing=ROUTING,
         window=None,
+        confirm=None,
         **given,
     ) -> Router:
         file = write(issued(model, **given), tmp_path / "certificate.json")
@@ -173,7 +174,7 @@ def opened(tmp_path, policy_file, model):
         backends = {"factory": ScriptedBackend(script or ["Paris", finish(-0.1)])} | (
             {"alpha": cloud if isinstance(cloud, ScriptedBackend) else ScriptedBackend("Lyon")} if cloud else {}
         )
-        return Router.open(application, backends=backends, ledger=ledger or MemoryLedger())
+        return Router.open(application, backends=backends, ledger=ledger or MemoryLedger(), confirm=confirm)
 
     return make
 

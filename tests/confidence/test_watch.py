@@ -12,7 +12,7 @@ from hybridrt.confidence.watch import KINDS, Count, Tally, Watch, capital, least
 from hybridrt.testing import MemoryLedger, ScriptedBackend
 from hybridrt.testing.backend import Wait
 from tests.confidence.kit import finish
-from tests.confidence.test_e12 import ASK, model, opened  # noqa: F401 - fixtures
+from tests.confidence.test_e12 import ASK, ROUTING, model, opened  # noqa: F401 - fixtures
 
 SECRET = "canary-7f3a9b-do-not-show"
 
@@ -192,6 +192,31 @@ async def test_an_audit_sends_nothing_that_the_policy_keeps_here(opened, tmp_pat
         assert answer.text == "Paris"
         await asyncio.sleep(0.05)
     assert (cloud.calls, (tmp_path / "certificate.counts.json").exists()) == ([], False)
+
+
+@pytest.mark.parametrize("only", ["device", "ONLY_ON_DEVICE"])
+async def test_an_audit_sends_nothing_that_the_caller_keeps_here(opened, tmp_path, only):  # noqa: F811
+    cloud = ScriptedBackend("Paris")
+    async with opened(audit=1.0, by_cloud=True, cloud=cloud) as router:
+        answer = await router.infer(ASK, only=only)
+        assert (answer.text, answer.certified) == ("Paris", True)
+        await asyncio.sleep(0.05)
+    assert (cloud.calls, (tmp_path / "certificate.counts.json").exists()) == ([], False)
+
+
+async def test_nobody_is_asked_to_agree_to_an_audit(opened):  # noqa: F811
+    cloud, asked = ScriptedBackend("Paris"), []
+
+    async def confirm(_, target):
+        asked.append(target.id)
+        return True
+
+    owed = "  - {id: ask, effect: oblige, when: always, do: {confirm: true}}\n"
+    async with opened(audit=1.0, by_cloud=True, cloud=cloud, confirm=confirm, routing=owed + ROUTING) as router:
+        answer = await router.infer(ASK)
+        assert (answer.text, answer.certified) == ("Paris", True)
+        await asyncio.sleep(0.05)
+    assert (asked, cloud.calls) == ([], [])
 
 
 async def test_closing_the_router_ends_an_audit(opened, tmp_path):  # noqa: F811
