@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from hybridrt.confidence.binding import PARTS, changed
 from hybridrt.confidence.features import FEATURES
 from hybridrt.confidence.score import Score
 from hybridrt.errors import FileError
+from hybridrt.json_file import read_json_file
 
 FORM = 1
 # A certificate is fourteen weights and some numbers; with a hundred groups it stays far below.
@@ -120,16 +120,7 @@ def read_issued(path: Path) -> Issued:
     Raises:
         FileError: it cannot be read or is none.
     """
-    try:
-        with path.open("rb") as opened:
-            data = opened.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise FileError("this is too large for a certificate", file=path.name, hint=_AGAIN)
-        found = json.loads(data)
-    except OSError as error:
-        raise FileError(f"cannot be read: {(error.strerror or 'unknown').lower()}", file=path.name, hint=_AGAIN) from None
-    except (ValueError, RecursionError):
-        raise FileError("this is no JSON", file=path.name, hint=_AGAIN) from None
+    data, found = read_json_file(path, "a certificate", most_bytes=_MOST_BYTES, hint=_AGAIN)
     if not isinstance(found, dict) or found.get("hybridrt_certificate") != FORM:
         raise FileError("this is no certificate of answers", file=path.name, hint=_AGAIN)
     try:

@@ -7,7 +7,6 @@ those weights, so it holds no text, and it belongs to one version of them.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridrt.errors import FileError
+from hybridrt.json_file import read_json_file
 from hybridrt.sense.weights import Gram, Weights, shipped_weights
 
 FORM = 1
@@ -88,16 +88,7 @@ def read_calibration(path: str | PathLike[str], weights: Weights | None = None) 
     """
     file = Path(path)
     known = weights or shipped_weights()
-    try:
-        with file.open("rb") as opened:
-            data = opened.read(_MOST_BYTES + 1)
-        if len(data) > _MOST_BYTES:
-            raise FileError("this is too large for a calibration", file=file.name, hint=_AGAIN)
-        found = json.loads(data)
-    except OSError as error:
-        raise FileError(f"cannot be read: {(error.strerror or 'unknown').lower()}", file=file.name, hint=_AGAIN) from None
-    except (ValueError, RecursionError):
-        raise FileError("this is no JSON", file=file.name, hint=_AGAIN) from None
+    _, found = read_json_file(file, "a calibration", most_bytes=_MOST_BYTES, hint=_AGAIN)
     if not isinstance(found, dict) or found.get("hybridrt_calibration") != FORM:
         raise FileError("this is no calibration of complexity", file=file.name, hint=_AGAIN)
     if found.get("weights") != known.digest:
