@@ -14,18 +14,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from cloud_adapters.anthropic_schema import exact
-from cloud_adapters.ending import Reasons
+from cloud_adapters.ending import UNKNOWN, Reasons, Said, closing
 from cloud_adapters.failure import failure_in_answer
 from cloud_adapters.json_stream import JsonStream
 from cloud_adapters.json_text import NotJsonError, write
-from cloud_adapters.reply import is_success, media_type, read_json
+from cloud_adapters.reply import read_either, read_json
 from cloud_adapters.request import json_body, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.vectors import count_end
 from hybridrt.backend import Call
 from hybridrt.errors import UnsupportedError
-from hybridrt.event import Event, Finish, Reasoning, Text, Usage
+from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 
@@ -81,9 +81,7 @@ class AnthropicMessages:
         Raises:
             ProtocolError: it is neither JSON nor a stream of events.
         """
-        if is_success(head) and (media_type(head) == "text/event-stream" or (call.stream and not media_type(head))):
-            return MessageStream(call, head)
-        return read_json(call, head, lambda reply: _read_whole(reply, head, call))
+        return read_either(call, head, read=lambda reply: _read_whole(reply, head, call), stream=MessageStream)
 
     def build_count(self, call: Call, key: str | None) -> HttpRequest:
         """Ask how many tokens the input of a call has.
@@ -300,12 +298,16 @@ class MessageStream(JsonStream):
                 if reason := object_of(event.get("delta"), self._target).get("stop_reason"):
                     self._finish = _REASONS.finish(reason, self._target)
             case "message_stop":
+                self._finish = self._finish or UNKNOWN  # an end, and no word about its reason
                 return self.end_answer()
         return ()
 
     def closing(self) -> list[Event] | None:
         """Return usage and finish, once the service has said why it stopped."""
-        return None if self._finish is None else _closing(self._calls, self._usage, self._finish, is_form=bool(self._answer_tool))
+        if self._finish is None:
+            return None
+        said = Said(self._target, has_words=bool(self._delivered))
+        return _closing(self._calls, self._usage, self._finish, said, is_form=bool(self._answer_tool))
 
     def _block(self, index: object, block: dict[str, Any]) -> Sequence[Event]:
         kind = text_of(block.get("type"), self._target)
@@ -346,17 +348,20 @@ def _read_whole(reply: Any, head: ReplyHead, call: Call) -> Iterator[Event]:
     if reply.get("type") == "error":
         raise failure_in_answer(reply.get("error"), head, target=target)
     finish = _REASONS.finish(reply["stop_reason"], target)
-    calls = ToolCalls(target)
+    calls, said = ToolCalls(target), Said(target)
     answer_tool = _answer_tool(call)
     for index, block in enumerate(list_of(reply["content"], target)):
         kind = text_of(object_of(block, target).get("type"), target)
         if kind != "tool_use":
-            yield from _words(kind, block, target)
+            words = _words(kind, block, target)
+            said.has_words = said.has_words or any(type(word) is Text for word in words)
+            yield from words
         elif answer_tool and block.get("name") == answer_tool:
+            said.has_words = True
             yield Text(_as_text(block.get("input"), target))
         else:
             calls.add([{"index": index, "id": block.get("id"), "function": {"name": block.get("name"), "arguments": block.get("input")}}])
-    yield from _closing(calls, reply.get("usage"), finish, is_form=bool(answer_tool))
+    yield from _closing(calls, reply.get("usage"), finish, said, is_form=bool(answer_tool))
 
 
 def _words(kind: str, said: dict[str, Any], target: str) -> Sequence[Event]:
@@ -381,14 +386,10 @@ def _as_text(value: object, target: str) -> str:
         raise wrong(target) from None
 
 
-def _closing(calls: ToolCalls, usage: object, finish: str, *, is_form: bool) -> list[Event]:
-    events: list[Event] = [*calls.finished(cut=finish == "length")]
-    if is_form and finish == "tool_calls" and not events:
+def _closing(calls: ToolCalls, usage: object, finish: str, said: Said, *, is_form: bool) -> list[Event]:
+    if is_form and finish == "tool_calls" and not calls:
         finish = "stop"  # the call that ended it is the answer
-    if isinstance(usage, dict):
-        events.append(_usage(usage))
-    events.append(Finish(finish))
-    return events
+    return closing(calls, _usage(usage) if isinstance(usage, dict) else None, finish, said)
 
 
 def _usage(said: dict[str, Any]) -> Usage:

@@ -7,15 +7,16 @@ from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, NoReturn
 from urllib.parse import quote
 
 from cloud_adapters.bedrock_vectors import embed_body, read_vectors
-from cloud_adapters.ending import Reasons, closing, total
+from cloud_adapters.ending import Reasons, Said, closing, total
 from cloud_adapters.event_stream import StreamMessage, StreamMessages
 from cloud_adapters.failure import failure
 from cloud_adapters.json_text import NotJsonError, parse
-from cloud_adapters.reply import FailedReply, error_object, is_success, media_type, read_json, request_id
+from cloud_adapters.reply import EitherReply, FailedReply, JsonReply, error_object, is_success, media_type, read_json, request_id
 from cloud_adapters.request import Headers, json_body, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.sigv4 import AwsKey, Scope, signature_headers
@@ -52,6 +53,9 @@ _REASONS = Reasons(
 _PICTURES = {"image/png": "png", "image/jpeg": "jpeg", "image/gif": "gif", "image/webp": "webp"}
 # Blocks that hold no words of the answer: what a tool of the service itself gave back, and marks for caching.
 _BESIDE = frozenset({"toolResult", "cachePoint"})
+_READ = frozenset({"text", "reasoningContent", "citationsContent", "toolUse"}) | _BESIDE
+# What a piece of a streamed block may be, beside words.
+_PIECES = frozenset({"text", "reasoningContent", "toolUse", "toolResult", "citation"})
 # What an exception in a stream would have been as a status.
 _STATUSES = {
     "internalServerException": 500,
@@ -140,7 +144,8 @@ class Bedrock:
         if not is_success(head):
             return FailedReply(call, head, _failure)
         if media_type(head) == EVENT_STREAM or (call.stream and not media_type(head)):
-            return ConverseStream(call, head)
+            whole = partial(JsonReply, call, head, lambda reply: _read_whole(reply, call.target.id))
+            return EitherReply(whole, partial(ConverseStream, call, head), is_stream=True)
         return read_json(call, head, lambda reply: _read_whole(reply, call.target.id))
 
 
@@ -260,7 +265,7 @@ def _format(output: Output, call: Call) -> dict[str, Any]:
 class ConverseStream:
     """Reads a streamed answer. What was used comes after the end, so the tail waits for it."""
 
-    __slots__ = ("_beside", "_calls", "_delivered", "_ended", "_finish", "_head", "_messages", "_target", "_usage")
+    __slots__ = ("_beside", "_calls", "_delivered", "_ended", "_finish", "_has_more", "_head", "_messages", "_target", "_usage")
 
     def __init__(self, call: Call, head: ReplyHead) -> None:
         self._target = call.target.id
@@ -271,6 +276,7 @@ class ConverseStream:
         self._usage: Usage | None = None
         self._finish: str | None = None
         self._delivered = 0
+        self._has_more = False
         self._ended = False
 
     def feed(self, data: bytes) -> Iterator[Event]:
@@ -301,10 +307,13 @@ class ConverseStream:
                 if not self._messages.seen and self._messages.is_between:
                     raise wrong(self._target, "sent an empty reply")
                 raise BrokenStream(f"`{self._target}` ended the stream before the answer", delivered=self._delivered, target=self._target)
-            yield from closing(self._calls, self._usage, self._finish)
+            yield from self._closing(self._finish)
         except TargetError as error:
             error.request_id = request_id(self._head)
             raise
+
+    def _closing(self, finish: str) -> list[Event]:
+        return closing(self._calls, self._usage, finish, Said(self._target, has_words=bool(self._delivered), has_more=self._has_more))
 
     def _message(self, message: StreamMessage) -> Iterable[Event]:
         kind = message.headers.get(":message-type")
@@ -327,7 +336,7 @@ class ConverseStream:
                 self._usage = _usage(said.get("usage"))
                 if self._finish is not None:
                     self._ended = True
-                    return closing(self._calls, self._usage, self._finish)
+                    return self._closing(self._finish)
             case _:
                 pass  # the start of the message and the end of a block say nothing more, nor do events still to be invented
         return ()
@@ -352,6 +361,7 @@ class ConverseStream:
             return [Reasoning(words)] if words else []
         if (use := delta.get("toolUse")) is not None and (index := self._index(said)) not in self._beside:
             self._calls.add([{"index": index, "function": {"arguments": object_of(use, self._target).get("input")}}])
+        self._has_more = self._has_more or not delta.keys() <= _PIECES
         return []
 
     def _index(self, said: dict[str, Any]) -> int:
@@ -397,15 +407,18 @@ def _meaning(kind: str, said: Any, target: str) -> TargetError | None:
 def _read_whole(reply: Any, target: str) -> Iterator[Event]:
     finish = _REASONS.finish(reply.get("stopReason"), target)
     message = object_of(object_of(reply["output"], target)["message"], target)
-    calls = ToolCalls(target)
+    calls, said = ToolCalls(target), Said(target)
     for number, block in enumerate(list_of(message.get("content") or [], target)):
         if (use := object_of(block, target).get("toolUse")) is not None:
             if object_of(use, target).get("type") != "server_tool_use":
                 made = {"name": use.get("name"), "arguments": object_of(use.get("input") or {}, target)}
                 calls.add([{"index": number, "id": use.get("toolUseId"), "function": made}])
         else:
-            yield from _words(block, target)
-    yield from closing(calls, _usage(reply.get("usage")), finish)
+            said.has_more = said.has_more or not block.keys() & _READ
+            for word in _words(block, target):
+                said.has_words = said.has_words or type(word) is Text
+                yield word
+    yield from closing(calls, _usage(reply.get("usage")), finish, said)
 
 
 def _words(block: dict[str, Any], target: str) -> Iterator[Text | Reasoning]:
@@ -419,8 +432,6 @@ def _words(block: dict[str, Any], target: str) -> Iterator[Text | Reasoning]:
     elif "citationsContent" in block:
         for piece in list_of(object_of(block["citationsContent"], target).get("content") or [], target):
             yield Text(text_of(object_of(piece, target).get("text"), target))
-    elif not block.keys() & _BESIDE:
-        raise wrong(target, "sent a part that is neither text nor a call")
 
 
 def _usage(said: object) -> Usage | None:

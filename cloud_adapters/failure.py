@@ -34,6 +34,7 @@ _REJECTED = frozenset({"invalid_request_error", "model_not_found", "not_found_er
 # Services that have no code for "too long" say it in a phrase of their own, some of them with both numbers.
 _TOO_LONG_PHRASES = (
     re.compile(r"maximum context length"),  # vLLM, and gateways before older models
+    re.compile(r"maximum prompt length is (?P<window>\d{1,15}) but the request contains (?P<needed>\d{1,15})", re.ASCII),  # xAI
     re.compile(r"prompt is too long(?:: (?P<needed>\d{1,15}) tokens > (?P<window>\d{1,15}) maximum)?", re.ASCII),  # Anthropic
     re.compile(r"exceed context limit: (?P<prompt>\d{1,15}) \+ (?P<answer>\d{1,15}) > (?P<window>\d{1,15})", re.ASCII),  # Anthropic
 )
@@ -145,7 +146,7 @@ def _codes(error: Mapping[str, Any]) -> frozenset[str]:
 def _from_body(error: Mapping[str, Any], target: str) -> TargetError | None:
     """Two things change what to do next whatever the status says: too long, and refused."""
     codes = _codes(error)
-    phrase = _too_long_phrase(error.get("message"))
+    phrase = _too_long_phrase(error.get("message")) or _too_long_phrase(error.get("error"))  # xAI's error is the text itself
     if codes & _TOO_LONG or phrase:
         said = {name: int(number) for name, number in (phrase.groupdict() if phrase else {}).items() if number}
         needed = said.get("needed") or sum(said.get(part, 0) for part in ("prompt", "answer")) or count_of(error.get("n_prompt_tokens"))

@@ -14,13 +14,13 @@ from dataclasses import replace
 from typing import Any, ClassVar
 from urllib.parse import quote
 
-from cloud_adapters.ending import Reasons, closing, total
+from cloud_adapters.ending import UNKNOWN, Reasons, Said, closing, total
 from cloud_adapters.failure import MAX_RETRY_AFTER_S, failure, failure_in_answer, refused
 from cloud_adapters.json_stream import JsonStream
 from cloud_adapters.json_text import NotJsonError, parse_exactly
-from cloud_adapters.reply import FailedReply, is_success, media_type, read_json
+from cloud_adapters.reply import FailedReply, is_success, read_either, read_json
 from cloud_adapters.request import Headers, json_request, key_header, refuse_unsaid
-from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
+from cloud_adapters.shape import count_of, list_of, object_of, text_of
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.tool_results import OpenCalls
 from cloud_adapters.vectors import count_end, texts_of, vector_of, vectors_end
@@ -40,8 +40,9 @@ _FAILURES = frozenset(
     {"OTHER", "IMAGE_OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MISSING_THOUGHT_SIGNATURE"}
 ) | {"MALFORMED_RESPONSE", "NO_IMAGE", "FINISH_REASON_UNSPECIFIED"}
 _REASONS = Reasons({"STOP": "stop", "MAX_TOKENS": "length"}, _REFUSALS, _FAILURES)
-# What tools of the service itself leave beside the answer; none is ever asked for.
+# What tools of the service itself leave beside the answer, none of which is ever asked for, and what only describes a part.
 _BESIDE = frozenset({"executableCode", "codeExecutionResult", "toolCall", "toolResponse"})
+_DESCRIBING = frozenset({"text", "thought", "thoughtSignature", "partMetadata", "videoMetadata", "mediaResolution"})
 _CHOICES = {"auto": "AUTO", "none": "NONE", "required": "ANY"}
 _LEVELS = frozenset(("minimal", "low", "medium", "high"))
 _HAS_NO_LEVELS = re.compile(r"gemini-[12](?:\.\d+)?-")
@@ -131,9 +132,7 @@ class Gemini:
         """
         if not is_success(head):
             return FailedReply(call, head, _failure)
-        if media_type(head) == "text/event-stream" or (call.stream and not media_type(head)):
-            return GeminiStream(call, head)
-        return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
+        return read_either(call, head, read=lambda reply: _read_whole(reply, head, call.target.id), stream=GeminiStream)
 
     def body(self, call: Call) -> dict[str, Any]:
         """The request as JSON.
@@ -317,12 +316,13 @@ def _result(message: Message, calls: OpenCalls) -> dict[str, Any]:
 class GeminiStream(JsonStream):
     """Reads a streamed answer. There is no end mark: the last event says why, and what was used."""
 
-    __slots__ = ("_calls", "_finish", "_number", "_usage")
+    __slots__ = ("_calls", "_finish", "_has_more", "_number", "_usage")
 
     def __init__(self, call: Call, head: ReplyHead) -> None:
         super().__init__(call, head)
         self._calls = ToolCalls(self._target)
         self._number = 0
+        self._has_more = False
         self._usage: Usage | None = None
         self._finish: str | None = None
 
@@ -337,6 +337,7 @@ class GeminiStream(JsonStream):
         if candidate is None:
             return ()
         pieces, made = _said(candidate, self._target)
+        self._has_more = self._has_more or _holds_more(candidate)
         for piece in made:
             self._calls.add([{**piece, "index": self._number}])
             self._number += 1
@@ -346,7 +347,8 @@ class GeminiStream(JsonStream):
 
     def closing(self) -> list[Event] | None:
         """Return calls, usage and finish, once the service has said why it stopped."""
-        return None if self._finish is None else closing(self._calls, self._usage, self._finish)
+        said = Said(self._target, has_words=bool(self._delivered), has_more=self._has_more)
+        return None if self._finish is None else closing(self._calls, self._usage, self._finish, said)
 
 
 def _read(call: Call, head: ReplyHead, read: Callable[[Any], Iterator[Event]]) -> Decoder:
@@ -394,6 +396,7 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     number = 0
     finish: str | None = None
     usage: Usage | None = None
+    heard = Said(target)
     for piece in reply if isinstance(reply, list) else [reply]:
         if object_of(piece, target).get("error"):
             raise failure_in_answer(piece["error"], head, target=target)
@@ -403,13 +406,13 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
         if reason := candidate.get("finishReason"):
             finish = _REASONS.finish(reason, target)
         words, made = _said(candidate, target)
+        heard.has_words = heard.has_words or any(type(word) is Text for word in words)
+        heard.has_more = heard.has_more or _holds_more(candidate)
         yield from words
         calls.add([{**each, "index": number + place} for place, each in enumerate(made)])
         number += len(made)
-    if finish is None:
-        # Nothing says that the words there are all of them.
-        raise UnavailableError(f"`{target}` gave no whole answer and no reason", target=target, sent=True)
-    yield from closing(calls, usage, finish)
+    # Without a reason nothing says that the words there are all of them.
+    yield from closing(calls, usage, finish or UNKNOWN, heard)
 
 
 def _candidate(reply: dict[str, Any], target: str) -> dict[str, Any] | None:
@@ -418,7 +421,7 @@ def _candidate(reply: dict[str, Any], target: str) -> dict[str, Any] | None:
     if feedback is not None and object_of(feedback, target).get("blockReason"):
         raise refused(target)
     candidates = list_of(reply.get("candidates") or [], target)
-    return object_of(candidates[0], target) if candidates else None
+    return next((each for each in candidates if not object_of(each, target).get("index")), None)
 
 
 def _said(candidate: dict[str, Any], target: str) -> tuple[list[Text | Reasoning], list[dict[str, Any]]]:
@@ -433,9 +436,13 @@ def _said(candidate: dict[str, Any], target: str) -> tuple[list[Text | Reasoning
             made = object_of(made, target)
             arguments = object_of(made.get("args") or {}, target)
             calls.append({"id": made.get("id"), "function": {"name": made.get("name"), "arguments": arguments}})
-        elif not part.keys() <= {"text", "thought", "thoughtSignature"} and not part.keys() & _BESIDE:
-            raise wrong(target, "sent a part that is neither text nor a call")
     return pieces, calls
+
+
+def _holds_more(candidate: dict[str, Any]) -> bool:
+    """Is there a part that no event of ours holds: a picture, a file, something of tomorrow? Every word is under `text`."""
+    parts = (candidate.get("content") or {}).get("parts") or ()
+    return any(not (part.keys() <= _DESCRIBING or part.get("text") or part.keys() & (_BESIDE | {"functionCall"})) for part in parts)
 
 
 def _usage(said: object) -> Usage | None:

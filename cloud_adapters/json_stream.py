@@ -109,6 +109,8 @@ class JsonStream(ABC):
         yield from self.end_answer()
 
     def _said(self, name: bytes, payload: bytes) -> Sequence[Event]:
+        if not payload.strip():
+            return ()  # an event without data is none
         try:
             event = parse(payload)
         except NotJsonError:

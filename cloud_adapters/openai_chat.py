@@ -15,17 +15,17 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from cloud_adapters.ending import Reasons, closing
+from cloud_adapters.ending import Reasons, Said, closing
 from cloud_adapters.failure import failure_in_answer, refused
 from cloud_adapters.json_schema import json_schema
 from cloud_adapters.json_stream import JsonStream
-from cloud_adapters.reply import is_success, media_type, read_json
+from cloud_adapters.reply import read_either
 from cloud_adapters.request import json_body, json_request, key_header
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
 from cloud_adapters.vectors import OpenAIVectors
 from hybridrt.backend import Call
-from hybridrt.errors import BrokenStream, TargetError
+from hybridrt.errors import BrokenStream, TargetError, UnavailableError
 from hybridrt.event import Event, Reasoning, Text, Usage
 from hybridrt.request import TOOL_CHOICES, Image, Message, Part, Tool
 from hybridrt.wire import Decoder, HttpRequest, ReplyHead
@@ -52,6 +52,9 @@ _REASONS = Reasons(
 )
 # Parts of a text that say where its words are from; the words stand in parts of their own.
 _SOURCES = frozenset({"reference", "tool_reference", "citation"})
+_READ = frozenset({"text", "thinking"}) | _SOURCES
+# One thought under the names that services have for it; some say it under two of them at once.
+_THOUGHTS = ("reasoning_content", "reasoning", "thinking")
 
 
 class OpenAIChat(OpenAIVectors):
@@ -77,9 +80,7 @@ class OpenAIChat(OpenAIVectors):
         Raises:
             ProtocolError: it is neither JSON nor a stream of events.
         """
-        if is_success(head) and (media_type(head) == "text/event-stream" or (call.stream and not media_type(head))):
-            return ChatStream(call, head)
-        return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
+        return read_either(call, head, read=lambda reply: _read_whole(reply, head, call.target.id), stream=ChatStream)
 
     def body(self, call: Call) -> dict[str, Any]:
         """The request as JSON; a service that wants more or less of it overrides this."""
@@ -178,11 +179,12 @@ def _tool(tool: Tool) -> dict[str, Any]:
 class ChatStream(JsonStream):
     """Reads a streamed chat completion. Usage comes after the finish reason, so the tail waits for the end mark."""
 
-    __slots__ = ("_calls", "_finish", "_usage")
+    __slots__ = ("_calls", "_finish", "_has_more", "_usage")
 
     def __init__(self, call: Call, head: ReplyHead) -> None:
         super().__init__(call, head)
         self._calls = ToolCalls(self._target)
+        self._has_more = False
         self._usage: Usage | None = None
         self._finish: str | None = None
 
@@ -203,6 +205,8 @@ class ChatStream(JsonStream):
         for choice in list_of(choices, self._target):
             if object_of(choice, self._target).get("index"):
                 continue  # one answer is asked for; a service that sends more of them counts from 0
+            if choice.get("error"):
+                self.fail(choice["error"])
             if delta := choice.get("delta"):
                 text = object_of(delta, self._target).get("content")
                 if not text or len(delta) > 1:
@@ -212,6 +216,7 @@ class ChatStream(JsonStream):
                         events.append(Text(text))
                 elif text:
                     events.extend(_content_events(text, self._target))
+                    self._has_more = self._has_more or _holds_more(delta)
             if reason := choice.get("finish_reason"):
                 self._finish = _REASONS.finish(reason, self._target)
         return events
@@ -230,34 +235,71 @@ class ChatStream(JsonStream):
 
     def closing(self) -> list[Event] | None:
         """Return calls, usage and finish, once the service has said why it stopped."""
-        return None if self._finish is None else closing(self._calls, self._usage, self._finish)
+        said = Said(self._target, has_words=bool(self._delivered), has_more=self._has_more)
+        return None if self._finish is None else closing(self._calls, self._usage, self._finish, said)
 
     def _rarer(self, delta: dict[str, Any], events: list[Event]) -> None:
-        if thought := text_of(delta.get("reasoning_content") or delta.get("reasoning"), self._target):
+        if thought := _thought(delta):
             events.append(Reasoning(thought))
         if pieces := delta.get("tool_calls"):
             self._calls.add(pieces)
+        elif delta.get("function_call"):
+            self._calls.add([_older(delta["function_call"])])
         if delta.get("refusal"):
             raise refused(self._target)
+        self._has_more = self._has_more or _holds_more(delta)
 
 
 def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
-    if reply.get("error"):
-        raise failure_in_answer(reply["error"], head, target=target)
-    choice = object_of(list_of(reply["choices"], target)[0], target)
+    if reply.get("error") or reply.get("object") == "error":  # vLLM's error has no envelope
+        raise failure_in_answer(reply.get("error") or reply, head, target=target)
+    choices = reply["choices"]
+    if not choices:
+        raise UnavailableError(f"`{target}` gave no answer and no reason", target=target, sent=True)
+    choice = object_of(list_of(choices, target)[0], target)
+    if choice.get("error"):
+        raise failure_in_answer(choice["error"], head, target=target)
     message = object_of(choice["message"], target)
     if message.get("refusal"):
         raise refused(target)
     finish = _REASONS.finish(choice.get("finish_reason") or "stop", target)
-    if thought := text_of(message.get("reasoning_content") or message.get("reasoning"), target):
+    if thought := _thought(message):
         yield Reasoning(thought)
-    yield from _content_events(message.get("content"), target)
+    words = list(_content_events(message.get("content"), target))
+    yield from words
     calls = ToolCalls(target)
     if made := message.get("tool_calls"):
         # Whole calls have no index here; each is its own.
         calls.add([{**object_of(piece, target), "index": number} for number, piece in enumerate(list_of(made, target))])
+    elif message.get("function_call"):
+        calls.add([_older(message["function_call"])])
     usage = reply.get("usage")
-    yield from closing(calls, _usage(usage) if usage else None, finish)
+    said = Said(target, has_words=any(type(each) is Text for each in words), has_more=_holds_more(message))
+    yield from closing(calls, _usage(usage) if usage else None, finish, said)
+
+
+def _older(made: object) -> dict[str, Any]:
+    """The one call, without an id, of the time before there were several."""
+    return {"function": made}
+
+
+def _thought(said: dict[str, Any]) -> str:
+    """What was thought aloud, under whichever of its names; one in another form is no reason to lose an answer."""
+    for name in _THOUGHTS:
+        if (thought := said.get(name)) and isinstance(thought, str):
+            return thought
+    details = said.get("reasoning_details")
+    pieces = [piece for piece in details if isinstance(piece, dict)] if isinstance(details, list) else []
+    words = [piece.get("text") or piece.get("summary") for piece in pieces]
+    return "".join(word for word in words if isinstance(word, str))
+
+
+def _holds_more(said: dict[str, Any]) -> bool:
+    """Is there something that no event of ours holds: sound, a picture, a part of another kind?"""
+    content = said.get("content")
+    parts = content if isinstance(content, list) else ()
+    kinds = {str(part.get("type")) for part in parts if isinstance(part, dict)}
+    return not kinds <= _READ or bool(said.get("audio") or said.get("images"))
 
 
 def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
@@ -267,15 +309,15 @@ def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:
             yield Text(text)
         return
     for part in content:
-        kind = object_of(part, target).get("type")
+        kind = text_of(object_of(part, target).get("type"), target)
         if kind == "thinking":
             thought = part.get("thinking")
             pieces = thought if isinstance(thought, list) else [{"text": thought}]
             yield Reasoning("".join(text_of(object_of(piece, target).get("text"), target) for piece in pieces))
         elif kind == "text":
             yield Text(text_of(part.get("text"), target))
-        elif kind not in _SOURCES:
-            raise wrong(target, "sent a part that is neither text nor thought")
+        elif kind not in _SOURCES and part.get("text"):
+            raise wrong(target, "sent words in a part that is neither text nor thought")
 
 
 def _usage(said: object) -> Usage | None:

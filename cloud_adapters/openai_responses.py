@@ -10,11 +10,11 @@ from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
-from cloud_adapters.ending import closing
+from cloud_adapters.ending import UNKNOWN, Said, closing
 from cloud_adapters.failure import failure_in_answer, refused
 from cloud_adapters.json_schema import json_schema
 from cloud_adapters.json_stream import JsonStream
-from cloud_adapters.reply import is_success, media_type, read_json
+from cloud_adapters.reply import read_either, read_json
 from cloud_adapters.request import json_body, json_request, key_header, refuse_unsaid
 from cloud_adapters.shape import count_of, list_of, object_of, text_of, wrong
 from cloud_adapters.tool_calls import ToolCalls
@@ -28,6 +28,9 @@ from hybridrt.wire import Decoder, HttpRequest, ReplyHead
 # What counts as input; how much may be written and how it is drawn is not asked there.
 _COUNTED = frozenset({"model", "input", "tools", "tool_choice", "parallel_tool_calls", "text", "reasoning"})
 
+# Parts of a message that hold its words, and those that hold thoughts.
+_WORDS = frozenset({"output_text", "text"})
+_THOUGHTS = frozenset({"reasoning_text", "summary_text"})
 # What an incomplete answer ran out of.
 _RAN_OUT = frozenset({"max_output_tokens", "max_tokens", "max_tool_calls"})
 
@@ -52,9 +55,7 @@ class OpenAIResponses(OpenAIVectors):
         Raises:
             ProtocolError: it is neither JSON nor a stream of events.
         """
-        if is_success(head) and (media_type(head) == "text/event-stream" or (call.stream and not media_type(head))):
-            return ResponseStream(call, head)
-        return read_json(call, head, lambda reply: _read_whole(reply, head, call.target.id))
+        return read_either(call, head, read=lambda reply: _read_whole(reply, head, call.target.id), stream=ResponseStream)
 
     def build_count(self, call: Call, key: str | None) -> HttpRequest:
         """Ask how many tokens the input of a call has.
@@ -155,11 +156,12 @@ def _tool(tool: Tool) -> dict[str, Any]:
 class ResponseStream(JsonStream):
     """Reads a streamed response. A call of a tool is taken when it is done; its pieces before say nothing more."""
 
-    __slots__ = ("_calls", "_heard", "_tail")
+    __slots__ = ("_calls", "_has_more", "_heard", "_tail")
 
     def __init__(self, call: Call, head: ReplyHead) -> None:
         super().__init__(call, head)
         self._calls = ToolCalls(self._target)
+        self._has_more = False
         # Which items have been heard in pieces, so that they are not said again when they are done.
         self._heard: set[tuple[str, int]] = set()
         self._tail: list[Event] | None = None
@@ -179,8 +181,8 @@ class ResponseStream(JsonStream):
                 return self._item(object_of(event.get("item"), self._target), event.get("output_index"))
             case "response.refusal.delta" | "response.refusal.done":
                 raise refused(self._target)
-            case "response.completed" | "response.incomplete" | "response.cancelled" | "response.failed":
-                return self._end_of(object_of(event.get("response"), self._target))
+            case "response.completed" | "response.incomplete" | "response.cancelled" | "response.failed" as kind:
+                return self._end_of(object_of(event.get("response"), self._target), kind.removeprefix("response."))
         return ()
 
     def closing(self) -> list[Event] | None:
@@ -199,27 +201,34 @@ class ResponseStream(JsonStream):
         is_new = said not in self._heard
         self._heard.add(said)
         events = list(_item_events(item, said[1], self._calls if is_new else ToolCalls(self._target), self._target))
+        self._has_more = self._has_more or _holds_more(item)
         return events if is_new else ()
 
-    def _end_of(self, response: dict[str, Any]) -> Sequence[Event]:
-        if response.get("status") == "failed" or response.get("error"):
+    def _end_of(self, response: dict[str, Any], how: str) -> Sequence[Event]:
+        # What the event is called says what became of the response, where the response itself does not.
+        response = {**response, "status": response.get("status") or how}
+        if response["status"] == "failed" or response.get("error"):
             self.fail(response.get("error"))
         # A service that says a kind of item only at the end has said it all the same; places there may differ.
         heard = {kind for kind, _ in self._heard}
         items = [object_of(item, self._target) for item in list_of(response.get("output") or [], self._target)]
         new = [(item, place) for place, item in enumerate(items) if text_of(item.get("type"), self._target) not in heard]
         late = [event for item, place in new for event in self._item(item, place)]
-        self._tail = _closing(self._calls, response, self._target)
+        has_words = bool(self._delivered) or any(type(event) is Text for event in late)
+        self._tail = _closing(self._calls, response, Said(self._target, has_words=has_words, has_more=self._has_more))
         return [*late, *self.end_answer()]
 
 
 def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     if reply.get("error") or reply.get("status") == "failed":
         raise failure_in_answer(reply.get("error"), head, target=target)
-    calls = ToolCalls(target)
+    calls, said = ToolCalls(target), Said(target)
     for place, item in enumerate(list_of(reply["output"], target)):
-        yield from _item_events(object_of(item, target), place, calls, target)
-    yield from _closing(calls, reply, target)
+        for event in _item_events(object_of(item, target), place, calls, target):
+            said.has_words = said.has_words or type(event) is Text
+            yield event
+        said.has_more = said.has_more or _holds_more(item)
+    yield from _closing(calls, reply, said)
 
 
 def _item_events(item: dict[str, Any], place: int, calls: ToolCalls, target: str) -> Iterator[Event]:
@@ -238,13 +247,20 @@ def _item_events(item: dict[str, Any], place: int, calls: ToolCalls, target: str
 
 
 def _part_events(part: dict[str, Any], target: str) -> Iterator[Event]:
-    kind = part.get("type")
+    kind = text_of(part.get("type"), target)
     if kind == "refusal":
         raise refused(target)
-    if kind != "output_text":
-        raise wrong(target, "sent a part that is neither text nor a refusal")
-    if text := text_of(part.get("text"), target):
-        yield Text(text)
+    if kind in _WORDS | _THOUGHTS:
+        if text := text_of(part.get("text"), target):
+            yield Text(text) if kind in _WORDS else Reasoning(text)
+    elif part.get("text"):
+        raise wrong(target, "sent words in a part that is neither text nor a refusal")
+
+
+def _holds_more(item: dict[str, Any]) -> bool:
+    """Is there a part of a message that no event of ours holds?"""
+    parts = (item.get("content") or ()) if item.get("type") == "message" else ()
+    return any(part.get("type") not in _WORDS | _THOUGHTS for part in parts)
 
 
 def _place(index: object, target: str) -> int:
@@ -253,9 +269,9 @@ def _place(index: object, target: str) -> int:
     raise wrong(target, "sent an event that is not what this wire speaks")
 
 
-def _closing(calls: ToolCalls, response: dict[str, Any], target: str) -> list[Event]:
-    finish, usage = _finish(response, target), response.get("usage")
-    return closing(calls, _usage(usage) if isinstance(usage, dict) else None, finish)
+def _closing(calls: ToolCalls, response: dict[str, Any], said: Said) -> list[Event]:
+    finish, usage = _finish(response, said.target), response.get("usage")
+    return closing(calls, _usage(usage) if isinstance(usage, dict) else None, finish, said)
 
 
 def _finish(response: dict[str, Any], target: str) -> str:
@@ -268,11 +284,13 @@ def _finish(response: dict[str, Any], target: str) -> str:
         reason = details.get("reason") if isinstance(details, dict) else None
         if reason == "content_filter":
             raise refused(target)
-        if reason in _RAN_OUT:
+        if isinstance(reason, str) and reason in _RAN_OUT:
             return "length"
     if status in ("queued", "in_progress"):  # an answer to work in the background, which is never asked for
         raise wrong(target, "answered before the work was done")
-    raise wrong(target, "ended the answer for a reason that this wire does not know")
+    if status is None or isinstance(status, str):
+        return UNKNOWN
+    raise wrong(target, "ended the answer for a reason that is no word")
 
 
 def _usage(said: dict[str, Any]) -> Usage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NoReturn, Protocol
 
 from cloud_adapters.failure import failure
@@ -16,11 +17,18 @@ from hybridrt.wire import ReplyHead
 
 # A code and its numbers stand in the first lines of an error; the rest may be our own request, echoed.
 MAX_ERROR_BYTES = 64 * 1024
+# White space before the first byte of a reply; some services keep a connection open with it.
+MAX_LEADING_BYTES = 64 * 1024
+# What an answer comes as, and what proxies that do not know better make of it.
+_EITHER = frozenset({"application/json", "text/event-stream", "text/plain", "application/octet-stream", ""})
 # Thirty times the longest answer a model writes today.
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
-# OpenAI and most others; Anthropic; AWS.
-_REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-amzn-requestid")
+# OpenAI and most others; Anthropic; AWS; Azure; Mistral; DeepSeek; OpenRouter; whatever stands behind Cloudflare.
+_REQUEST_ID_HEADERS = (
+    *("x-request-id", "request-id", "x-amzn-requestid", "apim-request-id"),
+    *("mistral-correlation-id", "x-ds-trace-id", "x-generation-id", "cf-ray"),
+)
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -144,6 +152,73 @@ class JsonReply:
         except (NotJsonError, LookupError, TypeError, AttributeError, ValueError, RecursionError):
             pass  # they carry the reply; what is raised instead does not
         raise wrong(self._target)
+
+
+class Reply(Protocol):
+    """A decoder of this package."""
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Yield the events that these bytes complete."""
+
+    def end(self) -> Iterator[Event]:
+        """Yield what remains."""
+
+
+class EitherReply:
+    """Reads a reply that is one JSON object or a stream of events, whatever its media type says: the first bytes tell.
+
+    Gateways put either under the name of the other. No event begins as an object of JSON does, and no JSON as a field of an event.
+    """
+
+    __slots__ = ("_begun", "_chosen", "_is_stream", "_stream", "_whole")
+
+    def __init__(self, whole: Callable[[], Reply], stream: Callable[[], Reply], *, is_stream: bool) -> None:
+        self._whole = whole
+        self._stream = stream
+        self._is_stream = is_stream
+        self._begun = b""
+        self._chosen: Reply | None = None
+
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Look at the first byte that is no white space, then read."""
+        if self._chosen is not None:
+            return self._chosen.feed(data)
+        self._begun += data
+        first = self._begun.lstrip()[:1]
+        if not first and len(self._begun) <= MAX_LEADING_BYTES:
+            return iter(())
+        begun, self._begun = self._begun, b""
+        return self._choose(first).feed(begun)
+
+    def end(self) -> Iterator[Event]:
+        """Return what remains."""
+        if self._chosen is None:
+            begun, self._begun = self._begun, b""
+            return chain(self._choose(b"").feed(begun), self._choose(b"").end())
+        return self._chosen.end()
+
+    def _choose(self, first: bytes) -> Reply:
+        if self._chosen is None:
+            is_stream = first not in (b"{", b"[") if self._is_stream else first != b"" and first in b":deir"
+            self._chosen = self._stream() if is_stream else self._whole()
+        return self._chosen
+
+
+def read_either(
+    call: Call, head: ReplyHead, *, read: Callable[[Any], Iterable[Event]], stream: Callable[[Call, ReplyHead], Reply]
+) -> Reply:
+    """Begin to read a reply of a wire whose answers are one JSON object or a stream of server-sent events.
+
+    Raises:
+        ProtocolError: the reply is a web page or something else that is neither.
+    """
+    if not is_success(head):
+        return FailedReply(call, head)
+    media = media_type(head)
+    if media not in _EITHER:
+        raise wrong_media_type(head, call.target.id)
+    is_stream = media == "text/event-stream" or (call.stream and media != "application/json")
+    return EitherReply(lambda: JsonReply(call, head, read), lambda: stream(call, head), is_stream=is_stream)
 
 
 def read_json(call: Call, head: ReplyHead, read: Callable[[Any], Iterable[Event]]) -> FailedReply | JsonReply:

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["Done", "Event", "Evidence", "Finish", "Reasoning", "Route", "Seam", "Text", "ToolCall", "Usage"]
 
 # Why an answer ended, one word each: the model was done; the token limit was reached; it wants tools called; the local
-# model says that a stronger one is needed; its own scores said early that the answer would not be one that stays.
-FINISHES = ("stop", "length", "tool_calls", "escalate", "given_up")
+# model says that a stronger one is needed; its own scores said early that the answer would not be one that stays; nobody
+# here knows whether it is whole, since the service gave a reason, or sent a part, that its wire does not know.
+FINISHES = ("stop", "length", "tool_calls", "escalate", "given_up", "unknown")
 
 
 @dataclass(frozen=True, slots=True, repr=False)

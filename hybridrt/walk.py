@@ -595,6 +595,9 @@ class Walk:
         if answer.finish == "length" and self._output_limit(target) is None and "truncated" in routing.escalate:
             # Cut by the target. What the caller's limit cut, or a limit of cost, the next target would cut at the same place.
             return True
+        if answer.finish == "unknown" and not step.is_shown and "failed" in routing.escalate:
+            # Nobody knows whether it is whole: it is kept for want of a better. One that was shown stays, since it may be all there is.
+            return True
         return target.place.is_device and routing.unless_certified is not None and not answer.certified
 
     def _check_time(self) -> None:

@@ -94,6 +94,34 @@ async def test_a_truncated_answer_is_not_lost_when_the_stronger_target_fails(ope
     assert [attempt.outcome for attempt in answer.attempts] == ["answered", "unavailable"]
 
 
+UNCLEAR = ["perhaps an answer", Finish("unknown")]
+
+
+async def test_an_answer_of_which_nobody_knows_whether_it_is_whole_goes_on_like_a_failure(open_router):
+    device, cloud = ScriptedBackend(UNCLEAR), ScriptedBackend("Paris")
+    async with open_router(added=routing("failed"), backends={"factory": device, "alpha": cloud}) as router:
+        answer = await router.infer(ASK)
+    assert (answer.text, answer.finish, answer.target) == ("Paris", "stop", "alpha")
+
+
+async def test_its_words_are_kept_for_want_of_a_better_and_nobody_calls_them_whole(open_router):
+    device, cloud = ScriptedBackend(UNCLEAR), ScriptedBackend(UnavailableError("down"))
+    async with open_router(backends={"factory": device, "alpha": cloud}) as router:
+        answer = await router.infer(ASK, output={"type": "object"})
+    assert (answer.text, answer.finish, answer.parsed, answer.certified) == ("perhaps an answer", "unknown", None, False)
+
+
+async def test_it_stays_where_it_was_shown_or_where_the_policy_sends_no_failure_on(open_router):
+    device, cloud = ScriptedBackend(UNCLEAR), ScriptedBackend("Paris")
+    async with open_router(added=routing("busy"), backends={"factory": device, "alpha": cloud}) as router:
+        assert (await router.infer(ASK)).finish == "unknown"
+    async with open_router(added=routing("failed"), backends={"factory": device, "alpha": cloud}) as router:
+        said = [event async for event in router.stream(ASK, show="optimistic")]
+    assert isinstance(said[-1], Done)
+    assert (said[-1].answer.text, said[-1].answer.finish) == ("perhaps an answer", "unknown")
+    assert not cloud.calls
+
+
 async def test_when_everybody_fails_the_error_lists_every_attempt(open_router):
     device, cloud = ScriptedBackend(UnavailableError("down")), ScriptedBackend(RefusedError("no"))
     async with open_router(backends={"factory": device, "alpha": cloud, "beta": device}) as router:

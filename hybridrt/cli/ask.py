@@ -119,7 +119,7 @@ def _end(answer: Answer) -> None:
         # Nothing is certain: what rounds to a hundred is said to be more than ninety-nine.
         sure = f"{answer.confidence:.0%}" if answer.confidence < 0.995 else "more than 99%"
         click.echo(f"[{sure} sure]", err=True)
-    cut = "; cut at the limit" if answer.finish == "length" else ""
+    cut = {"length": "; cut at the limit", "unknown": "; whether the answer is whole is not known"}.get(answer.finish, "")
     click.echo(f"[{answer.receipt.bytes_out} bytes left the device{cut}]", err=True)
     for call in answer.tool_calls:
         click.echo(f"[{call.name} {printable(json.dumps(dict(call.arguments), ensure_ascii=False))}]", err=True)

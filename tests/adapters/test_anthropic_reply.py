@@ -165,11 +165,9 @@ OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": 
         named(OVERLOADED),
         start() + text("Hel") + b"data: {nonsense\n\n" + text("lo", index=1),
         start() + text("Hel") + stop("refusal"),
-        start() + text("Hel") + stop("sideways"),
         start() + text("Hel") + b"a line that is no field\n\n",
         start() + text("Hel"),
         start() + tool(0, "add", "c1", '{"a": 1}'),
-        start() + text("Hel") + named({"type": "message_stop"}),
     ],
 )
 def test_failing_streams_fail_the_same_however_they_are_cut(failing):
@@ -307,7 +305,7 @@ def test_every_word_for_an_end_is_one_of_ours(reason, meant):
         assert events[-1].reason == meant
 
 
-@pytest.mark.parametrize(("reason", "kind"), [("refusal", RefusedError), ("sideways", ProtocolError), (7, ProtocolError)])
+@pytest.mark.parametrize(("reason", "kind"), [("refusal", RefusedError), (7, ProtocolError)])
 def test_an_end_that_is_no_answer_is_an_error(reason, kind):
     for _, error in (stream(start() + text("ok") + stop(reason)), answer({"type": "text", "text": "ok"}, reason=reason)):
         assert type(error) is kind

@@ -211,8 +211,8 @@ FINISHES = [
     ("guardrail_intervened", RefusedError),
     ("content_filtered", RefusedError),
     ("malformed_tool_use", UnavailableError),
-    ("something_new", ProtocolError),
-    (None, ProtocolError),
+    ("something_new", "unknown"),
+    (None, "unknown"),
     (["end_turn"], ProtocolError),
 ]
 

@@ -49,6 +49,7 @@ BY_STATUS = [
     (400, {"code": "context_length_exceeded"}, ContextOverflowError),
     (400, {"type": "exceed_context_size_error", "code": 400}, ContextOverflowError),
     (400, {"message": "This model's maximum context length is 4096 tokens"}, ContextOverflowError),
+    (400, {"error": "This model's maximum prompt length is 4096 but the request contains 5000 tokens."}, ContextOverflowError),
     (413, {"code": "context_length_exceeded"}, ContextOverflowError),
     (400, {"code": "content_filter"}, RefusedError),
     (400, {"code": None, "innererror": {"code": "ResponsibleAIPolicyViolation"}}, RefusedError),
