@@ -32,13 +32,14 @@ import json
 import sys
 import tomllib
 import zlib
+from base64 import b64decode
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from benchmarks.recorded import ANTHROPIC, BEDROCK, CHAT, GEMINI, RESPONSES, UnsayableError, Wire
 from benchmarks.recorded.question import Question, answer_of, question_of
@@ -88,7 +89,10 @@ OTHERS = {
     "/token": "access tokens",
 }
 # What a reader raises on a recording of another shape than it knows.
-UNREADABLE = (LookupError, TypeError, ValueError, AttributeError)
+UNREADABLE = (LookupError, TypeError, ValueError, AttributeError, RecursionError, ArithmeticError)
+# How replies are packed for which the standard library has nothing, and the module that unpacks them where it is installed.
+UNPACKERS = {"br": "brotli", "zstd": "zstandard"}
+ZSTD = b"\x28\xb5\x2f\xfd"
 STORES = ("files", "vector_stores", "conversations", "cachedContents")
 
 
@@ -107,6 +111,10 @@ class Exchange:
     is_as_sent: bool = True
     # Why the recording could not be read.
     fault: str = ""
+
+
+class PackedError(Exception):
+    """A recording is packed in a way that is not unpacked here; the text says which."""
 
 
 @dataclass
@@ -165,35 +173,41 @@ def exchanges(folder: Path) -> Iterator[Exchange]:
         name = str(path.relative_to(folder))
         try:
             text = path.read_text(encoding="utf-8")
-            recorded = yaml.load(text, Loader=loader)["interactions"]  # noqa: S506 - a safe loader, the fast one where it is built
-        except (*UNREADABLE, yaml.YAMLError) as error:
+            recorded = list(yaml.load(text, Loader=loader)["interactions"])  # noqa: S506 - a safe loader, the fast one where it is built
+        except (*UNREADABLE, OSError, yaml.YAMLError) as error:
             yield _unread(provider, name, error)
             continue
         for number, one in enumerate(recorded):
             try:
                 yield _exchange(provider, f"{name} {number}", one)
-            except (*UNREADABLE, EOFError, OSError, zlib.error) as error:  # the last three: packed bytes that are none
+            except (*UNREADABLE, PackedError, EOFError, OSError, zlib.error) as error:  # the last three: packed bytes that are none
                 yield _unread(provider, f"{name} {number}", error)
 
 
 def _exchange(provider: str, name: str, one: dict[str, Any]) -> Exchange:
     request, response = one["request"], one["response"]
-    headers = {name.lower(): _first(value) for name, value in (response.get("headers") or {}).items()}
+    url, status = str(request["uri"]), response["status"] if "status" in response else response["status_code"]
+    urlsplit(url)  # one that is none is a fault of the recording
     return Exchange(
         provider=provider,
         name=name,
         method=request["method"].upper(),
-        url=request["uri"],
+        url=url,
         asked=_asked(request),
-        head=ReplyHead(response["status"]["code"], headers),
-        body=_body(response),
+        head=ReplyHead(int(status["code"] if isinstance(status, dict) else status), _headers(response)),
+        body=_bytes(response),
         is_as_sent=_is_as_sent(request),
     )
 
 
 def _unread(provider: str, name: str, error: Exception) -> Exchange:
     """What stands for a recording that could not be read: one loss, and the others go on."""
-    return Exchange(provider, name, "", "", None, ReplyHead(0, {}), b"", fault=type(error).__name__)
+    why = f": {error}" if isinstance(error, PackedError) else ""
+    return Exchange(provider, name, "", "", None, ReplyHead(0, {}), b"", fault=type(error).__name__ + why)
+
+
+def _headers(said: dict[str, Any]) -> dict[str, str]:
+    return {name.lower(): _first(value) for name, value in (said.get("headers") or {}).items()}
 
 
 def _first(value: Any) -> str:
@@ -201,17 +215,15 @@ def _first(value: Any) -> str:
 
 
 def _asked(request: dict[str, Any]) -> dict[str, Any] | None:
-    asked = request.get("parsed_body", request.get("body"))
-    if isinstance(asked, str | bytes):
-        try:
-            asked = json.loads(asked)
-        except ValueError:
-            asked = None
+    try:
+        asked = json.loads(_bytes(request))
+    except ValueError:
+        asked = None
     return asked if isinstance(asked, dict) else None
 
 
 def _is_as_sent(request: dict[str, Any]) -> bool:
-    headers = {name.lower(): _first(value) for name, value in (request.get("headers") or {}).items()}
+    headers = _headers(request)
     if not headers.get("content-length", "").isdigit():
         return True
     said = request.get("body")
@@ -223,16 +235,47 @@ def _is_as_sent(request: dict[str, Any]) -> bool:
     return int(headers["content-length"]) in lengths
 
 
-def _body(response: dict[str, Any]) -> bytes:
-    """The bytes of a reply; some recorders keep its JSON parsed, some its bytes packed."""
-    if "parsed_body" in response:
-        return json.dumps(response["parsed_body"], ensure_ascii=False).encode()
-    body = response.get("body")
-    said = (body.get("string") if isinstance(body, dict) else body) or b""
-    data = said.encode() if isinstance(said, str) else bytes(said)
-    if data[:2] == b"\x1f\x8b":  # packed; some recorders unpack and leave the header, some the other way round
-        data = gzip.decompress(data)
-    return data
+def _bytes(said: dict[str, Any]) -> bytes:
+    """The body of a request or a reply. Recorders keep it as text, as bytes, in base64, as JSON already parsed, or packed.
+
+    Raises:
+        PackedError: by something that is not installed.
+    """
+    if "parsed_body" in said:
+        return json.dumps(said["parsed_body"], ensure_ascii=False).encode()
+    body = said.get("body", said.get("content"))
+    if isinstance(body, dict) and "base64_string" in body:
+        return _unpacked(b64decode(body["base64_string"]), _headers(said))
+    if isinstance(body, dict) and "string" in body:
+        body = body["string"]
+    if isinstance(body, dict | list):
+        return json.dumps(body, ensure_ascii=False).encode()
+    return body.encode() if isinstance(body, str) else _unpacked(bytes(body or b""), _headers(said))
+
+
+def _unpacked(data: bytes, headers: dict[str, str]) -> bytes:
+    """Bytes as they were before they were packed; some recorders unpack and leave the header, some the other way round."""
+    packing = headers.get("content-encoding", "").strip().lower()
+    if data[:2] == b"\x1f\x8b":
+        return gzip.decompress(data)
+    if packing == "deflate" and not _is_text(data):
+        return zlib.decompress(data, zlib.MAX_WBITS if data[:1] == b"\x78" else -zlib.MAX_WBITS)
+    packing = "zstd" if data.startswith(ZSTD) else packing
+    if packing not in UNPACKERS or _is_text(data):
+        return data
+    try:
+        unpacked: bytes = import_module(UNPACKERS[packing]).decompress(data)
+    except ImportError:
+        raise PackedError(f"the body is packed with {packing}, and the module {UNPACKERS[packing]} is not installed") from None
+    return unpacked
+
+
+def _is_text(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 # --- which wire ----------------------------------------------------------------------------------------------------
@@ -240,7 +283,7 @@ def _body(response: dict[str, Any]) -> bytes:
 
 def wire_of(exchange: Exchange) -> Wire | str:
     """The wire of an exchange, or the name of one that is none of ours."""
-    path = urlsplit(exchange.url).path.rstrip("/")
+    path = unquote(urlsplit(exchange.url).path).rstrip("/")
     if exchange.method == "POST" and exchange.asked is not None:
         if path.endswith("/chat/completions"):
             return CHAT
@@ -270,8 +313,10 @@ def adapter_name(wire: Wire, url: str) -> str:
         return "gemini" if "/v1beta/models/" in path else "vertex"
     if wire is not CHAT:
         return wire.adapters[0]
+    if "/openai/deployments/" in path:
+        return "azure-openai-deployment"
     if host.endswith(".openai.azure.com"):
-        return "azure-openai-deployment" if "/deployments/" in path else "azure-openai"
+        return "azure-openai"
     return CHAT_HOSTS.get(host, "openai-compatible")
 
 
@@ -311,8 +356,7 @@ def request_loss(adapter: Adapter, wire: Wire, exchange: Exchange, call: Call) -
 
 def _same_path(url: str, path: str) -> bool:
     """Does the path stand at the end of the URL? What is before it is the endpoint; a version asked for is the client's."""
-    recorded = urlsplit(url).path.replace("%3A", ":")
-    below = path.partition("?")[0].replace("%3A", ":")
+    recorded, below = unquote(urlsplit(url).path), unquote(path.partition("?")[0])
     # Azure's and AI Studio's paths begin at the host; versions of an API in a path are part of an endpoint elsewhere.
     return recorded.endswith(below)
 
@@ -357,12 +401,15 @@ def replay(found: Iterable[Exchange]) -> Tally:
             tally.losses.append(f"{exchange.name}: the recording could not be read: {exchange.fault}")
             continue
         question = question_of(exchange.url) if exchange.method == "POST" and exchange.asked is not None else None
-        if question is not None:
-            _replay_question(tally, exchange, question)
-            continue
-        wire = wire_of(exchange)
+        wire = question or wire_of(exchange)
         if isinstance(wire, str):
             tally.left_out[wire] += 1
+            continue
+        if not exchange.body and exchange.head.status < 300:
+            tally.left_out["replies that were not recorded"] += 1  # no service answers so
+            continue
+        if isinstance(wire, Question):
+            _replay_question(tally, exchange, wire)
             continue
         adapter = make_adapter(adapter_name(wire, exchange.url))
         if adapter is None:
@@ -474,7 +521,7 @@ def _judged(judge: Callable[[], tuple[str | None, str]]) -> tuple[str | None, st
     """Judge one exchange; one that is of another shape than the readers know is a loss, and the others go on."""
     try:
         return judge()
-    except UNREADABLE as error:
+    except (*UNREADABLE, HybridrtError) as error:
         return f"could not be compared: {type(error).__name__}: {error}", ""
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterator
 from typing import Any
 
 Json = dict[str, Any]
+# A message of a binary stream has two lengths and two checksums, and perhaps nothing else.
+_SHORTEST = 16
 
 
 def words_of(wire: str, body: bytes) -> str:
@@ -16,28 +19,45 @@ def words_of(wire: str, body: bytes) -> str:
 
 def _values(body: bytes) -> list[Json]:
     """The JSON of a reply: the one it is, or those of its server-sent events."""
-    text = body.decode()
+    text = getincrementaldecoder("utf-8")().decode(body)  # a stream may have been cut within its last character
     try:
         value = json.loads(text)
         return value if isinstance(value, list) else [value]
     except ValueError:
-        said = [block.removeprefix("data:").strip() for block in text.replace("\r\n", "\n").split("\n") if block.startswith("data:")]
-        return [json.loads(each) for each in said if each != "[DONE]"]
+        return list(_events(text.replace("\r\n", "\n").replace("\r", "\n").split("\n\n")))
+
+
+def _events(blocks: list[str]) -> Iterator[Json]:
+    """The JSON of server-sent events; the last of a stream that was cut may be half of one."""
+    for place, block in enumerate(blocks):
+        said = "\n".join(line.removeprefix("data:").strip() for line in block.split("\n") if line.startswith("data:")).strip()
+        if said in ("", "[DONE]"):
+            continue
+        try:
+            yield json.loads(said)
+        except ValueError:
+            if place < len(blocks) - 1:
+                raise
+
+
+def _first(answers: list[Json] | None) -> list[Json]:
+    """The one answer that is asked for; another client may have asked for several."""
+    return [each for each in answers or () if not each.get("index")][:1]
 
 
 def _chat(body: bytes) -> Iterator[str]:
     for value in _values(body):
-        for choice in (value.get("choices") or [])[:1]:
+        for choice in _first(value.get("choices")):
             content = (choice.get("delta") or choice.get("message") or {}).get("content")
             if isinstance(content, list):
-                yield from (part["text"] for part in content if part["type"] == "text")
+                yield from (part.get("text") or "" for part in content if part.get("type") == "text")
             else:
                 yield content or ""
 
 
 def _gemini(body: bytes) -> Iterator[str]:
     for value in _values(body):
-        for candidate in (value.get("candidates") or [])[:1]:
+        for candidate in _first(value.get("candidates")):
             yield from (part.get("text", "") for part in (candidate.get("content") or {}).get("parts", ()) if not part.get("thought"))
 
 
@@ -50,6 +70,8 @@ def _bedrock(body: bytes) -> Iterator[str]:
     at = 0
     while at < len(body):
         size, headers = int.from_bytes(body[at : at + 4], "big"), int.from_bytes(body[at + 4 : at + 8], "big")
+        if size < _SHORTEST or at + size > len(body):
+            return  # the stream was cut within a message
         payload = json.loads(body[at + 12 + headers : at + size - 4] or b"{}")
         yield payload.get("delta", {}).get("text", "")
         at += size
@@ -67,11 +89,12 @@ def _anthropic(body: bytes) -> Iterator[str]:
 
 
 def _responses(body: bytes) -> Iterator[str]:
-    for value in _values(body):
-        if value.get("type") == "response.output_text.delta":
-            yield value["delta"]
-        for item in value.get("output") or ():
-            yield from (part.get("text", "") for part in item.get("content") or () if part.get("type") == "output_text")
+    values = _values(body)
+    pieces = [value["delta"] for value in values if value.get("type") == "response.output_text.delta"]
+    whole = [value.get("response") or value for value in values[-1:]]
+    items = [item for each in whole for item in each.get("output") or ()]
+    said = (part.get("text") or "" for item in items for part in item.get("content") or () if part.get("type") in ("output_text", "text"))
+    yield from pieces or said
 
 
 _READERS: dict[str, Callable[[bytes], Iterator[str]]] = {
