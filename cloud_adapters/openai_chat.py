@@ -243,8 +243,8 @@ class ChatStream(JsonStream):
             events.append(Reasoning(thought))
         if pieces := delta.get("tool_calls"):
             self._calls.add(pieces)
-        elif delta.get("function_call"):
-            self._calls.add([_older(delta["function_call"])])
+        else:
+            self._calls.add(_older(delta.get("function_call")))
         if delta.get("refusal"):
             raise refused(self._target)
         self._has_more = self._has_more or _holds_more(delta)
@@ -271,16 +271,16 @@ def _read_whole(reply: Any, head: ReplyHead, target: str) -> Iterator[Event]:
     if made := message.get("tool_calls"):
         # Whole calls have no index here; each is its own.
         calls.add([{**object_of(piece, target), "index": number} for number, piece in enumerate(list_of(made, target))])
-    elif message.get("function_call"):
-        calls.add([_older(message["function_call"])])
+    else:
+        calls.add(_older(message.get("function_call")))
     usage = reply.get("usage")
     said = Said(target, has_words=any(type(each) is Text for each in words), has_more=_holds_more(message))
     yield from closing(calls, _usage(usage) if usage else None, finish, said)
 
 
-def _older(made: object) -> dict[str, Any]:
-    """The one call, without an id, of the time before there were several."""
-    return {"function": made}
+def _older(made: object) -> list[dict[str, Any]]:
+    """The one call, without an id, of the time before there were several; with every field empty it is none."""
+    return [{"function": made}] if isinstance(made, dict) and any(made.values()) else []
 
 
 def _thought(said: dict[str, Any]) -> str:
@@ -299,7 +299,8 @@ def _holds_more(said: dict[str, Any]) -> bool:
     content = said.get("content")
     parts = content if isinstance(content, list) else ()
     kinds = {str(part.get("type")) for part in parts if isinstance(part, dict)}
-    return not kinds <= _READ or bool(said.get("audio") or said.get("images"))
+    sound = said.get("audio")  # Snowflake writes out every field of the wire, empty
+    return not kinds <= _READ or bool(said.get("images") or (any(sound.values()) if isinstance(sound, dict) else sound))
 
 
 def _content_events(content: object, target: str) -> Iterator[Text | Reasoning]:

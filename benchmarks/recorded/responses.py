@@ -14,9 +14,12 @@ from benchmarks.recorded.shared import (
     choice_of,
     make_call,
     open_schema,
+    other_word,
     output_of,
     picture,
+    shown,
     some,
+    unsaid,
 )
 from hybridrt.backend import Call
 from hybridrt.request import EFFORTS, Message, Part, Text, Tool, ToolCall
@@ -44,7 +47,7 @@ def _read_responses(_: str, asked: Json) -> Call:
         match item.get("type", "message"):
             case "message":
                 role = "system" if item["role"] == "developer" else item["role"]
-                messages.append(Message(role, tuple(_response_parts(item["content"]))))
+                messages.append(Message(role, tuple(_response_parts(item.get("content")))))
             case "function_call":
                 made = ToolCall(item["name"], arguments(item["arguments"]), item["call_id"])
                 if messages and messages[-1].role == "assistant":
@@ -52,7 +55,7 @@ def _read_responses(_: str, asked: Json) -> Call:
                 else:
                     messages.append(Message("assistant", (), (made,)))
             case "function_call_output":
-                messages.append(Message("tool", tuple(_response_parts(item["output"])), (), item["call_id"]))
+                messages.append(Message("tool", tuple(_response_parts(item.get("output"))), (), item["call_id"]))
             case "reasoning":
                 pass
             case kind:
@@ -65,6 +68,8 @@ def _read_responses(_: str, asked: Json) -> Call:
         "max_output_tokens": asked.get("max_output_tokens"),
         "temperature": asked.get("temperature"),
     }
+    if not asked.get("model"):
+        raise UnsayableError("a request that names no model")
     return make_call(asked["model"], messages, stream=bool(asked.get("stream")), options=options)
 
 
@@ -100,7 +105,7 @@ def _normal_responses(_: str, asked: Json) -> Json:
     for item in _items(asked):
         match item.get("type", "message"):
             case "message":
-                content = item["content"]
+                content = item.get("content") or []
                 parts = some(_response_part(part) for part in ([{"text": content}] if isinstance(content, str) else content))
                 # Parts of an answer or of a system prompt are said as one text, which is what they are.
                 said = parts if item["role"] == "user" else ["".join(parts)] if all(isinstance(part, str) for part in parts) else parts
@@ -108,7 +113,7 @@ def _normal_responses(_: str, asked: Json) -> Json:
             case "function_call":
                 items.append(("call", item["call_id"], item["name"], arguments(item["arguments"])))
             case "function_call_output":
-                said = item["output"]
+                said = item.get("output") or []
                 parts = [{"text": said}] if isinstance(said, str) else said
                 items.append(("result", item["call_id"], some(_response_part(part) for part in parts)))
     return {
@@ -124,7 +129,24 @@ def _normal_responses(_: str, asked: Json) -> Json:
 
 
 def _response_part(part: Json) -> Any:
-    return part["text"] if "text" in part else ("image", part.get("image_url"))
+    return part["text"] if "text" in part else ("image", shown(part.get("image_url")))
+
+
+def _beside(asked: Json) -> Iterator[str]:
+    yield from other_word("text.format", ((asked.get("text") or {}).get("format") or {}).get("type"), ("text", "json_schema"))
+    choice = asked.get("tool_choice") if asked.get("tools") else None
+    if isinstance(choice, dict) and choice_of(choice, _CHOICES, _named) is None:
+        yield f"tool_choice: {choice.get('type')}"
+    yield from other_word("reasoning.effort", (asked.get("reasoning") or {}).get("effort"), EFFORTS)
+    for item in _items(asked):
+        if item.get("type", "message") == "message":
+            yield from unsaid("input", item, _TURN)
+        for part in item["content"] if isinstance(item.get("content"), list) else ():
+            yield from other_word("input_image.detail", part.get("detail"), ("auto",))
+
+
+# Ids and states belong to a conversation that the service keeps.
+_TURN = frozenset({"type", "role", "content", "id", "status"})
 
 
 _CHOICES = {"none": "none", "required": "required"}
@@ -156,6 +178,8 @@ RESPONSES = Wire(
         "previous_response_id": "a conversation kept at the service",
         "conversation": "a conversation kept at the service",
         "background": "an answer in the background",
+        "prompt": "a prompt kept at the service",
     },
-    {"reasoning": frozenset({"effort"})},
+    {"reasoning": frozenset({"effort"}), "text": frozenset({"format"})},
+    _beside,
 )

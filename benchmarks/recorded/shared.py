@@ -22,7 +22,11 @@ class UnsayableError(Exception):
 
 @dataclass(frozen=True)
 class Wire:
-    """How the requests of one wire are read and compared. `said` are the top-level fields that a call has."""
+    """How the requests of one wire are read and compared.
+
+    `said` are the top-level fields that a call has, `within` those of the fields that hold others, `beside` names what no call has
+    deeper in a request: a value of an option, a field of a turn. `spelled` brings the names of fields into one spelling.
+    """
 
     name: str
     read: Callable[[str, Json], Call]
@@ -31,6 +35,8 @@ class Wire:
     adapters: tuple[str, ...]
     unsayable: Mapping[str, str] = field(default_factory=dict)
     within: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    beside: Callable[[Json], Iterator[str]] = lambda _: iter(())
+    spelled: Callable[[Json], Json] = lambda asked: asked
 
     def call(self, url: str, asked: Json) -> Call:
         """The call that a recorded request is.
@@ -38,16 +44,25 @@ class Wire:
         Raises:
             UnsayableError: it is none of ours.
         """
+        said = self.spelled(asked)
         for name, why in self.unsayable.items():
-            if asked.get(name):
+            if said.get(name):
                 raise UnsayableError(why)
         return self.read(url, asked)
 
     def options_left_out(self, asked: Json) -> Iterator[str]:
         """The options of a recorded request that no call has."""
+        asked = self.spelled(asked)
         yield from (name for name in asked if name not in self.said)
         for holder, said in self.within.items():
-            yield from (f"{holder}.{name}" for name in asked.get(holder) or () if name not in said)
+            inner = self.spelled(asked[holder]) if isinstance(asked.get(holder), dict) else {}
+            yield from (f"{holder}.{name}" for name in inner if name not in said)
+        yield from self.beside(asked)
+
+
+def unsaid(where: str, holder: Json, known: frozenset[str]) -> Iterator[str]:
+    """The fields of an object that say something and that no call has; one that is empty says nothing."""
+    yield from (f"{where}.{name}" for name, value in holder.items() if name not in known and value not in (None, False, "", [], {}))
 
 
 def make_call(model: str, messages: Iterable[Message], *, stream: bool, options: Json) -> Call:
@@ -64,15 +79,30 @@ def picture(url: object) -> Image:
     """A picture that stands in the request itself."""
     if not isinstance(url, str) or not url.startswith("data:"):
         raise UnsayableError("a picture by URL")
-    media_type, _, data = url.removeprefix("data:").partition(";base64,")
+    media_type, mark, data = url.removeprefix("data:").partition(";base64,")
+    if not mark:
+        raise UnsayableError("a picture that is not in base64")
     return encoded(media_type, data)
+
+
+def shown(url: object) -> Any:
+    """A picture's URL as it is compared: base64 has two alphabets, and its padding may be left out."""
+    if not isinstance(url, str) or not url.startswith("data:"):
+        return url
+    kind, mark, data = url.partition(";base64,")
+    return kind + mark + plain_base64(data)
+
+
+def plain_base64(data: str) -> str:
+    """Base64 in one alphabet, without padding or line ends."""
+    return "".join(data.split()).replace("-", "+").replace("_", "/").rstrip("=")
 
 
 def encoded(media_type: str, data: str) -> Image:
     """A picture in base64, in either of its alphabets."""
     if not media_type.startswith("image/"):
         raise UnsayableError(f"a file of type {media_type.partition('/')[0]}")
-    return Image(media_type, b64decode(data.replace("-", "+").replace("_", "/") + "=="))
+    return Image(media_type, b64decode(plain_base64(data) + "=="))
 
 
 def arguments(text: object) -> Json:
@@ -133,6 +163,12 @@ def plain_json(text: Any) -> Any:
     except ValueError:
         return text
     return value if isinstance(value, dict) else text
+
+
+def other_word(where: str, said: Any, known: Iterable[str]) -> Iterator[str]:
+    """A word for an option that is none of a call's."""
+    if said is not None and said not in tuple(known):
+        yield f"{where}: {said}" if isinstance(said, str) else where
 
 
 def words(value: Any) -> str:

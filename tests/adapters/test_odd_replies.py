@@ -32,8 +32,8 @@ from tests.adapters.wire import DONE, a_call, delta, event, plain
 JSON, SSE = "application/json", "text/event-stream"
 
 
-def chat(finish="stop", **message):
-    return {"choices": [{"index": 0, "message": {"role": "assistant", **message}, "finish_reason": finish}]}
+def chat(finish="stop", content=None, **message):
+    return {"choices": [{"index": 0, "message": {"role": "assistant", "content": content, **message}, "finish_reason": finish}]}
 
 
 def claude(*blocks, reason="end_turn"):
@@ -135,6 +135,15 @@ CHAT = {
         + delta("function_call")
         + DONE,
         *("", "", [ADD], "tool_calls"),
+    ),
+    "every field written out, empty": (
+        JSON,
+        chat(
+            *("", "ok"),
+            audio={"data": "", "expires_at": 0, "id": "", "transcript": ""},
+            **{"function_call": {"arguments": "", "name": ""}, "refusal": "", "tool_calls": None, "annotations": None},
+        ),
+        *("ok", "", [], "stop"),
     ),
     "a call without an id": (JSON, chat("tool_calls", tool_calls=[{"function": A_CALL}]), "", "", [ADD], "tool_calls"),
     "arguments as an object": (
