@@ -11,11 +11,15 @@ from benchmarks.recorded.shared import (
     UnsayableError,
     Wire,
     encoded,
+    in_order,
     make_call,
     merged,
     open_schema,
+    other_word,
     output_of,
+    plain_base64,
     some,
+    unsaid,
 )
 from hybridrt.backend import Call
 from hybridrt.request import EFFORTS, Message, Part, Text, Tool, ToolCall
@@ -43,15 +47,7 @@ def _read_anthropic(_: str, asked: Json) -> Call:
     if system := tuple(_anthropic_parts(asked.get("system"))):
         messages.append(Message("system", system))
     for turn in asked["messages"]:
-        calls = []
-        for block in _anthropic_blocks(turn["content"]):
-            if block["type"] == "tool_result":
-                messages.append(Message("tool", tuple(_anthropic_parts(block.get("content"))), (), block["tool_use_id"]))
-            elif block["type"] == "tool_use":
-                calls.append(ToolCall(block["name"], block["input"], block["id"]))
-        parts = tuple(_anthropic_parts(turn["content"]))
-        if parts or calls:
-            messages.append(Message(turn["role"], parts, tuple(calls)))
+        messages += in_order(turn["role"], (_anthropic_piece(block) for block in _anthropic_blocks(turn["content"])))
     options = {
         "tools": tuple(Tool(*tool) for tool in _anthropic_tools(asked)),
         **_chosen(asked),
@@ -61,6 +57,14 @@ def _read_anthropic(_: str, asked: Json) -> Call:
         "stop": tuple(asked.get("stop_sequences") or ()),
     }
     return make_call(asked["model"], messages, stream=bool(asked.get("stream")), options=options)
+
+
+def _anthropic_piece(block: Json) -> Message | ToolCall | tuple[Part, ...]:
+    if block["type"] == "tool_result":
+        return Message("tool", tuple(_anthropic_parts(block.get("content"))), (), block["tool_use_id"])
+    if block["type"] == "tool_use":
+        return ToolCall(block["name"], block.get("input") or {}, block["id"])
+    return tuple(_anthropic_parts([block]))
 
 
 def _anthropic_tools(asked: Json) -> Iterator[tuple[str, str, Json]]:
@@ -95,12 +99,12 @@ def _normal_anthropic(_: str, asked: Json) -> Json:
         if block["type"] == "text":
             return block["text"]
         if block["type"] == "tool_use":
-            return ("call", named(block["id"]), block["name"], block["input"])
+            return ("call", named(block["id"]), block["name"], block.get("input") or {})
         if block["type"] == "tool_result":
             return ("result", named(block["tool_use_id"]), some(normal(inner) for inner in _anthropic_blocks(block.get("content"))))
         if block["type"] in ("thinking", "redacted_thinking"):
             return None
-        return {name: value for name, value in block.items() if name != "cache_control"}
+        return (block["source"].get("media_type"), plain_base64(block["source"].get("data") or ""))
 
     turns = [(turn["role"], some([normal(block) for block in _anthropic_blocks(turn["content"])])) for turn in asked["messages"]]
     # The service takes system turns among the others by now; they are said in the field that it always had.
@@ -120,6 +124,23 @@ def _normal_anthropic(_: str, asked: Json) -> Json:
     }
 
 
+def _beside(asked: Json) -> Iterator[str]:
+    if (asked.get("thinking") or {}).get("type") != "disabled":
+        yield from unsaid("thinking", asked.get("thinking") or {}, frozenset())
+    yield from other_word("output_config.effort", (asked.get("output_config") or {}).get("effort"), EFFORTS)
+    for tool in asked.get("tools") or ():
+        yield from unsaid("tools", tool, _TOOL)
+    for turn in asked["messages"]:
+        yield from unsaid("messages", turn, frozenset({"role", "content"}))
+        for block in _anthropic_blocks(turn["content"]):
+            yield from unsaid(f"messages.{block['type']}", block, _BLOCK)
+
+
+# Marks for caching, `strict` of tools and whether a result was a failure are left out everywhere.
+_TOOL = frozenset({"type", "name", "description", "input_schema", "strict", "cache_control"})
+_BLOCK = frozenset({"type", "text", "source", "id", "name", "input", "tool_use_id", "content"}) | {
+    *("cache_control", "is_error", "thinking", "signature", "data")
+}
 _CHOICES = {"none": "none", "any": "required"}
 _MESSAGES = frozenset(
     {
@@ -131,6 +152,7 @@ _MESSAGES = frozenset(
         "tools",
         "output_format",
         "output_config",
+        "thinking",
         "max_tokens",
         "temperature",
         "stop_sequences",
@@ -145,4 +167,6 @@ ANTHROPIC = Wire(
     _MESSAGES,
     ("anthropic",),
     {"mcp_servers": "a tool server of the service", "container": "a container at the service"},
+    {"output_config": frozenset({"effort", "format"})},
+    _beside,
 )

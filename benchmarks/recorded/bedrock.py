@@ -12,12 +12,14 @@ from benchmarks.recorded.shared import (
     UnsayableError,
     Wire,
     encoded,
+    in_order,
     make_call,
     merged,
     open_schema,
     output_of,
     plain_json,
     some,
+    unsaid,
     words,
 )
 from hybridrt.backend import Call
@@ -25,7 +27,8 @@ from hybridrt.request import Message, Part, Text, Tool, ToolCall
 
 
 def _bedrock_model(url: str) -> tuple[str, bool]:
-    *_, model, what = urlsplit(url).path.split("/")
+    # A model may be named by an ARN, which holds a slash, and not every recorder keeps that encoded.
+    model, _, what = urlsplit(url).path.partition("/model/")[2].rpartition("/")
     return unquote(model), what == "converse-stream"
 
 
@@ -49,18 +52,8 @@ def _read_bedrock(url: str, asked: Json) -> Call:
     messages: list[Message] = []
     if system := tuple(_bedrock_parts(asked.get("system") or [])):
         messages.append(Message("system", system))
-    for turn in asked["messages"]:
-        calls = []
-        for block in turn["content"]:
-            if result := block.get("toolResult"):
-                messages.append(Message("tool", tuple(_bedrock_parts(result["content"])), (), result["toolUseId"]))
-            elif use := block.get("toolUse"):
-                if use.get("type") == "server_tool_use":
-                    raise UnsayableError("what a tool of the service left")
-                calls.append(ToolCall(use["name"], use["input"], use["toolUseId"]))
-        parts = tuple(_bedrock_parts(turn["content"]))
-        if parts or calls:
-            messages.append(Message(turn["role"], parts, tuple(calls)))
+    for turn in asked.get("messages") or ():
+        messages += in_order(turn["role"], (_bedrock_piece(block) for block in turn["content"]))
     settings = asked.get("inferenceConfig") or {}
     tools = [
         Tool(spec["name"], spec.get("description") or "", spec["inputSchema"]["json"])
@@ -76,6 +69,16 @@ def _read_bedrock(url: str, asked: Json) -> Call:
         "stop": tuple(settings.get("stopSequences") or ()),
     }
     return make_call(model, messages, stream=stream, options=options)
+
+
+def _bedrock_piece(block: Json) -> Message | ToolCall | tuple[Part, ...]:
+    if result := block.get("toolResult"):
+        return Message("tool", tuple(_bedrock_parts(result["content"])), (), result["toolUseId"])
+    if use := block.get("toolUse"):
+        if use.get("type") == "server_tool_use":
+            raise UnsayableError("what a tool of the service left")
+        return ToolCall(use["name"], use.get("input") or {}, use["toolUseId"])
+    return tuple(_bedrock_parts([block]))
 
 
 def _chosen(asked: Json) -> Json:
@@ -104,7 +107,7 @@ def _normal_bedrock(url: str, asked: Json) -> Json:
     def normal(block: Json) -> Any:
         if "toolUse" in block:
             use = block["toolUse"]
-            return ("call", use["toolUseId"], use["name"], use["input"])
+            return ("call", use["toolUseId"], use["name"], use.get("input") or {})
         if "toolResult" in block:
             result = block["toolResult"]
             said = [
@@ -116,7 +119,9 @@ def _normal_bedrock(url: str, asked: Json) -> Json:
 
     model, stream = _bedrock_model(url)
     settings = asked.get("inferenceConfig") or {}
-    turns = [(turn["role"], some(normal(block) for block in turn["content"] if block.get("text") != "")) for turn in asked["messages"]]
+    turns = [
+        (turn["role"], some(normal(block) for block in turn["content"] if block.get("text") != "")) for turn in asked.get("messages") or ()
+    ]
     form = _bedrock_form(asked)
     return {
         "model": model,
@@ -135,6 +140,13 @@ def _normal_bedrock(url: str, asked: Json) -> Json:
     }
 
 
+def _beside(asked: Json) -> Iterator[str]:
+    for spec in _bedrock_tools((asked.get("toolConfig") or {}).get("tools") or ()):
+        yield from unsaid("toolSpec", spec, frozenset({"name", "description", "inputSchema", "strict"}))
+    for turn in asked.get("messages") or ():
+        yield from unsaid("messages", turn, frozenset({"role", "content"}))
+
+
 _INFERENCE, _TOOLS = frozenset({"maxTokens", "temperature", "topP", "stopSequences"}), frozenset({"tools", "toolChoice"})
 
 _CONVERSE = frozenset({"messages", "system", "toolConfig", "inferenceConfig", "outputConfig"})
@@ -145,5 +157,7 @@ BEDROCK = Wire(
     _normal_bedrock,
     _CONVERSE,
     ("bedrock",),
-    within={"inferenceConfig": _INFERENCE, "toolConfig": _TOOLS},
+    {"promptVariables": "a prompt kept at the service"},
+    {"inferenceConfig": _INFERENCE, "toolConfig": _TOOLS, "outputConfig": frozenset({"textFormat"})},
+    _beside,
 )

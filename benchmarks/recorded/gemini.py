@@ -11,13 +11,17 @@ from benchmarks.recorded.shared import (
     UnsayableError,
     Wire,
     encoded,
+    in_order,
     make_call,
     many,
     merged,
     open_schema,
+    other_word,
     output_of,
+    plain_base64,
     plain_json,
     some,
+    unsaid,
     words,
 )
 from hybridrt.backend import Call
@@ -52,7 +56,6 @@ def _gemini_result(answer: Json) -> Any:
 def _read_gemini(url: str, asked: Json) -> Call:
     model, stream = _gemini_model(url)
     messages: list[Message] = []
-    asked = _camel(asked)
     if system := asked.get("systemInstruction"):
         said = many(system["parts"])
         if not all("text" in part for part in said):
@@ -102,42 +105,44 @@ def _chosen(asked: Json) -> Json:
 def _gemini_tools(asked: Json) -> Iterator[Json]:
     for tool in many(asked.get("tools")):
         for kind, inner in _camel(tool).items():
+            if inner is None:
+                continue
             if kind != "functionDeclarations":
                 raise UnsayableError("a tool that is no function")
             yield from (_camel(function) for function in many(inner))
 
 
 def _gemini_turns(content: Json) -> Iterator[Message]:
-    parts: list[Part] = []
-    calls: list[ToolCall] = []
-    for piece in many(content.get("parts")):
-        part = _camel(piece)
-        if part.get("thought"):
-            continue
-        if "text" in part:
-            parts.append(Text(part["text"]))
-        elif "inlineData" in part:
-            data = _camel(part["inlineData"])
-            parts.append(encoded(data["mimeType"], data["data"]))
-        elif "functionCall" in part:
-            made = part["functionCall"]
-            calls.append(ToolCall(made["name"], made.get("args") or {}, made.get("id") or ""))
-        elif "functionResponse" in part:
-            answer = part["functionResponse"]
-            shown = [_camel(_camel(each).get("inlineData") or {}) for each in answer.get("parts") or ()]
-            if not all(shown):
-                raise UnsayableError("a file by URI")
-            pictures = [encoded(data["mimeType"], data["data"]) for data in shown]
-            yield Message("tool", (Text(words(_gemini_result(answer))), *pictures), (), answer.get("id") or "")
-        elif part.keys() - {"thoughtSignature"}:
-            raise UnsayableError({"fileData": "a file by URI"}.get(next(iter(part)), "what a tool of the service left"))
-    if parts or calls:
-        yield Message("assistant" if content.get("role") == "model" else "user", tuple(parts), tuple(calls))
+    role = "assistant" if content.get("role") == "model" else "user"
+    return in_order(role, (_gemini_piece(_camel(piece)) for piece in many(content.get("parts"))))
+
+
+def _gemini_piece(part: Json) -> Message | ToolCall | tuple[Part, ...]:
+    if part.get("thought"):
+        return ()
+    if "text" in part:
+        return (Text(part["text"]),)
+    if "inlineData" in part:
+        data = _camel(part["inlineData"])
+        return (encoded(data["mimeType"], data["data"]),)
+    if "functionCall" in part:
+        made = part["functionCall"]
+        return ToolCall(made["name"], made.get("args") or {}, made.get("id") or "")
+    if "functionResponse" in part:
+        answer = part["functionResponse"]
+        shown = [_camel(_camel(each).get("inlineData") or {}) for each in answer.get("parts") or ()]
+        if not all(shown):
+            raise UnsayableError("a file by URI")
+        pictures = [encoded(data["mimeType"], data["data"]) for data in shown]
+        return Message("tool", (Text(words(_gemini_result(answer))), *pictures), (), answer.get("id") or "")
+    if part.keys() - {"thoughtSignature"}:
+        raise UnsayableError({"fileData": "a file by URI"}.get(next(iter(part)), "what a tool of the service left"))
+    return ()
 
 
 def _normal_gemini(url: str, asked: Json) -> Json:
     model, stream = _gemini_model(url)
-    asked = _camel(asked)
+    asked = _camel(asked)  # what `build` made comes as it is
     settings = _camel(asked.get("generationConfig") or {})
     turns = []
     for content in many(asked["contents"]):
@@ -178,7 +183,27 @@ def _normal_gemini(url: str, asked: Json) -> Json:
 
 def _alphabet(shown: list[Any]) -> list[Any]:
     """Files with their base64 in one alphabet."""
-    return [(data["mimeType"], data["data"].replace("-", "+").replace("_", "/").rstrip("=")) for data in shown]
+    return [(data["mimeType"], plain_base64(data["data"])) for data in shown]
+
+
+def _beside(asked: Json) -> Iterator[str]:
+    settings = _camel(asked.get("generationConfig") or {})
+    has_schema = settings.get("responseJsonSchema") or settings.get("responseSchema")
+    forms = ("text/plain", "application/json") if has_schema else ("text/plain",)
+    yield from other_word("generationConfig.responseMimeType", settings.get("responseMimeType"), forms)
+    thinking = _camel(settings.get("thinkingConfig") or {})
+    yield from unsaid("thinkingConfig", thinking, frozenset({"thinkingLevel"} if thinking.get("thinkingBudget") else _THINKING))
+    yield from other_word("thinkingConfig.thinkingLevel", str(thinking.get("thinkingLevel") or "none").lower(), EFFORTS)
+    choice = _camel(_camel(asked.get("toolConfig") or {}).get("functionCallingConfig") or {})
+    yield from other_word("functionCallingConfig.mode", choice.get("mode"), ("AUTO", "MODE_UNSPECIFIED", *_CHOICES))
+    if len(choice.get("allowedFunctionNames") or ()) > 1 or (choice.get("allowedFunctionNames") and choice.get("mode") != "ANY"):
+        yield "functionCallingConfig.allowedFunctionNames"
+    for function in _gemini_tools(asked):
+        yield from unsaid("functionDeclarations", function, _FUNCTION)
+
+
+_THINKING = frozenset({"thinkingLevel", "thinkingBudget"})
+_FUNCTION = frozenset({"name", "description", "parameters", "parametersJsonSchema"})
 
 
 _CHOICES = {"NONE": "none", "ANY": "required"}
@@ -205,5 +230,7 @@ GEMINI = Wire(
     _CONTENT,
     ("gemini", "vertex"),
     {"cachedContent": "a cache at the service"},
-    {"generationConfig": _SETTINGS},
+    {"generationConfig": _SETTINGS, "toolConfig": frozenset({"functionCallingConfig"})},
+    _beside,
+    _camel,
 )

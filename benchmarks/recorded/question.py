@@ -14,6 +14,7 @@ from urllib.parse import unquote, urlsplit
 
 from benchmarks.recorded.anthropic import ANTHROPIC
 from benchmarks.recorded.bedrock import BEDROCK
+from benchmarks.recorded.chat import deployed_model
 from benchmarks.recorded.gemini import GEMINI
 from benchmarks.recorded.responses import RESPONSES
 from benchmarks.recorded.shared import Json, UnsayableError, Wire, make_call, many
@@ -55,8 +56,8 @@ def _embeds(name: str, adapters: tuple[str, ...], texts: Callable[[str, Json], l
 
 
 def _model(url: str, asked: Json) -> str:
-    if "model" in asked:
-        return str(asked["model"])
+    if "model" in asked or "/openai/deployments/" in url:
+        return deployed_model(url, asked)
     last = unquote(urlsplit(url).path).rpartition("/models/" if "/models/" in url else "/model/")[2]
     return last.rpartition("/")[0] if "/model/" in url else last.rpartition(":")[0]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from hybridrt.backend import Call
 from hybridrt.deadline import Deadline
-from hybridrt.request import Image, Message, Output
+from hybridrt.request import Image, Message, Output, Part, ToolCall
 from hybridrt.target import Place, Target
 
 Json = dict[str, Any]
@@ -48,7 +48,7 @@ class Wire:
         for name, why in self.unsayable.items():
             if said.get(name):
                 raise UnsayableError(why)
-        return self.read(url, asked)
+        return self.read(url, said)
 
     def options_left_out(self, asked: Json) -> Iterator[str]:
         """The options of a recorded request that no call has."""
@@ -174,6 +174,28 @@ def other_word(where: str, said: Any, known: Iterable[str]) -> Iterator[str]:
 def words(value: Any) -> str:
     """A value as the text of a tool's result."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def in_order(role: str, pieces: Iterable[Message | ToolCall | tuple[Part, ...]]) -> Iterator[Message]:
+    """A turn whose parts, calls and results stand in any order, as turns in which they stand in the same one.
+
+    A turn of ours has words before calls, and a result is a turn of its own; an adapter joins neighbours of one role again.
+    """
+    parts: tuple[Part, ...] = ()
+    calls: tuple[ToolCall, ...] = ()
+    for piece in pieces:
+        if isinstance(piece, ToolCall):
+            calls = (*calls, piece)
+            continue
+        if (isinstance(piece, Message) or (piece and calls)) and (parts or calls):
+            yield Message(role, parts, calls)
+            parts, calls = (), ()
+        if isinstance(piece, Message):
+            yield piece
+        else:
+            parts = (*parts, *piece)
+    if parts or calls:
+        yield Message(role, parts, calls)
 
 
 class Named:
