@@ -267,6 +267,8 @@ def _unpacked(data: bytes, headers: dict[str, str]) -> bytes:
         unpacked: bytes = import_module(UNPACKERS[packing]).decompress(data)
     except ImportError:
         raise PackedError(f"the body is packed with {packing}, and the module {UNPACKERS[packing]} is not installed") from None
+    except Exception:  # noqa: BLE001 - each module has an error of its own
+        raise PackedError(f"the body is packed with {packing}, and damaged") from None
     return unpacked
 
 
@@ -422,7 +424,7 @@ def replay(found: Iterable[Exchange]) -> Tally:
 def _replay_one(tally: Tally, exchange: Exchange, wire: Wire, adapter: Adapter) -> None:
     asked = exchange.asked or {}
     try:
-        call = wire.call(exchange.url, asked)
+        call, left_out = wire.call(exchange.url, asked), list(wire.options_left_out(asked))
     except UnsayableError as error:
         tally.unsayable[str(error)] += 1
         bare = Call(Target("recorded", Place.CLOUD, "m"), (), Deadline(0.0, None), stream=_is_stream(exchange))
@@ -436,7 +438,7 @@ def _replay_one(tally: Tally, exchange: Exchange, wire: Wire, adapter: Adapter) 
         tally.losses.append(f"{exchange.name}: the request could not be read: {type(error).__name__}: {error}")
         return
     tally.of[exchange.provider] += 1
-    tally.options.update(wire.options_left_out(asked))
+    tally.options.update(left_out)
     lost, ended = _judged(lambda: (request_loss(adapter, wire, exchange, call), ""))
     if lost is None:
         lost, ended = _judged(lambda: reply_loss(adapter, call, wire, exchange))

@@ -1,10 +1,15 @@
 """The replay of recorded traffic: what it counts, and that it notices what is wrong."""
 
+import base64
+import gzip
+import importlib.util
 import json
 import subprocess
 import sys
+import zlib
 
 import pytest
+import yaml
 
 from benchmarks import cassettes
 from benchmarks.cassettes import ROOT, SMALL_SET, Exchange, adapter_name, exchanges, make_adapter, replay, reply_loss, request_loss, wire_of
@@ -178,7 +183,22 @@ GOOD = """\
 PACKED = GOOD[: GOOD.index("    body:")] + "    body: {string: !!binary H4sIAAAAAAAAA6tWKkpNTFGyUkpLzClOVaoFAA==}\n"
 
 
-@pytest.mark.parametrize("broken", ["interactions: [", "{}", "", "interactions:\n" + PACKED], ids=["YAML", "empty", "nothing", "packed"])
+BROKEN = {
+    "YAML": "interactions: [",
+    "empty": "{}",
+    "nothing": "",
+    "packed": "interactions:\n" + PACKED,
+    "no list": "interactions: 7",
+    "null": "interactions:",
+    "a list of something else": "interactions: [7]",
+    "a tag of a program": "interactions: !!python/object/apply:os.getcwd []",
+    "no status": "interactions:\n" + GOOD.replace("status: {code: 200}", "status: fine"),
+    "no address": "interactions:\n" + GOOD.replace("https://api.openai.com", "https://[api.openai.com"),
+    "base64 that is none": "interactions:\n" + GOOD[: GOOD.index("    body:")] + "    body: {base64_string: A}\n",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
 def test_a_recording_that_cannot_be_read_is_one_loss_and_the_others_go_on(tmp_path, broken):
     (tmp_path / "acme").mkdir()
     (tmp_path / "acme" / "a.yaml").write_text(broken, encoding="utf-8")
@@ -187,6 +207,101 @@ def test_a_recording_that_cannot_be_read_is_one_loss_and_the_others_go_on(tmp_pa
     assert (tally.replayed.total(), tally.of.total()) == (1, 2)
     assert len(tally.losses) == 1
     assert tally.losses[0].startswith("acme/a.yaml")
+
+
+SAID = {"choices": [{"index": 0, "message": {"content": "hi"}, "finish_reason": "stop"}]}
+AS_JSON = json.dumps(SAID).encode()
+ASKED_PLAINLY = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
+# A body in each form in which recorders keep one, under the header that says how it was packed on its way.
+FORMS = {
+    "text": ({"body": {"string": AS_JSON.decode()}}, ""),
+    "text, unpacked, and the header left": ({"body": {"string": AS_JSON.decode()}}, "br"),
+    "bytes": ({"body": {"string": AS_JSON}}, ""),
+    "bytes, unpacked, and the header left": ({"body": {"string": AS_JSON}}, "zstd"),
+    "bare text": ({"body": AS_JSON.decode()}, ""),
+    "JSON already parsed": ({"parsed_body": SAID}, "gzip"),
+    "JSON already parsed, as the body": ({"body": SAID}, ""),
+    "base64": ({"body": {"base64_string": base64.b64encode(AS_JSON).decode()}}, ""),
+    "an older recorder": ({"content": AS_JSON.decode()}, ""),
+    "gzip": ({"body": {"string": gzip.compress(AS_JSON)}}, "gzip"),
+    "gzip, and no header": ({"body": {"string": gzip.compress(AS_JSON)}}, ""),
+    "deflate": ({"body": {"string": zlib.compress(AS_JSON)}}, "deflate"),
+    "raw deflate": ({"body": {"string": zlib.compress(AS_JSON, wbits=-15)}}, "deflate"),
+}
+
+
+def written(tmp_path, request, response):
+    asked = {"method": "POST", "uri": "https://api.openai.com/v1/chat/completions", **request}
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "a.yaml").write_text(
+        yaml.safe_dump({"interactions": [{"request": asked, "response": response}]}), encoding="utf-8"
+    )
+    return replay(exchanges(tmp_path))
+
+
+@pytest.mark.parametrize(("said", "packing"), FORMS.values(), ids=FORMS)
+@pytest.mark.parametrize(
+    "status", [{"status": {"code": 200}}, {"status": 200}, {"status_code": 200}], ids=["an object", "a number", "older"]
+)
+def test_a_body_is_read_in_every_form_in_which_it_is_kept(tmp_path, said, packing, status):
+    headers = {"content-type": ["application/json"], "content-encoding": packing}
+    tally = written(tmp_path, {"body": json.dumps(ASKED_PLAINLY)}, {**status, "headers": headers, **said})
+    assert (tally.losses, tally.replayed.total(), dict(tally.ended)) == ([], 1, {"stop": 1})
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        ASKED_PLAINLY,
+        json.dumps(ASKED_PLAINLY).encode(),
+        {"string": json.dumps(ASKED_PLAINLY)},
+        gzip.compress(json.dumps(ASKED_PLAINLY).encode()),
+    ],
+    ids=["parsed", "bytes", "in an object", "packed"],
+)
+def test_a_request_is_read_in_every_form_in_which_it_is_kept(tmp_path, body):
+    assert written(tmp_path, {"body": body}, {"status": {"code": 200}, "body": {"string": AS_JSON}}).replayed.total() == 1
+
+
+def test_what_is_packed_and_cannot_be_unpacked_here_is_a_loss_with_its_reason(tmp_path):
+    packed = {"body": {"string": cassettes.ZSTD + b"\xff\x00"}}
+    tally = written(tmp_path, {"body": json.dumps(ASKED_PLAINLY)}, {"status": {"code": 200}, **packed})
+    assert (tally.replayed.total(), tally.of.total(), len(tally.losses)) == (0, 1, 1)
+    assert importlib.util.find_spec("zstandard") or "packed with zstd" in tally.losses[0]
+
+
+def test_a_reply_that_was_not_recorded_says_nothing_of_the_adapters():
+    tally = replay([exchange(asked=ASKED), exchange(asked=ASKED, body=STREAM, media="text/event-stream")])
+    assert (tally.of.total(), tally.left_out) == (1, {"replies that were not recorded": 1})
+
+
+@pytest.mark.parametrize(
+    "options", [{"response_format": 7}, {"tools": 7}, {"stop": 7}, {"reasoning": "x"}, {"tool_choice": 7, "tools": []}]
+)
+def test_an_option_of_another_shape_is_at_most_one_loss(options):
+    good = exchange(asked=ASKED, body=STREAM, media="text/event-stream")
+    tally = replay([exchange(asked={**ASKED, **options}, body=STREAM, media="text/event-stream"), good])
+    assert tally.of.total() == 2
+    assert tally.replayed.total() + len(tally.losses) == 2
+
+
+CUT = {
+    "within an event": STREAM[: STREAM.index(b"lo.")],
+    "within a character": b'data: {"choices": [{"index": 0, "delta": {"content": "Hel"}}]}\n\ndata: {"choices": [{"delta": {"content": "\xf0\x9f',
+}
+
+
+@pytest.mark.parametrize("body", CUT.values(), ids=CUT)
+def test_a_stream_that_was_cut_has_every_word_up_to_there(body):
+    tally = replay([exchange(asked=ASKED, body=body, media="text/event-stream")])
+    assert (tally.losses, dict(tally.ended)) == ([], {"BrokenStream": 1})
+
+
+def test_of_several_answers_the_first_is_compared():
+    both = [{"index": 1, "delta": {"content": "no"}}, {"index": 0, "delta": {"content": "ok"}, "finish_reason": "stop"}]
+    body = b"".join(b"data: " + json.dumps({"choices": [each]}).encode() + b"\n\n" for each in both)
+    tally = replay([exchange(asked={**ASKED, "n": 2}, body=body, media="text/event-stream")])
+    assert (tally.losses, tally.replayed.total()) == ([], 1)
 
 
 @pytest.mark.parametrize(("method", "url", "name"), OTHERS)
@@ -200,6 +315,7 @@ NAMES = [
     ("https://h.example/v1/projects/p/locations/l/publishers/google/models/m:streamGenerateContent", "vertex"),
     ("https://bedrock-runtime.us-east-1.amazonaws.com/model/m/converse", "bedrock"),
     ("https://r.openai.azure.com/openai/deployments/m/chat/completions", "azure-openai-deployment"),
+    ("https://r.cognitiveservices.azure.com/openai/deployments/m/chat/completions", "azure-openai-deployment"),
     ("https://r.openai.azure.com/openai/v1/chat/completions", "azure-openai"),
     ("https://api.mistral.ai/v1/chat/completions", "mistral"),
     ("http://localhost:8080/v1/chat/completions", "openai-compatible"),

@@ -141,7 +141,10 @@ CHAT = {
         chat(
             *("", "ok"),
             audio={"data": "", "expires_at": 0, "id": "", "transcript": ""},
-            function_call={"arguments": "", "name": ""}, refusal="", tool_calls=None, annotations=None,
+            function_call={"arguments": "", "name": ""},
+            refusal="",
+            tool_calls=None,
+            annotations=None,
         ),
         *("ok", "", [], "stop"),
     ),
