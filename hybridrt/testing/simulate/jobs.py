@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import Any, cast
 
 from hybridrt.testing.simulate.finding import Finding
 from hybridrt.testing.simulate.run import Report, play_all, storms_of
 from hybridrt.testing.simulate.schedule import MOST_ASKS
 from hybridrt.testing.simulate.world import Played, Stage
 
-# A quarter of a minute: whoever waits for hours wants to see that it goes on, and little is lost with a process that dies.
-CHUNK_SCHEDULES = 1000
+# Some seconds: whoever waits for hours sees that it goes on, and little is lost with a process that dies.
+CHUNK_SCHEDULES = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +94,7 @@ def play_among(divided: list[Chunk], jobs: int, *, said: Said) -> tuple[Report, 
             far_line.close()
             give(line, process)
         while working:
-            for line in wait(list(working)):
-                assert isinstance(line, Connection)
+            for line in cast("list[Connection]", wait(list(working))):
                 process, chunk = working.pop(line)
                 try:
                     report = line.recv()
