@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import signal
 import sys
@@ -51,7 +52,7 @@ def chunks(seeds: range, jobs: int) -> list[Chunk]:
 
 def play_here(divided: list[Chunk], *, said: Said, is_kept: bool = False) -> Report:
     """Play one chunk after the other in this process. SIGINT and SIGTERM end it after the schedule that is being played."""
-    stage, total, stop = Stage(), Report(), threading.Event()
+    stage, total, stop = _stage(), Report(), threading.Event()
     with _heard(stop.set):
         for chunk in divided:
             if stop.is_set():
@@ -127,13 +128,20 @@ def _work(line: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    stage = Stage()
+    stage = _stage()
     try:
         while not stop.is_set():
             chunk = line.recv()
             line.send(play_all(chunk.seeds, stage, storms=chunk.storms, tell=show, is_over=stop.is_set))
     except (EOFError, ConnectionError):
         pass  # there are no more chunks, or nobody is there any more to hear of this one
+
+
+def _stage() -> Stage:
+    """Make the stage of a process that does nothing else: what lives as long as it does, no collection of garbage looks at again."""
+    stage = Stage()
+    gc.freeze()
+    return stage
 
 
 @contextmanager
