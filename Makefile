@@ -4,7 +4,7 @@
 #   make test    install everything and run the whole test suite
 #   make check   format, lint, types, and the shipped policies
 #   make bench   the benchmarks; each prints one JSON object last
-#   make soak    the long random runs
+#   make soak    the long random runs; a million simulated schedules on all cores are one of them
 #   make setup   only install
 
 PYTHON ?= python3

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import base64
+import binascii
 import logging
 import re
 import secrets
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, AnyStr, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from hybridrt.sealed import Sealed
@@ -25,7 +25,10 @@ MAX_INFLATED_BYTES = 16 * 1024 * 1024
 MAX_LAYERS = 3
 
 CONSONANTS, VOWELS = "bdfgklmnprstvz", "aeiou"
+# From so many on, one pass over the data costs less than one search for each.
+MANY = 300
 _JSON_ESCAPE = re.compile(rb"\\(?:u([0-9a-fA-F]{4})|(.))")
+_FOR_URLS = bytes.maketrans(b"+/", b"-_")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -36,7 +39,7 @@ class Canary(Sealed):
 
     def search(self, data: bytes) -> tuple[str, ...]:
         """Name the forms in which this canary stands in the bytes."""
-        return tuple(dict.fromkeys(form for layer, prefix in _layers(data) for form in _forms(self.text, layer, prefix)))
+        return Search((self,)).forms(data).get(self, ())
 
 
 def canaries(count: int) -> tuple[Canary, ...]:
@@ -48,34 +51,86 @@ def _syllable() -> str:
     return secrets.choice(CONSONANTS) + secrets.choice(VOWELS)
 
 
-def _forms(text: str, data: bytes, prefix: str) -> Iterator[str]:
+class Search:
+    """Looks for some canaries at once: what they look like is worked out once, and every place is read once for all of them."""
+
+    def __init__(self, planted: Iterable[Canary]) -> None:
+        self._looks = tuple(_look(canary) for canary in dict.fromkeys(planted))
+        self._in_any_case = frozenset(needle for look in self._looks for _, needle in look.in_any_case)
+        self._exactly = frozenset(needle for look in self._looks for _, needle in look.exactly)
+        self._plain = frozenset(look.plain for look in self._looks)
+
+    def forms(self, data: bytes) -> dict[Canary, tuple[str, ...]]:
+        """Name the forms of each canary that stands in the bytes; one that does not is left out."""
+        found: dict[Canary, dict[str, None]] = {}
+        for layer, prefix in _layers(data):
+            for canary, form in self._forms(layer):
+                found.setdefault(canary, {})[prefix + form] = None
+        return {canary: tuple(forms) for canary, forms in found.items()}
+
+    def _forms(self, data: bytes) -> Iterator[tuple[Canary, str]]:
+        folded = data.lower()
+        in_any_case, exactly = present(self._in_any_case, folded), present(self._exactly, data)
+        from_url = present(self._plain, unquote_to_bytes(data).lower()) if b"%" in data else frozenset[bytes]()
+        from_json = present(self._plain, _JSON_ESCAPE.sub(_unescaped, data).lower()) if b"\\" in data else frozenset[bytes]()
+        for look in self._looks:
+            for form, needle in look.in_any_case:
+                if needle in in_any_case:
+                    yield look.canary, form if form == "hex" or needle in data else f"{form}, other case"
+            if look.plain not in in_any_case:
+                if look.plain in from_url:
+                    yield look.canary, "url-escaped"
+                if look.plain in from_json:
+                    yield look.canary, "json-escaped"
+            for form, needle in look.exactly:
+                if needle in exactly:
+                    yield look.canary, form
+
+
+def present(needles: Collection[AnyStr], data: AnyStr) -> frozenset[AnyStr]:
+    """Return those that stand in the data."""
+    if len(needles) < MANY:
+        return frozenset([needle for needle in needles if needle in data])
+    # One pass over the data names every beginning there is in it; only needles that begin like that are looked for.
+    length = min(map(len, needles))
+    beginnings = {data[at : at + length] for at in range(len(data) - length + 1)}
+    return frozenset([needle for needle in needles if needle[:length] in beginnings and needle in data])
+
+
+class _Look(NamedTuple):
+    """What to look for: `in_any_case` in folded bytes, `exactly` in the bytes as they are."""
+
+    canary: Canary
+    plain: bytes
+    in_any_case: tuple[tuple[str, bytes], ...]
+    exactly: tuple[tuple[str, bytes], ...]
+
+
+def _look(canary: Canary) -> _Look:
+    text = canary.text
     plain = text.encode()
-    folded = data.lower()
-    for form, needle in (
+    in_any_case = (
         ("plain", plain),
         ("utf-16-le", text.encode("utf-16-le")),
         ("utf-16-be", text.encode("utf-16-be")),
         ("hex", plain.hex().encode()),
-    ):
-        if needle in folded:
-            yield prefix + (form if needle in data or form == "hex" else f"{form}, other case")
-    if b"%" in data and plain in unquote_to_bytes(data).lower() and plain not in folded:
-        yield prefix + "url-escaped"
-    if b"\\" in data and plain not in folded and plain in _JSON_ESCAPE.sub(_unescaped, data).lower():
-        yield prefix + "json-escaped"
-    for case in dict.fromkeys((plain, plain.upper(), plain.capitalize(), plain.title())):
-        for offset in range(3):
-            for name, altchars in (("base64", b"+/"), ("base64", b"-_")):
-                if _base64_core(case, offset, altchars) in data:
-                    yield f"{prefix}{name} at offset {offset}"
+    )
+    exactly = dict.fromkeys(
+        (f"base64 at offset {offset}", needle)
+        for case in dict.fromkeys((plain, plain.upper(), plain.capitalize(), plain.title()))
+        for offset in range(3)
+        for needle in _base64_cores(case, offset)
+    )
+    return _Look(canary, plain, in_any_case, tuple(exactly))
 
 
-def _base64_core(plain: bytes, offset: int, altchars: bytes) -> bytes:
-    """The characters of base64 that depend on the canary alone, when it begins at this offset of a group of three."""
+def _base64_cores(plain: bytes, offset: int) -> tuple[bytes, bytes]:
+    """The characters of base64, of either alphabet, that depend on the canary alone, when it begins at this offset of a group of three."""
     padded = b"\0" * offset + plain
     whole = padded[: len(padded) // 3 * 3]
-    encoded = base64.b64encode(whole, altchars)
-    return encoded[4:] if offset else encoded
+    encoded = binascii.b2a_base64(whole, newline=False)
+    core = encoded[4:] if offset else encoded
+    return core, core.translate(_FOR_URLS)
 
 
 def _unescaped(match: re.Match[bytes]) -> bytes:
@@ -156,13 +211,15 @@ class Watch:
 
     def sightings(self, where: str = "") -> list[Sighting]:
         """Every sighting, or those whose place begins like this: `log`, `wire`, `file`."""
+        search = Search(self.canaries)
         return [
             Sighting(number, place + inner, form)
             for place, look in self._places
             if place.startswith(where)
             for inner, data in look()
+            for found in (search.forms(data),)
             for number, canary in enumerate(self.canaries)
-            for form in canary.search(data)
+            for form in found.get(canary, ())
         ]
 
 

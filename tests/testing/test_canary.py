@@ -4,6 +4,7 @@ import base64
 import gzip
 import json
 import logging
+import random
 import urllib.parse
 import zlib
 
@@ -11,6 +12,7 @@ import httpx2
 import pytest
 
 from hybridrt.testing import LoopbackProvider, canaries, watch
+from hybridrt.testing.canary import MANY, Search, present
 
 CANARY = canaries(1)[0]
 TEXT = CANARY.text
@@ -43,6 +45,22 @@ def test_each_leak_is_found_and_named(form, leak):
 @pytest.mark.parametrize("leak", LEAKS.values(), ids=LEAKS)
 def test_another_canary_is_not_found(leak):
     assert CANARY.search(leak(canaries(1)[0].text)) == ()
+
+
+@pytest.mark.parametrize("others", [0, 1, MANY])
+def test_many_canaries_at_once_are_found_as_each_by_itself(others):
+    planted = (CANARY, *canaries(others))
+    data = b" ".join(leak(canary.text) for canary in planted[:2] for leak in LEAKS.values())
+    assert Search(planted).forms(data) == {canary: canary.search(data) for canary in planted[:2]}
+
+
+@pytest.mark.parametrize("count", [0, 1, MANY - 1, MANY, 2 * MANY])
+def test_what_stands_in_the_data_is_told_however_many_are_looked_for(count):
+    dice = random.Random(count)
+    data = "".join(dice.choices("ab", k=5_000))
+    needles = ["".join(dice.choices("ab", k=dice.randint(1, 20))) for _ in range(count)]
+    assert present(needles, data) == {needle for needle in needles if needle in data}
+    assert present([each.encode() for each in needles], data.encode()) == {each.encode() for each in needles if each in data}
 
 
 @pytest.mark.parametrize("case", [str, str.upper, str.capitalize, str.title])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import multiprocessing
+import os
+import signal
 import subprocess
 import sys
 from contextlib import aclosing, suppress
@@ -18,6 +21,7 @@ from hybridrt.egress.gate import Gate
 from hybridrt.egress.transport import Transport
 from hybridrt.event import Finish, Text
 from hybridrt.testing.simulate import Parts, Stage, draw, findings, play_all
+from hybridrt.testing.simulate.jobs import chunks, play_among
 from hybridrt.testing.simulate.schedule import EVERYWHERE
 from hybridrt.testing.simulate.world import KEYS, POLICY, cloud_backend
 
@@ -50,10 +54,11 @@ def test_a_hedge_whose_turn_comes_after_its_request_was_cancelled_and_before_it_
 
 
 @pytest.mark.soak
-def test_in_a_million_schedules_every_rule_holds(stage):
-    report = play_all(range(1_000_000, 2_000_000), stage)
+def test_in_a_million_schedules_every_rule_holds():
+    jobs = os.cpu_count() or 1
+    report, lost = play_among(chunks(range(1_000_000, 2_000_000), jobs), jobs, said=lambda *_: None)
     sys.stderr.write(json.dumps(report.as_json()) + "\n")
-    assert report.failed == []
+    assert (report.schedules, report.failed, lost) == (1_000_000, [], [])
 
 
 def test_the_same_seed_is_the_same_story_in_another_process():
@@ -71,6 +76,55 @@ def test_time_is_virtual_and_the_figures_are_those_the_command_promises():
     assert figures["schedules"] == 20
     assert {figures["leaks"], figures["lost"], figures["late"]} == {0}
     assert {"per_second", "sends_per_request"} <= figures.keys()
+
+
+def test_the_figures_are_the_same_however_many_processes_play():
+    def figures(*jobs):
+        asked = (*COMMAND, "--seed", "900", "--schedules", "31", "--json", *jobs)
+        said = json.loads(subprocess.run(asked, capture_output=True, check=True).stdout)
+        return {name: value for name, value in said.items() if not name.startswith("per_")}
+
+    assert figures() == figures("--jobs", "3")
+
+
+def test_the_storms_among_the_chunks_are_those_of_one_run():
+    seeds = range(7, 2_407)
+    for jobs in (1, 3, 64):
+        divided = chunks(seeds, jobs)
+        assert [seed for chunk in divided for seed in chunk.seeds] == list(seeds)
+        assert sorted(seed for chunk in divided for seed in chunk.storms) == [507, 1_507, 2_406]
+        assert all(chunk.storms <= set(chunk.seeds) for chunk in divided)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="nothing asks a process there to end, it is ended")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_run_that_is_ended_early_prints_what_it_has(jobs, sent):
+    asked = (*COMMAND, "--schedules", "1000000", "--jobs", jobs, "--json")
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as playing:
+        first = playing.stderr.readline()
+        playing.send_signal(sent)
+        said, rest = playing.communicate()
+    figures = json.loads(said)
+    assert first.startswith(("seeds 1 to 250: 250 schedules", "seeds 251 to 500: 250 schedules"))
+    assert "Traceback" not in rest
+    assert playing.returncode == 0
+    assert 250 <= figures["schedules"] < 1_000_000
+    assert figures["per_second"] > 0
+    assert figures["per_cpu_second"] > 0
+    assert figures["failed_seeds"] == []
+
+
+def test_a_process_that_dies_is_no_success():
+    def kill(*_):
+        for process in multiprocessing.active_children():
+            process.kill()
+
+    divided = chunks(range(1, 1_001), 2)
+    report, lost = play_among(divided, 2, said=kill)
+    assert lost
+    assert {each.chunk for each in lost} <= set(divided)
+    assert report.schedules < 1_000
 
 
 # --- what breaks a rule on purpose ---

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
+from bisect import bisect_left
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from hybridrt.errors import BugError, HybridrtError, PermitError
-from hybridrt.testing.canary import Canary
+from hybridrt.testing.canary import Canary, Search, present
 from hybridrt.testing.simulate.network import NEAR, Send
 from hybridrt.testing.simulate.wire import WORD
 from hybridrt.testing.simulate.world import KEYS, Played, Told
@@ -19,6 +20,9 @@ PUNCTUAL_S = 1e-6
 PATIENT_S = 6 * 2 * 700.0
 # Manners of answering that change no byte: what comes of them is all of the answer, or an error.
 WHOLE_OR_BROKEN = frozenset({"well", "cut", "stalls", "trickles", "ends silently"})
+
+# Every send, and which words of the requests it carries.
+Spoken = list[tuple[Send, frozenset[bytes]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,13 @@ class Finding:
 
 def findings(played: Played) -> tuple[Finding, ...]:
     """Everything that did not hold, in no content."""
+    spoken = _spoken(played)
     found = [
         *_leaks(played),
         *_keys(played),
         *_lost(played),
-        *_late(played),
-        *_unrecorded(played),
+        *_late(played, spoken),
+        *_unrecorded(played, spoken),
         *_open_records(played),
         *_endings(played),
         *(Finding("left", what) for what in played.left_over),
@@ -48,10 +53,10 @@ def findings(played: Played) -> tuple[Finding, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def sends_of(played: Played, told: Told) -> list[Send]:
-    """The sends that carry the word of a request."""
-    word = told.ask.word.encode()
-    return [send for send in played.net.sends if word in send.data]
+def _spoken(played: Played) -> Spoken:
+    """Read every send once for all words."""
+    words = [told.ask.word.encode() for told in played.told]
+    return [(send, present(words, send.data)) for send in played.net.sends]
 
 
 def _leaks(played: Played) -> Iterator[Finding]:
@@ -59,26 +64,32 @@ def _leaks(played: Played) -> Iterator[Finding]:
     wires: dict[str, bytearray] = {}
     for send in played.net.sends:
         wires.setdefault(send.host, bytearray()).extend(send.data)
+    planted = [text for told in played.told for text in (told.ask.secret, told.ask.word)]
+    search = Search(map(Canary, planted))
+    seen = {host: search.forms(bytes(data)) for host, data in wires.items()}
+    on_record = present(planted, f"{played.ledger.records!r} {played.logged}")
     for told in played.told:
         ask = told.ask
-        for host, data in wires.items():
+        for host, forms_of in seen.items():
             nowhere = [ask.secret] if not played.schedule.is_blind and host in ask.seen_by else [ask.secret, ask.word]
-            for canary in nowhere:
-                if forms := Canary(canary).search(bytes(data)):
+            for text in nowhere:
+                if forms := forms_of.get(Canary(text)):
                     yield Finding("leak", f"ask {ask.number} ({ask.kind}) stands at {host}: {', '.join(forms)}")
-        shown = f"{played.ledger.records!r} {played.logged} {told.error!r} {told.error} {vars(told.error) if told.error else ''}"
-        if ask.secret in shown or ask.word in shown:
+        error = f"{told.error!r} {told.error} {vars(told.error) if told.error else ''}"
+        if on_record & {ask.secret, ask.word} or ask.secret in error or ask.word in error:
             yield Finding("leak", f"ask {ask.number} ({ask.kind}) stands in a record, a log or an error")
 
 
 def _keys(played: Played) -> Iterator[Finding]:
     """A key elsewhere than in the head of a request to its own recipient."""
+    keys = {name: key.encode() for name, key in KEYS.items()}
     for send in played.net.sends:
         head, _, body = send.data.partition(b"\r\n\r\n")
         line, _, headers = head.partition(b"\r\n")
-        for name, key in KEYS.items():
+        outside = line + body
+        for name, key in keys.items():
             own = _recipient(send.host) == name
-            if key.encode() in line + body or (not own and key.encode() in headers):
+            if key in outside or (not own and key in headers):
                 yield Finding("leak", f"the key of {name} stands in a request to {send.host}")
 
 
@@ -94,11 +105,15 @@ def _lost(played: Played) -> Iterator[Finding]:
             yield Finding("lost", f"ask {told.ask.number} ended {told.ended_s - until:.3f} s after its time")
 
 
-def _late(played: Played) -> Iterator[Finding]:
+def _late(played: Played, spoken: Spoken) -> Iterator[Finding]:
     """Nothing is sent after a request was cancelled, had ended, or was out of time; nothing after the router was closed."""
+    sends: dict[bytes, list[Send]] = defaultdict(list)
+    for send, words in spoken:
+        for word in words:
+            sends[word].append(send)
     for told in played.told:
         number = told.ask.number
-        for send in sends_of(played, told):
+        for send in sends[told.ask.word.encode()]:
             if told.cancelled is not None and send.order > told.cancelled:
                 yield Finding("late", f"ask {number} was sent after it was cancelled")
             if told.ended is not None and send.order > told.ended:
@@ -109,20 +124,20 @@ def _late(played: Played) -> Iterator[Finding]:
         yield Finding("late", "something was sent after the router was closed")
 
 
-def _unrecorded(played: Played) -> Iterator[Finding]:
+def _unrecorded(played: Played, spoken: Spoken) -> Iterator[Finding]:
     """Before each send there is a record of an attempt at this recipient that no other send has used."""
-    begun = [
-        (order, record["recipient"])
-        for order, record in zip(played.ledger.orders, played.ledger.records, strict=True)
-        if record["kind"] == "attempt" and record["place"] != "device"
-    ]
+    begun: dict[str, list[int]] = defaultdict(list)
+    for order, record in zip(played.ledger.orders, played.ledger.records, strict=True):
+        if record["kind"] == "attempt" and record["place"] != "device":
+            begun[record["recipient"]].append(order)
     sent: Counter[str] = Counter()
-    for send in played.net.sends:
+    for send, words in spoken:
         name = _recipient(send.host)
         sent[name] += 1
-        if sum(recipient == name and order < send.order for order, recipient in begun) < sent[name]:
+        # The orders of records only grow.
+        if bisect_left(begun[name], send.order) < sent[name]:
             yield Finding("unrecorded", f"a send to {send.host} has no record of its own")
-        if len(WORD.findall(send.data)) and not any(told.ask.word.encode() in send.data for told in played.told):
+        if not words and WORD.search(send.data):
             yield Finding("unrecorded", f"a send to {send.host} belongs to no request")
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
+from operator import itemgetter
 
 from hybridrt.testing.simulate.finding import Finding, findings
 from hybridrt.testing.simulate.schedule import draw, storm
@@ -49,6 +50,12 @@ class Report:
         self.sends_down += sum(bool(WORD.search(send.data)) for send in played.net.sends)
         return self._note(played)
 
+    def include(self, other: Report) -> None:
+        """Add what another run showed; runs side by side share their wall clock, and whoever knows better says so."""
+        for name in _SUMMED:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.failed.sort(key=itemgetter(0))
+
     def _note(self, played: Played) -> tuple[Finding, ...]:
         found = findings(played)
         self.findings.update(finding.rule for finding in found)
@@ -77,6 +84,9 @@ class Report:
         }
 
 
+_SUMMED = tuple(each.name for each in fields(Report))
+
+
 def _hedged(played: Played) -> int:
     """How often a second attempt off the device began while another of the same decision ran."""
     running: Counter[str] = Counter()
@@ -90,22 +100,38 @@ def _hedged(played: Played) -> int:
     return hedged
 
 
-def play_all(seeds: Sequence[int], stage: Stage | None = None, *, tell: Tell | None = None, is_kept: bool = False) -> Report:
-    """Play the schedules of these seeds one after the other, and a storm for each thousand. An interrupt ends it early."""
+def storms_of(seeds: Sequence[int]) -> frozenset[int]:
+    """After which seeds of a run a storm is played: in the middle of each thousand, and at the end where there is more than one."""
+    return frozenset((*seeds[STORM_EVERY // 2 :: STORM_EVERY], *(seeds[-1:] if len(seeds) > 1 else ())))
+
+
+def play_all(
+    seeds: Sequence[int],
+    stage: Stage | None = None,
+    *,
+    storms: frozenset[int] | None = None,
+    tell: Tell | None = None,
+    is_kept: bool = False,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Report:
+    """Play the schedules of these seeds one after the other, and the storms among them, until it `is_over`.
+
+    `storms` are those of a longer run of which these seeds are a part.
+    """
     stage = stage or Stage()
+    storms = storms_of(seeds) if storms is None else storms
     report = Report()
     began, began_cpu = time.perf_counter(), time.thread_time()
-    try:
-        for number, seed in enumerate(seeds):
-            played = stage.play(draw(seed), is_kept=is_kept)
-            found = report.add(played)
-            report.wall_s, report.cpu_s = time.perf_counter() - began, time.thread_time() - began_cpu
-            if tell is not None:
-                tell(report, played, found)
-            if number % STORM_EVERY == STORM_EVERY // 2 or number == len(seeds) - 1 > 0:
-                _play_storm(seed, stage, report, tell)
-    except KeyboardInterrupt:
-        pass
+    for seed in seeds:
+        if is_over():
+            break
+        played = stage.play(draw(seed), is_kept=is_kept)
+        found = report.add(played)
+        if tell is not None:
+            tell(report, played, found)
+        if seed in storms:
+            _play_storm(seed, stage, report, tell)
+    report.wall_s, report.cpu_s = time.perf_counter() - began, time.thread_time() - began_cpu
     return report
 
 

@@ -318,6 +318,8 @@ async def _asked(told: Told, router: Router, loop: VirtualLoop, log: Callable[[s
     log(f"ask {ask.number}: {ask.kind}, {'streamed' if ask.is_streamed else 'whole'}, {ask.options}")
     try:
         told.answer = await _answered(ask, router)
+    except KeyboardInterrupt:
+        raise
     except BaseException as error:  # noqa: BLE001 - whatever it is, it is how the request ended
         told.error = error
     told.ended_s = loop.time()
