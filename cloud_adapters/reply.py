@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
 from typing import Any, NoReturn, Protocol
 
 from cloud_adapters.failure import failure
@@ -193,9 +192,8 @@ class EitherReply:
     def end(self) -> Iterator[Event]:
         """Return what remains."""
         if self._chosen is None:
-            begun, self._begun = self._begun, b""
-            return chain(self._choose(b"").feed(begun), self._choose(b"").end())
-        return self._chosen.end()
+            yield from self._choose(b"").feed(self._begun)
+        yield from self._choose(b"").end()
 
     def _choose(self, first: bytes) -> Reply:
         if self._chosen is None:

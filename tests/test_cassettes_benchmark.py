@@ -275,8 +275,11 @@ def test_a_reply_that_was_not_recorded_says_nothing_of_the_adapters():
     assert (tally.of.total(), tally.left_out) == (1, {"replies that were not recorded": 1})
 
 
+TOOL = {"type": "function", "function": {"name": "now"}}
+
+
 @pytest.mark.parametrize(
-    "options", [{"response_format": 7}, {"tools": 7}, {"stop": 7}, {"reasoning": "x"}, {"tool_choice": 7, "tools": []}]
+    "options", [{"response_format": 7}, {"tools": 7}, {"stop": 7}, {"reasoning": "x"}, {"tool_choice": 7, "tools": [TOOL]}]
 )
 def test_an_option_of_another_shape_is_at_most_one_loss(options):
     good = exchange(asked=ASKED, body=STREAM, media="text/event-stream")
