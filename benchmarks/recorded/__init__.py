@@ -5,7 +5,8 @@ Nothing here is shared with the adapters: what they write is read by somebody el
 A request is compared after this normalisation, the same for every recording of a wire:
 
 - Options that no `Call` has (`n`, thinking budgets, penalties, safety settings, ...) are left out: another client chose
-  them. Their names are counted and printed, as are words for an option that no call has (`response_format: json_object`). What a `Call` has is compared, all of it: the model, the turns, the tools and
+  them. Their names are counted and printed, as are words for an option that no call has (`response_format: json_object`).
+  What a `Call` has is compared, all of it: the model, the turns, the tools and
   which of them to call, the form of the answer, the token limit, temperature, `top_p`, effort, the seed, the stop words,
   streaming. A choice of tools that is the default (`auto`) is the same as none.
 - The path is compared from its end, since its beginning is the endpoint of a policy; the query (a version, a stream's
