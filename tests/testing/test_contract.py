@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cloud_adapters.openai_chat import ChatStream, OpenAIChat
+from cloud_adapters.openai_chat import OpenAIChat
 from cloud_adapters.reply import read_json
 from hybridrt.errors import ProtocolError, UnavailableError
 from hybridrt.event import Finish, Text
@@ -224,19 +224,32 @@ class EverythingIsUnavailable(WithDecoder):
                 raise UnavailableError("failed") from error
 
 
+class Kept:
+    """A decoder that knows whether it was read to its end."""
+
+    def __init__(self, decoder):
+        self.decoder, self.has_ended = decoder, False
+
+    def feed(self, data):
+        return self.decoder.feed(data)
+
+    def end(self):
+        self.has_ended = True
+        return self.decoder.end()
+
+
 class Shared(OpenAIChat):
-    """One decoder for all replies."""
+    """One decoder for all streams."""
 
     def __init__(self):
         self.one = None
 
     def decoder(self, call, head):
-        fresh = super().decoder(call, head)
-        if isinstance(fresh, ChatStream):
-            if self.one is None or self.one._has_ended:
-                self.one = fresh
-            return self.one
-        return fresh
+        if not call.stream:
+            return super().decoder(call, head)
+        if self.one is None or self.one.has_ended:
+            self.one = Kept(super().decoder(call, head))
+        return self.one
 
 
 BROKEN = {
