@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
@@ -345,7 +345,7 @@ class Router:
         if before is not None:
             plan = tuple(target for target in before.left if target in plan)
         return Decision(
-            id="d-" + secrets.token_hex(8),
+            id=f"d-{os.urandom(8).hex()}",
             plan=plan,
             unable=unable,
             ruling=ruling,

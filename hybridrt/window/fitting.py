@@ -124,7 +124,7 @@ class Fitting:
         target = call.target
         check_output(target, call.max_output_tokens)
         window = self._window(target)
-        kept = reserve(replace(target, window=window), call.max_output_tokens)
+        kept = reserve(target if window == target.window else replace(target, window=window), call.max_output_tokens)
         if window is None or not self._is_one:
             return self._fitted(call, Fit(None, await in_turns(bounding(call)), kept))
         window = window_for_input(target, window, kept)
