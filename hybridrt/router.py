@@ -282,9 +282,17 @@ class Router:
         return equipment, signals, decision
 
     def _walk(self, equipment: Equipment, request: Request, deadline: Deadline, decision: Decision, clearance: Clearance) -> Walk:
-        sensed = sensed_with_masks(decision)
-        fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task, sensed=sensed)
-        backends, meanings = equipment.backends, equipment.senses.meanings
+        backends, meanings, signals = equipment.backends, equipment.senses.meanings, decision.signals
+        fitting = Fitting(
+            equipment.counter,
+            backends,
+            equipment.targets,
+            decision.routing,
+            task=request.task,
+            sensed=sensed_with_masks(decision),
+            # What was sensed of a request with findings has room for their masks.
+            bounded=None if signals.privacy.findings else (request.messages, signals.tokens),
+        )
         return Walk(request, decision, deadline, backends, clearance, equipment.confirm, meanings, fitting=fitting)
 
     async def _count(self, request: Request, deadline: Deadline, *, ask: bool) -> Mapping[str, TokenCount]:

@@ -166,7 +166,8 @@ def _parts(values: tuple[float, ...], weights: Weights) -> list[float]:
     """Return what each number of the surface adds: its part in the plain order, and the trees that are told of it."""
     parts = [0.0] * len(values)
     for place, mean, spread, part in weights.ladder:
-        parts[place] = part * max(-MOST_SPREADS, min(MOST_SPREADS, (values[place] - mean) / spread))
+        spreads = (values[place] - mean) / spread
+        parts[place] = part * (spreads if -MOST_SPREADS < spreads < MOST_SPREADS else math.copysign(MOST_SPREADS, spreads))
     for asked, bound, below, above in weights.nodes:
         while asked >= 0:
             asked, bound, below, above = below if values[asked] <= bound else above  # noqa: PLW2901 - one walks down
