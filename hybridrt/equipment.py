@@ -167,14 +167,15 @@ class Equipment:
 
     def learn_latency(self, signals: Signals, attempts: Sequence[Attempt], answer: Answer | None) -> None:
         """Learn from the attempts of one request how long their targets take."""
-        targets = {target.id: target for target in self.targets}
         for attempt in attempts:
             is_answer = answer is not None and attempt is attempts[-1]
             # Of two that were asked at once the slower one took longer than this; to forget it would make it look faster than it is.
             was_slower = answer is not None and attempt.outcome == "cancelled"
-            if attempt.target in targets and (is_answer or was_slower or attempt.outcome == LateError.code):
+            if not (is_answer or was_slower or attempt.outcome == LateError.code):
+                continue
+            if (target := next((target for target in self.targets if target.id == attempt.target), None)) is not None:
                 self.stopwatch.learn(
-                    targets[attempt.target],
+                    target,
                     Seen(
                         signals.tokens.value,
                         _length(answer) if answer is not None and is_answer else None,

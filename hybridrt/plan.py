@@ -12,7 +12,7 @@ from hybridrt.obligation import Circumstances, undischarged
 from hybridrt.policy.facts import Facts
 from hybridrt.policy.ruling import Refusal, Ruling
 from hybridrt.policy.vocabulary import FIELDS, LEAST_SENSITIVITY, Vocabulary, battery_band, deadline_band, nearest, yes_no
-from hybridrt.request import Declared, Request
+from hybridrt.request import NOTHING_DECLARED, Declared, Request
 from hybridrt.signals import UNKNOWN, Presence, Signals
 from hybridrt.target import PLACEHOLDER, Target
 
@@ -52,9 +52,10 @@ def make_plan(
     unable.extend(_not_bound(ruling.may_reach, frozenset([target.recipient for target in targets])))
     plan = _ordered(ruling, able, request, signals, world.ejected)
     # Noise is no help where a real target failed: a placeholder answers first or not at all.
-    late = [target for target in plan[1:] if target.facts.get(PLACEHOLDER)]
-    unable.extend(Refusal(target.id, "placeholder weights are no answer where others failed") for target in late)
-    return tuple(target for target in plan if target not in late), tuple(unable)
+    if late := [target for target in plan[1:] if target.facts.get(PLACEHOLDER)]:
+        unable.extend(Refusal(target.id, "placeholder weights are no answer where others failed") for target in late)
+        plan = [target for target in plan if target not in late]
+    return tuple(plan), tuple(unable)
 
 
 def _awake(ruling: Ruling, able: list[Target], world: World, unable: list[Refusal]) -> list[Target]:
@@ -82,7 +83,7 @@ def why_not(target: Target, ruling: Ruling, request: Request, signals: Signals, 
     off_device = not target.place.is_device
     if off_device and world.closed:
         return world.closed
-    if target.place.value not in ruling.routing.order and not ruling.routing.fastest:
+    if target.place not in ruling.routing.order and not ruling.routing.fastest:
         return f"routing rule {ruling.routing.rule} leaves out {target.place}"
     if (request.only == "device" and off_device) or (request.only == "off_device" and not off_device):
         return "the caller left it out with `only`"
@@ -154,6 +155,8 @@ def check_declared(declared: Declared, vocabulary: Vocabulary) -> None:
     Raises:
         InvalidRequestError: with the field.
     """
+    if declared is NOTHING_DECLARED:
+        return
     said = [(name, value) for name in DECLARED_FIELDS if (value := getattr(declared, name)) is not None]
     said.extend(("labels", label) for label in declared.labels or ())
     for name, value in said:
@@ -212,9 +215,9 @@ def make_facts(request: Request, signals: Signals, *, covered: frozenset[str], s
 
 def _stricter(declared: str | None, found: str, *, settles: bool) -> str:
     """The higher level. Unknown stays unknown, unless the top level was declared or the policy lets a declaration settle it."""
-    levels = FIELDS["sensitivity"].values
     if declared is None or declared == UNKNOWN:
         return found if declared is None else UNKNOWN
+    levels = FIELDS["sensitivity"].values
     if found == UNKNOWN:
         return declared if settles or declared == levels[-1] else UNKNOWN
     return max(declared, found, key=levels.index)

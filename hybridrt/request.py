@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, TypedDict
 
@@ -28,6 +28,7 @@ ONLY = {
     "PREFER_ON_DEVICE": None,
     "PREFER_IN_CLOUD": None,
 }
+_PREFERS = {"PREFER_ON_DEVICE": "device", "PREFER_IN_CLOUD": "off_device"}
 # When the words of an answer from this device are shown in a stream.
 SHOWS: Mapping[str, str] = MappingProxyType(
     {
@@ -156,6 +157,11 @@ class Declared:
     user_choice: str | None = None
 
 
+# Of most requests the application says nothing.
+NOTHING_DECLARED = Declared()
+DECLARABLE = tuple(Declared.__annotations__)
+
+
 class RequestOptions(TypedDict, total=False):
     """Everything a caller may say beside the words; the one list for `infer`, `stream` and `decide`."""
 
@@ -204,7 +210,7 @@ class Request(Sealed):
     top_p: float | None = None
     effort: str | None = None
     deadline_s: float | None = None
-    declared: Declared = field(default_factory=Declared)
+    declared: Declared = NOTHING_DECLARED
     tenant: str = ""
     user: str = ""
     conversation: str = ""
@@ -241,47 +247,20 @@ def make_request(prompt: object, options: RequestOptions) -> Request:
 def _read(prompt: object, options: RequestOptions) -> Request:
     if not options:
         return Request(_messages(prompt, None))
-    unknown = sorted(set(options) - RequestOptions.__annotations__.keys())
+    unknown = sorted(options.keys() - RequestOptions.__annotations__.keys())
     if unknown:
         near = difflib.get_close_matches(unknown[0], RequestOptions.__annotations__, 1)
         raise _wrong(f"`{unknown[0]}` is not an option of a request", unknown[0], f"did you mean `{near[0]}`?" if near else "")
-    only = options.get("only")
-    if only is not None and (not isinstance(only, str) or only not in ONLY):
-        raise _wrong("`only` is not known", "only", f"one of {', '.join(ONLY)}")
-    given = options.get("tools") or ()
-    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
-        raise _wrong("`tools` must be a list", "tools")
-    tools = tuple(_tool(tool) for tool in given)
-    return Request(
-        messages=_messages(prompt, options.get("image")),
-        tools=tools,
-        tool_choice=_tool_choice(options.get("tool_choice"), tools),
-        parallel_tool_calls=_truth(options, "parallel_tool_calls"),
-        output=_output(options.get("output")),
-        max_output_tokens=_positive_int(options, "max_output_tokens"),
-        temperature=_number(options, "temperature", 0.0),
-        top_p=_share(options, "top_p"),
-        effort=_one_of(options, "effort", EFFORTS),
-        seed=_integer(options, "seed"),
-        stop=_strings(options, "stop"),
-        deadline_s=read_deadline_s(options),
-        declared=Declared(
-            purpose=_word(options, "purpose"),
-            labels=frozenset(_strings(options, "labels")) if options.get("labels") is not None else None,
-            sensitivity=_word(options, "sensitivity"),
-            consent=_word(options, "consent"),
-            subject_region=_word(options, "subject_region"),
-            user_choice=_word(options, "user_choice"),
-        ),
-        tenant=_word(options, "tenant") or "",
-        user=_word(options, "user") or "",
-        conversation=_word(options, "conversation") or "",
-        model=_word(options, "model"),
-        only=ONLY[only] if only else None,
-        prefer={"PREFER_ON_DEVICE": "device", "PREFER_IN_CLOUD": "off_device"}.get(only or ""),
-        task=_word(options, "task"),
-        show=_word(options, "show"),
-    )
+    # Of most options nothing is said: what is given is read, by the reader of its kind.
+    said: dict[str, Any] = {name: _READERS[name](options, name) for name, value in options.items() if value is not None or name == "stop"}
+    said.pop("image", None)
+    if "tool_choice" in said:
+        said["tool_choice"] = _tool_choice(said["tool_choice"], said.get("tools", ()))
+    if only := said.get("only"):
+        said["only"], said["prefer"] = ONLY[only], _PREFERS.get(only)
+    if declared := {name: said.pop(name) for name in DECLARABLE if name in said}:
+        said["declared"] = Declared(**declared)
+    return Request(_messages(prompt, options.get("image")), **said)
 
 
 def _checked(request: Request) -> Request:
@@ -294,13 +273,13 @@ def _checked(request: Request) -> Request:
         raise _wrong("`show` is not known", "show", f"one of {', '.join(SHOWS)}")
     if not request.messages:
         raise _wrong("there are no messages", "messages", "give at least one user message")
-    if not isinstance(request.deadline_s, int | float | None) or (request.deadline_s is not None and not 0 <= request.deadline_s < MOST):
+    if request.deadline_s is not None and not (isinstance(request.deadline_s, int | float) and 0 <= request.deadline_s < MOST):
         raise _wrong(f"`deadline_s` must be a number from 0 to {MOST:g}", "deadline_s")
     _check_messages(request.messages)
     if (
-        not any(call.arguments for message in request.messages for call in message.tool_calls)
-        and not request.tools
+        not request.tools
         and request.output is None
+        and not any(call.arguments for message in request.messages for call in message.tool_calls)
     ):
         return request
     return replace(
@@ -352,11 +331,20 @@ def _messages(prompt: object, image: object) -> tuple[Message, ...]:
         if last.role != "user":
             raise _wrong("a picture belongs to a last message of role `user`", "image")
         messages = (*messages[:-1], Message("user", (*last.parts, read_picture(image))))
-    if not any(isinstance(part, Image) or part.text.strip() for message in messages for part in message.parts) and not any(
-        message.tool_calls for message in messages
-    ):
+    if not any(map(_says_something, messages)):
         raise _wrong("the messages are empty", "messages", "say something")
     return messages
+
+
+def _says_something(message: Message) -> bool:
+    if message.tool_calls:
+        return True
+    return any(not isinstance(part, Text) or has_words(part.text) for part in message.parts)
+
+
+def has_words(text: str) -> bool:
+    """Is there anything but blanks? Unlike `strip`, this copies nothing."""
+    return bool(text) and not text.isspace()
 
 
 def _check_messages(messages: tuple[Message, ...]) -> None:
@@ -367,9 +355,9 @@ def _check_messages(messages: tuple[Message, ...]) -> None:
         if message.role not in ROLES:
             raise _wrong(f"the role of message {place} is not known", "messages", f"one of {', '.join(ROLES)}")
         for part in message.parts:
-            if not isinstance(part, Text | Image):
+            if not isinstance(part, Part):
                 raise _wrong(f"message {place} has a part that is neither text nor a picture", "messages")
-            if isinstance(part, Text):
+            if isinstance(part, Text) and not part.text.isascii():
                 try:
                     part.text.encode()
                 except UnicodeEncodeError as error:
@@ -449,6 +437,13 @@ def _tool_call(call: object, place: int) -> ToolCall:
     if not isinstance(arguments, Mapping):
         raise _wrong(f"message {place} has a tool call whose arguments are no object", "messages")
     return ToolCall(body["name"], arguments, str(call.get("id", "")))
+
+
+def _tools(options: RequestOptions, name: str) -> tuple[Tool, ...]:
+    given = options.get(name) or ()
+    if isinstance(given, str | Mapping) or not isinstance(given, Sequence):
+        raise _wrong("`tools` must be a list", "tools")
+    return tuple([_tool(tool) for tool in given])
 
 
 def _tool(tool: object) -> Tool:
@@ -566,5 +561,53 @@ def _positive_int(options: RequestOptions, name: str) -> int | None:
     return value
 
 
+def _only(options: RequestOptions, name: str) -> str:
+    value = options.get(name)
+    if not isinstance(value, str) or value not in ONLY:
+        raise _wrong("`only` is not known", "only", f"one of {', '.join(ONLY)}")
+    return value
+
+
+def _as_given(options: RequestOptions, name: str) -> object:
+    return options.get(name)
+
+
 def _wrong(message: str, field: str, hint: str = "") -> InvalidRequestError:
     return InvalidRequestError(message, field=field, hint=hint)
+
+
+# How each option is read.
+_READERS: Mapping[str, Callable[[RequestOptions, str], Any]] = MappingProxyType(
+    {
+        "image": _as_given,
+        "tools": _tools,
+        "tool_choice": _as_given,
+        "parallel_tool_calls": _truth,
+        "output": lambda options, name: _output(options.get(name)),
+        "max_output_tokens": _positive_int,
+        "temperature": lambda options, name: _number(options, name, 0.0),
+        "top_p": _share,
+        "effort": lambda options, name: _one_of(options, name, EFFORTS),
+        "seed": _integer,
+        "stop": _strings,
+        "deadline_s": lambda options, _: read_deadline_s(options),
+        "labels": lambda options, name: frozenset(_strings(options, name)),
+        "only": _only,
+        **dict.fromkeys(
+            (
+                "purpose",
+                "sensitivity",
+                "consent",
+                "subject_region",
+                "user_choice",
+                "tenant",
+                "user",
+                "conversation",
+                "model",
+                "task",
+                "show",
+            ),
+            _word,
+        ),
+    }
+)

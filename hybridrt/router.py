@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import replace
@@ -152,7 +152,7 @@ class Router:
             step = self._lifetime.step()
             with step:
                 request, deadline = await receive(prompt, options)
-            async with aclosing(self._walk(request, deadline, hold=False)) as events:
+            async with aclosing(self._stream(request, deadline)) as events:
                 while True:
                     # Not around the `yield`: there the task is the caller's.
                     with step:
@@ -243,36 +243,23 @@ class Router:
             await equipment.close()
 
     async def _infer(self, request: Request, deadline: Deadline) -> Answer:
-        async with aclosing(self._walk(request, deadline, hold=True)) as events:
-            async for event in events:
-                if isinstance(event, Done):
-                    return event.answer
-        raise AssertionError("a walk ends with an answer or an error")
+        equipment, signals, decision = await self._decided(request, deadline)
+        with equipment.gate.clear(decision.id, _off_device(decision), deadline) as clearance:
+            walk = self._walk(equipment, request, deadline, decision, clearance)
+            answer: Answer | None = None
+            try:
+                answer = await walk.whole()
+            finally:
+                # What failed for lateness was late all the same.
+                equipment.learn_latency(signals, walk.attempts, answer)
+        self._audits.begin(request, answer)
+        return answer
 
-    async def _walk(self, request: Request, deadline: Deadline, *, hold: bool) -> AsyncGenerator[StreamEvent]:
-        equipment = self._open()
-        equipment.check_read()
-        signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
-        decision = self._decide_and_record(equipment, request, signals)
-        if not decision.plan:
-            equipment.raise_missing(decision)
-        recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
-        with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
-            again = partial(self._decided_again, equipment, deadline)
-            sensed = sensed_with_masks(decision)
-            fitting = Fitting(equipment.counter, equipment.backends, equipment.targets, decision.routing, task=request.task, sensed=sensed)
-            walk = Walk(
-                request,
-                decision,
-                deadline,
-                equipment.backends,
-                clearance,
-                equipment.confirm,
-                equipment.senses.meanings,
-                hold=hold,
-                again=again,
-                fitting=fitting,
-            )
+    async def _stream(self, request: Request, deadline: Deadline) -> AsyncGenerator[StreamEvent]:
+        equipment, signals, decision = await self._decided(request, deadline)
+        with equipment.gate.clear(decision.id, _off_device(decision), deadline) as clearance:
+            walk = self._walk(equipment, request, deadline, decision, clearance)
+            walk.again = partial(self._decided_again, equipment, deadline)
             answer: Answer | None = None
             try:
                 async with aclosing(walk.events()) as events:
@@ -282,8 +269,31 @@ class Router:
                             self._audits.begin(request, answer)
                         yield event
             finally:
-                # What failed for lateness was late all the same.
                 equipment.learn_latency(signals, walk.attempts, answer if answer is None or not answer.seams else None)
+
+    async def _decided(self, request: Request, deadline: Deadline) -> tuple[Equipment, Signals, Decision]:
+        """Sense and decide, and write the decision down."""
+        equipment = self._open()
+        equipment.check_read()
+        signals = equipment.timed(request, await equipment.senses.sense(request, deadline))
+        decision = self._decide_and_record(equipment, request, signals)
+        if not decision.plan:
+            equipment.raise_missing(decision)
+        return equipment, signals, decision
+
+    def _walk(self, equipment: Equipment, request: Request, deadline: Deadline, decision: Decision, clearance: Clearance) -> Walk:
+        backends, meanings, signals = equipment.backends, equipment.senses.meanings, decision.signals
+        fitting = Fitting(
+            equipment.counter,
+            backends,
+            equipment.targets,
+            decision.routing,
+            task=request.task,
+            sensed=sensed_with_masks(decision),
+            # What was sensed of a request with findings has room for their masks.
+            bounded=None if signals.privacy.findings else (request.messages, signals.tokens),
+        )
+        return Walk(request, decision, deadline, backends, clearance, equipment.confirm, meanings, fitting=fitting)
 
     async def _count(self, request: Request, deadline: Deadline, *, ask: bool) -> Mapping[str, TokenCount]:
         equipment = self._open()
@@ -315,8 +325,7 @@ class Router:
         # How it is asked to go on is sent as well.
         tokens = replace(signals.tokens, value=signals.tokens.value + len(GO_ON.text))
         decision = self._decide_and_record(equipment, request, replace(signals, tokens=tokens), Before(before, tuple(left)))
-        recipients = frozenset(target.id for target in decision.plan if not target.place.is_device)
-        with equipment.gate.clear(decision.id, recipients, deadline) as clearance:
+        with equipment.gate.clear(decision.id, _off_device(decision), deadline) as clearance:
             yield decision, clearance
 
     def _decide_and_record(self, equipment: Equipment, request: Request, signals: Signals, before: Before | None = None) -> Decision:
@@ -344,7 +353,7 @@ class Router:
         if before is not None:
             plan = tuple(target for target in before.left if target in plan)
         return Decision(
-            id="d-" + secrets.token_hex(8),
+            id=f"d-{os.urandom(8).hex()}",
             plan=plan,
             unable=unable,
             ruling=ruling,
@@ -362,3 +371,7 @@ class Router:
         if self._equipment is None:
             raise ClosedError("the router is closed")
         return self._equipment
+
+
+def _off_device(decision: Decision) -> frozenset[str]:
+    return frozenset([target.id for target in decision.plan if not target.place.is_device])

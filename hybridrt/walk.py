@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from dataclasses import dataclass, field, replace
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from hybridrt.answer import Answer, Attempt
@@ -50,7 +51,7 @@ from hybridrt.signals import UNKNOWN, TokenCount
 from hybridrt.tape import Tape, is_shown, make_answer, read_form, retold, told
 from hybridrt.target import Target
 from hybridrt.window.counter import Counter
-from hybridrt.window.fitting import Fitting, sensed_with_masks
+from hybridrt.window.fitting import Fitted, Fitting, sensed_with_masks
 
 if TYPE_CHECKING:
     from hybridrt.egress.gate import Clearance
@@ -61,6 +62,10 @@ Shown = Text | Reasoning | ToolCall
 Confirm = Callable[[Decision, Target], Awaitable[bool]]
 # Senses a request that grew by what was shown, decides again about those who are left, and clears them; never wider than before.
 Again = Callable[[Request, Decision, Sequence[Target]], AbstractAsyncContextManager[tuple[Decision, "Clearance"]]]
+
+
+# What stands on record of an answer that says itself that it is none.
+_OUTCOMES = {"escalate": "said_escalate", "given_up": "given_up"}
 
 
 @dataclass(slots=True, repr=False, eq=False)
@@ -75,6 +80,9 @@ class Step(Sealed):
     # How many characters a caller saw of it, and whether anything at all.
     characters: int = 0
     is_shown: bool = False
+    # When it was asked, and how long its first word took where the answer comes as a stream.
+    began_s: float = 0.0
+    first_ms: float | None = None
     error: TargetError | EgressError | None = None
     # Made once, when it has come to its end.
     answer: Answer | None = None
@@ -125,9 +133,7 @@ class Walk:
             TargetError: the only target failed, or the policy does not send such a failure on, or words were shown already.
             EgressError: the gate stopped the send and no target on the device is left.
         """
-        if not self.decision.plan:
-            raise RefusedByPolicy("no target may and can answer this", decision=self.decision, hint=self.decision.explain())
-        self.left = list(self.decision.plan)
+        self._set_out()
         original = self.request
         async with AsyncExitStack() as clearances:
             while (step := self._next()) is not None:
@@ -145,6 +151,34 @@ class Walk:
                     await self._go_on(original, clearances)
         for event in self._rest():
             yield event
+
+    async def whole(self) -> Answer:
+        """Return the answer; nothing of it is shown before it is whole, so that every trigger can still send the walk on.
+
+        Raises:
+            RefusedByPolicy, NoAnswerError, DeadlineError, TargetError, EgressError: as `events`.
+        """
+        self.hold = True
+        self._set_out()
+        while (step := self._next()) is not None:
+            self._check_time()
+            steps = [step]
+            if self._hedge_s(step) is None:
+                await self._answer_of(step)
+            else:
+                async with aclosing(self._raced(steps)) as nothing:
+                    async for _ in nothing:
+                        pass
+            if (answered := self._answered(steps)) is not None:
+                return self._retold(answered)
+        if self.kept is not None:
+            return self._retold(self.kept)
+        raise self.stopped or self._no_answer()
+
+    def _set_out(self) -> None:
+        if not self.decision.plan:
+            raise RefusedByPolicy("no target may and can answer this", decision=self.decision, hint=self.decision.explain())
+        self.left = list(self.decision.plan)
 
     def _next(self) -> Step | None:
         """Begin with the next target of the plan; where nobody answered, with one that was given up too early."""
@@ -282,12 +316,14 @@ class Walk:
 
     def _ends(self, step: Step) -> bool:
         """Is this the answer? One that the policy sends on is kept for want of a better, or goes on elsewhere."""
-        answer = self._priced(self._answer(step))
+        answer = self._answer(step)
+        self.costs_usd.append(answer.cost_usd)
         if not self._sends_on(step):
             return True
         if step.is_shown:
             if not self._resumes(step):
                 return True
+            answer = replace(answer, cost_usd=self._cost_usd())
             self._break(step, answer=answer if self.draft is None else joined(self.draft, answer))
         elif answer.finish == "given_up" and step.may_give_up:
             # Once: one that gives up although nobody asked it to would be asked for ever.
@@ -341,10 +377,13 @@ class Walk:
             step.answer = make_answer(step.tape, self.decision, step.target, self.attempts, self.fitting.fits.get(step.target.id))
         return step.answer
 
+    def _retold(self, step: Step) -> Answer:
+        return retold(self._answer(step), self.attempts, self._cost_usd())
+
     def _told(self, step: Step) -> Iterator[StreamEvent]:
         """Tell the answer of a step: what was not shown yet, and the whole of it."""
         yield from () if step.is_shown else self._seams(step)
-        answer = retold(self._answer(step), self.attempts, self._cost_usd())
+        answer = self._retold(step)
         for event in told(answer, shown=step.is_shown):
             yield event if not isinstance(event, Done) or self.draft is None else Done(joined(self.draft, answer))
 
@@ -364,52 +403,52 @@ class Walk:
 
     async def _attempt(self, step: Step) -> AsyncGenerator[Shown]:
         """Ask one target; yield the words that may be shown at once, and record how it ended. Its failure is left in the step."""
-        target, tape = step.target, step.tape
-        began_s = self.deadline.spent_s()
-        outcome, detail = "cancelled", ""
-        first_ms: float | None = None
         held: list[Shown] = []
-        recorded = self.clearance.attempts.begin_unsent(target) if target.place.is_device else None
-        try:
-            fitted = await self.fitting.fit(self._call(step), self.left)
-            call = fitted.call
-            await self._ask_person(target)
-            if not target.place.is_device:
-                await self._encode_pictures()
-            self._commit(target, call)
+        with _OnRecord(self, step):
+            fitted = await self._made_ready(step)
             async with aclosing(self.fitting.answer(fitted)) as answer:
-                async for event in self._in_time(answer, target):
-                    tape.take(event)
-                    if first_ms is None and call.stream and is_shown(event):
-                        first_ms = (self.deadline.spent_s() - began_s) * 1000
+                async for event in self._in_time(answer, step.target):
+                    self._take(step, event)
                     if is_shown(event) and not self._holds_back(step):
                         held.append(event)
                         if self._is_good_enough(step):
                             for one in held:
                                 yield one
                             held.clear()
-            self.fitting.learn(fitted, tape.usage)
-            if tape.finish is None:
-                raise BrokenStream(f"`{target.id}` ended without an end", delivered=len(tape.text), target=target.id)
-            self._check_words(step)
-            if self.request.output is not None and tape.finish.reason == "stop":
-                tape.parsed = read_form(self.request.output, tape.text, target)
-            outcome = {"escalate": "said_escalate", "given_up": "given_up"}.get(tape.finish.reason, "answered")
-        except HybridrtError as error:
-            outcome, detail = error.code, str(error)
-            if not isinstance(error, TargetError | EgressError):
-                raise
-            step.error = error
-        except GeneratorExit:
-            raise
-        except Exception as error:
-            # A bug goes up as it is; the attempt is still on record, because bytes may have left.
-            outcome, detail = "bug", type(error).__name__
-            raise
-        finally:
-            confidence = tape.finish.confidence if tape.finish else None
-            ended = Attempt(target.id, target.place, outcome, (self.deadline.spent_s() - began_s) * 1000, 0, detail, first_ms, confidence)
-            self._record(target, recorded, ended)
+            self._check_end(step, fitted)
+
+    async def _answer_of(self, step: Step) -> None:
+        """The same for who shows nothing, without the way of each event through generators."""
+        with _OnRecord(self, step):
+            fitted = await self._made_ready(step)
+            async with aclosing(self.fitting.answer(fitted)) as answer:
+                async for event in self._in_time(answer, step.target):
+                    self._take(step, event)
+            self._check_end(step, fitted)
+
+    async def _made_ready(self, step: Step) -> Fitted:
+        """Make the call of a step, and see to what must be so before it is asked."""
+        fitted, is_off_device = await self.fitting.fit(self._call(step), self.left), not step.target.place.is_device
+        if is_off_device:
+            await self._ask_person(step.target)
+            await self._encode_pictures()
+            self._commit(step.target, fitted.call)
+        return fitted
+
+    def _take(self, step: Step, event: Event) -> None:
+        step.tape.take(event)
+        if step.first_ms is None and not self.hold and is_shown(event):
+            step.first_ms = (self.deadline.spent_s() - step.began_s) * 1000
+
+    def _check_end(self, step: Step, fitted: Fitted) -> None:
+        """Take an answer for what it is once it has ended; one without an end, in other words or in another form is none."""
+        target, tape = step.target, step.tape
+        self.fitting.learn(fitted, tape.usage)
+        if tape.finish is None:
+            raise BrokenStream(f"`{target.id}` ended without an end", delivered=len(tape.text), target=target.id)
+        self._check_words(step)
+        if self.request.output is not None and tape.finish.reason == "stop":
+            tape.parsed = read_form(self.request.output, tape.text, target)
 
     # --- what of an answer from this device is shown, and when ---
 
@@ -443,7 +482,7 @@ class Walk:
         if self._notices_refusal(step) and is_refusal(step.tape.text) and (not step.is_shown or self._resumes(step)):
             raise RefusedError(f"`{step.target.id}` declined in words", target=step.target.id)
 
-    def _record(self, target: Target, number: int | None, attempt: Attempt) -> None:
+    def record(self, target: Target, number: int | None, attempt: Attempt) -> None:
         """Keep how an attempt ended. What went through the gate is on record there, one by one, with its bytes."""
         if passed := self.clearance.take_attempts(target.id):
             # What came through the gate as a reply may still not have been an answer.
@@ -520,7 +559,7 @@ class Walk:
         return self.request.max_output_tokens if target.place.is_device else output_bound(self.request, self.decision.obligations)
 
     async def _ask_person(self, target: Target) -> None:
-        if target.place.is_device or not self.decision.obligations.get("confirm"):
+        if not self.decision.obligations.get("confirm"):
             return
         agreed: object = False
         if self.confirm is not None:
@@ -550,7 +589,7 @@ class Walk:
     def _commit(self, target: Target, call: Call) -> None:
         """Hold a limit of cost over all attempts of the request, each at the most it can cost."""
         limit_usd = self.decision.obligations.get("max_cost_usd")
-        if limit_usd is None or target.place.is_device or target.price is None:
+        if limit_usd is None or target.price is None:
             return
         needed_usd = target.price.bound_usd(self.decision.signals.tokens.value, call.max_output_tokens or 0)
         if self.committed_usd + needed_usd > limit_usd:
@@ -562,10 +601,6 @@ class Walk:
                 target=target.id,
             )
         self.committed_usd += needed_usd
-
-    def _priced(self, answer: Answer) -> Answer:
-        self.costs_usd.append(answer.cost_usd)
-        return replace(answer, cost_usd=self._cost_usd())
 
     def _cost_usd(self) -> float | None:
         """What all answers of this walk cost together; none where one of them did not say."""
@@ -626,6 +661,39 @@ class Walk:
             attempts=tuple(self.attempts),
             hint=self.decision.explain(),
         )
+
+
+class _OnRecord:
+    """One attempt, from its begin to its end on record. A failure of the target, or of the way to it, is left in its step."""
+
+    __slots__ = ("_number", "_step", "_walk")
+
+    def __init__(self, walk: Walk, step: Step) -> None:
+        self._walk = walk
+        self._step = step
+
+    def __enter__(self) -> None:
+        target = self._step.target
+        self._step.began_s = self._walk.deadline.spent_s()
+        self._number = self._walk.clearance.attempts.begin_unsent(target) if target.place.is_device else None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> bool:
+        step, walk, outcome, detail = self._step, self._walk, "cancelled", ""
+        if isinstance(error, TargetError | EgressError):
+            step.error = error
+        if isinstance(error, HybridrtError):
+            outcome, detail = error.code, str(error)
+        elif isinstance(error, Exception):
+            # A bug goes up as it is; the attempt is still on record, because bytes may have left.
+            outcome, detail = "bug", type(error).__name__
+        finish = step.tape.finish
+        if error is None and finish is not None:
+            outcome = _OUTCOMES.get(finish.reason, "answered")
+        ms, confidence = (walk.deadline.spent_s() - step.began_s) * 1000, finish.confidence if finish else None
+        walk.record(
+            step.target, self._number, Attempt(step.target.id, step.target.place, outcome, ms, 0, detail, step.first_ms, confidence)
+        )
+        return step.error is not None
 
 
 async def _until(events: AsyncGenerator[Event], deadline: Deadline, target: Target) -> AsyncGenerator[Event]:

@@ -8,10 +8,10 @@ which those bytes are handed to the socket.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import blake2b
+from typing import Self
 
 from hybridrt.answer import Attempt
 from hybridrt.attempts import Attempts
@@ -58,6 +58,7 @@ class _Trial:
 class Clearance:
     """The right of one request to leave the device, until it is revoked; and what was done with it."""
 
+    gate: Gate
     decision_id: str
     recipients: frozenset[str]
     deadline: Deadline
@@ -70,6 +71,12 @@ class Clearance:
     # Who asked, and how often that task had been asked to end by then.
     owner: asyncio.Task[object] | None = None
     cancelling: int = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.gate.revoke(self)
 
     @property
     def is_given_up(self) -> bool:
@@ -92,9 +99,8 @@ class Gate:
         self._clearances: dict[str, Clearance] = {}
         self._is_closed = False
 
-    @contextmanager
-    def clear(self, decision_id: str, recipients: frozenset[str], deadline: Deadline) -> Iterator[Clearance]:
-        """Let one request leave the device to these recipients until the block ends.
+    def clear(self, decision_id: str, recipients: frozenset[str], deadline: Deadline) -> Clearance:
+        """Let one request leave the device to these recipients until the `with` block of the clearance ends.
 
         Whatever still runs afterwards, a task that leaked or one that came late, can send nothing.
 
@@ -106,13 +112,11 @@ class Gate:
             raise ClosedError("the gate is closed")
         if decision_id in self._clearances:
             raise PermitError("the decision is already cleared")
-        clearance = self._clearances[decision_id] = Clearance(decision_id, recipients, deadline, Attempts(self._ledger, decision_id))
+        clearance = Clearance(self, decision_id, recipients, deadline, Attempts(self._ledger, decision_id))
         clearance.owner = _this_task()
         clearance.cancelling = 0 if clearance.owner is None else clearance.owner.cancelling()
-        try:
-            yield clearance
-        finally:
-            self._revoke(clearance)
+        self._clearances[decision_id] = clearance
+        return clearance
 
     def turn(self, decision_id: str) -> Turn:
         """Which attempt of its request the next one would be."""
@@ -202,13 +206,14 @@ class Gate:
         """Revoke every clearance, for good: nothing is sent from here on. Running attempts are on record as cancelled."""
         self._is_closed = True
         for clearance in tuple(self._clearances.values()):
-            self._revoke(clearance)
+            self.revoke(clearance)
 
     def _open_clearance(self, decision_id: str) -> Clearance | None:
         # The flag as well: with loops in several threads a clearance may be opened in the very moment of closing.
         return None if self._is_closed else self._clearances.get(decision_id)
 
-    def _revoke(self, clearance: Clearance) -> None:
+    def revoke(self, clearance: Clearance) -> None:
+        """Let nothing more leave under it. What still runs is on record as cancelled."""
         self._clearances.pop(clearance.decision_id, None)
         for permit in tuple(clearance.running):
             self._end(clearance, permit, "cancelled")

@@ -7,9 +7,11 @@ net.run(array)                                  # no manifest between you and th
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypeVar
@@ -195,22 +197,33 @@ class Net:
                 window=form.most_tokens,
                 hint="split it: a vector of its beginning would speak for the whole",
             )
-        rows: list[NDArray[np.float32] | None] = [None] * len(texts)
+        rows: dict[int, NDArray[np.float32]] = {}
         # Texts of a length together: a short one beside a long one is mostly filling.
         order = sorted(range(len(texts)), key=lambda one: len(numbers[one]))
         fixed = tensor.shape[1] if len(tensor.shape) > 1 else None
         for part in _parts(order, 1 if tensor.shape[0] == 1 else BATCH):
-            width = fixed or max(1, *(len(numbers[one]) for one in part))
-            if max(len(numbers[one]) for one in part) > width:
+            longest = len(numbers[part[-1]])
+            width = fixed or max(1, longest)
+            if longest > width:
                 raise ModelFileError(f"`{self.manifest.name}` has an input of {width} tokens, and its manifest allows more")
-            ids, mask = np.zeros((len(part), width), tensor.dtype), np.zeros((len(part), width), tensor.dtype)
-            for row, one in enumerate(part):
-                ids[row, : len(numbers[one])], mask[row, : len(numbers[one])] = numbers[one], 1
-            others = {name: value for name, value in ((form.mask, mask), (form.types, np.zeros_like(ids))) if name is not None}
+            if len(part) == 1 and longest == width:
+                ids = np.asarray(numbers[part[0]], tensor.dtype)[None]
+            else:
+                ids = np.zeros((len(part), width), tensor.dtype)
+                for row, one in enumerate(part):
+                    ids[row, : len(numbers[one])] = numbers[one]
+            others: dict[str, Array] = {}
+            mask = None
+            if form.mask is not None or form.pooling == "mean":
+                mask = (np.arange(width) < np.array([[len(numbers[one])] for one in part])).astype(tensor.dtype)
+            if form.mask is not None and mask is not None:
+                others[form.mask] = mask
+            if form.types is not None:
+                others[form.types] = np.zeros_like(ids)
             out = np.asarray(self.run(ids, **others), np.float32)
             for one, value in zip(part, _pooled(out, mask, form) if self.manifest.task == "embed" else out, strict=True):
                 rows[one] = value.reshape(-1)
-        return [row for row in rows if row is not None]
+        return [rows[one] for one in range(len(texts))]
 
     def _check(self) -> None:
         """Go through the golden cases, and learn how long a run takes: the faster of two, for the first also makes room."""
@@ -261,19 +274,25 @@ def _parts(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
         yield items[start : start + size]
 
 
-def _tokens(form: TextForm) -> Callable[[str], list[int]]:
+def _tokens(form: TextForm) -> Callable[[str], Sequence[int] | Array]:
     if form.vocabulary is not None:
         from hybridrt.local.wordpiece import WordPiece
 
         return WordPiece.read(form.vocabulary, lower=form.lower).encode
-    return lambda text: [byte + form.offset for byte in text.encode("utf-8", "replace")]
+    import numpy as np
+
+    def bytes_of(text: str) -> Array:
+        numbers = np.frombuffer(text.encode("utf-8", "replace"), np.uint8)
+        return numbers.astype(np.int64) + form.offset if form.offset else numbers
+
+    return bytes_of
 
 
-def _pooled(out: NDArray[np.float32], mask: Array, form: TextForm) -> NDArray[np.float32]:
+def _pooled(out: NDArray[np.float32], mask: Array | None, form: TextForm) -> NDArray[np.float32]:
     """One vector per text: from all its tokens, from the first, or as the net gives it."""
     import numpy as np
 
-    if form.pooling == "mean":
+    if form.pooling == "mean" and mask is not None:
         weights = mask.astype(np.float32)[..., None]
         out = (out * weights).sum(1) / np.maximum(weights.sum(1), 1)
     elif form.pooling == "first":
@@ -289,30 +308,30 @@ def _pooled(out: NDArray[np.float32], mask: Array, form: TextForm) -> NDArray[np
 
 def _classified(logits: NDArray[np.float32], manifest: Manifest, top: int) -> Classification:
     """Turn one row of logits into labels. What stands for `none of them` is `unknown`, with all of its probability."""
-    import numpy as np
-
-    scaled = logits.astype(np.float64) / manifest.temperature
-    energy = float(scaled.max() + np.log(np.exp(scaled - scaled.max()).sum()))
-    chances = np.exp(scaled - energy).tolist()
-    rule = manifest.unknown
-    none = sum(chance for label, chance in zip(manifest.labels, chances, strict=True) if label in rule.labels)
-    known = sorted(
-        ((label, chance) for label, chance in zip(manifest.labels, chances, strict=True) if label not in rule.labels),
-        key=lambda one: -one[1],
-    )
-    ranked = sorted([*known, (UNKNOWN, none)] if rule.labels else known, key=lambda one: -one[1])[:top]
-    label, chance = known[0]
-    if _is_unknown(rule, none, [one for _, one in known], energy):
+    # Plain numbers: each step of numpy over ten labels costs more than all of them here.
+    scaled = [value / manifest.temperature for value in logits.tolist()]
+    highest = max(scaled)
+    shares = [math.exp(value - highest) for value in scaled]
+    whole = sum(shares)
+    chances = [(label, share / whole) for label, share in zip(manifest.labels, shares, strict=True)]
+    energy, none = highest + math.log(whole), 0.0
+    ranked = known = sorted(chances, key=itemgetter(1), reverse=True)
+    if refusing := manifest.unknown.labels:
+        none = sum([chance for label, chance in chances if label in refusing])
+        known = [one for one in ranked if one[0] not in refusing]
+        ranked = sorted([*known, (UNKNOWN, none)], key=itemgetter(1), reverse=True)
+    (label, chance), second = known[0], known[1][1] if len(known) > 1 else 0.0
+    best = tuple(ranked[:top])
+    if _is_unknown(manifest.unknown, none, chance, second, energy):
         # What was not recognised may still be the likeliest label: the confidence is that of the refusal.
-        return Classification(UNKNOWN, max(none, 1 - chance), tuple(ranked))
-    return Classification(label, chance, tuple(ranked))
+        return Classification(UNKNOWN, max(none, 1 - chance), best)
+    return Classification(label, chance, best)
 
 
-def _is_unknown(rule: Unknown, none: float, known: Sequence[float], energy: float) -> bool:
-    second = max(known[1] if len(known) > 1 else 0.0, none)
+def _is_unknown(rule: Unknown, none: float, first: float, second: float, energy: float) -> bool:
     return (
-        none >= known[0]
-        or known[0] < rule.least_confidence
-        or known[0] - second < rule.least_margin
+        none >= first
+        or first < rule.least_confidence
+        or first - max(second, none) < rule.least_margin
         or (rule.least_energy is not None and energy < rule.least_energy)
     )

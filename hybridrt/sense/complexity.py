@@ -8,7 +8,7 @@ a pair of models at hand say.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -103,7 +103,7 @@ def _within_a_band(value: float, other: float) -> float:
     return MEDIUM_AT if value < other else HARD_AT - _JUST_BELOW
 
 
-def _rate(passage: Passage, calibration: Calibration | None, known: Weights) -> tuple[float, dict[str, float], float]:
+def _rate(passage: Passage, calibration: Calibration | None, known: Weights) -> tuple[float, Iterable[tuple[str, float]], float]:
     """Return the score, what moved it by name, and how much a unit of that moves it."""
     hits = known_grams(passage, known)
     values = surface(passage)
@@ -112,12 +112,12 @@ def _rate(passage: Passage, calibration: Calibration | None, known: Weights) -> 
     total = known.bias + sum(parts) + wording
     if calibration is None:
         scale, middle = known.scale, known.middle
-        named = dict(zip(known.names, parts, strict=True))
-        named["wording"] = wording
+        named: Iterable[tuple[str, float]] = zip((*known.names, "wording"), (*parts, wording), strict=True)
     else:
         scale, middle = calibration.scale, calibration.middle
-        named = calibration.parts(total, len(passage.text), dict(zip(known.names, values, strict=True)), hits)
-        total = calibration.base + sum(named.values())
+        moved = calibration.parts(total, len(passage.text), dict(zip(known.names, values, strict=True)), hits)
+        total = calibration.base + sum(moved.values())
+        named = moved.items()
     return 1.0 / (1.0 + math.exp(-max(-30.0, min(30.0, (total - middle) * scale)))), named, scale
 
 
@@ -166,7 +166,8 @@ def _parts(values: tuple[float, ...], weights: Weights) -> list[float]:
     """Return what each number of the surface adds: its part in the plain order, and the trees that are told of it."""
     parts = [0.0] * len(values)
     for place, mean, spread, part in weights.ladder:
-        parts[place] = part * max(-MOST_SPREADS, min(MOST_SPREADS, (values[place] - mean) / spread))
+        spreads = (values[place] - mean) / spread
+        parts[place] = part * (spreads if -MOST_SPREADS < spreads < MOST_SPREADS else math.copysign(MOST_SPREADS, spreads))
     for asked, bound, below, above in weights.nodes:
         while asked >= 0:
             asked, bound, below, above = below if values[asked] <= bound else above  # noqa: PLW2901 - one walks down
@@ -175,10 +176,10 @@ def _parts(values: tuple[float, ...], weights: Weights) -> list[float]:
     return parts
 
 
-def _reasons(parts: Mapping[str, float], scale: float) -> tuple[str, ...]:
-    moved = [(name, part * scale) for name, part in parts.items() if abs(part * scale) >= _REASON_SHARE]
-    moved.sort(key=lambda one: -abs(one[1]))
-    return tuple([f"{name} {part:+.2f}" for name, part in moved[:_MOST_REASONS]])
+def _reasons(parts: Iterable[tuple[str, float]], scale: float) -> tuple[str, ...]:
+    # The place keeps the order of parts that move it alike.
+    moved = sorted([(-abs(by), place, name, by) for place, (name, part) in enumerate(parts) if abs(by := part * scale) >= _REASON_SHARE])
+    return tuple([f"{name} {by:+.2f}" for _, _, name, by in moved[:_MOST_REASONS]])
 
 
 def _is_legible(passage: Passage, language: str) -> bool:

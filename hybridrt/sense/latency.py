@@ -103,12 +103,17 @@ def learn(rate: Rate | None, seen: Seen, *, amount: float, now_s: float, half_li
     return Rate(first, token, margin, rate.samples + 1, now_s)
 
 
-def predict(rate: Rate, *, amount: float, output_tokens: float, now_s: float) -> Latency:
+# How the last answers compared with what had been expected of them, to the first word and to the last, in the logarithm.
+_Ratios = tuple[tuple[float, ...], tuple[float, ...]]
+_NONE_SEEN: _Ratios = ((), ())
+
+
+def predict(rate: Rate, *, amount: float, output_tokens: float, now_s: float, seen: _Ratios = _NONE_SEEN) -> Latency:
     """Say how long nine of ten answers of this size take at most."""
-    first_s, whole_s = rate.expected(amount, output_tokens)
+    expected_s = first_s, whole_s = rate.expected(amount, output_tokens)
     slack = math.exp(rate.margin)
-    is_fresh = now_s - rate.at_s <= STALE_S
-    return Latency(max(first_s * slack, _LEAST_FIRST_S), max(whole_s * slack, _LEAST_FIRST_S), SHARE, rate.samples if is_fresh else 0)
+    samples = rate.samples if now_s - rate.at_s <= STALE_S else 0
+    return Latency(max(first_s * slack, _LEAST_FIRST_S), max(whole_s * slack, _LEAST_FIRST_S), SHARE, samples, *seen, expected_s)
 
 
 # A target, whether the chip is slowed down, and whether it runs on battery.
@@ -122,8 +127,7 @@ class Stopwatch:
     guesses: Mapping[str, Rate] = field(default_factory=lambda: MappingProxyType({}))
     clock: Callable[[], float] = time.monotonic
     _rates: dict[_Key, Rate] = field(default_factory=dict)
-    # To the first word and to the last, how the last answers compared with what had been expected of them, in the logarithm.
-    _ratios: dict[_Key, tuple[tuple[float, ...], tuple[float, ...]]] = field(default_factory=dict)
+    _ratios: dict[_Key, _Ratios] = field(default_factory=dict)
     # Tokens of an answer, in the logarithm, by target and task.
     _lengths: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -134,19 +138,14 @@ class Stopwatch:
         now_s = self.clock()
         found: dict[str, Latency] = {}
         for target in targets:
-            rate = self._rates.get(_key(target, device)) or self._alike(target)
+            key = _key(target, device)
+            rate = self._rates.get(key) or self._alike(target)
             if rate is not None:
                 length = self._length(target, task)
                 if max_output_tokens is not None:
                     length = min(length, max_output_tokens)
                 amount = _amount(target, input_tokens)
-                firsts, wholes = self._ratios.get(_key(target, device), ((), ()))
-                found[target.id] = replace(
-                    predict(rate, amount=amount, output_tokens=length, now_s=now_s),
-                    firsts=firsts,
-                    wholes=wholes,
-                    expected_s=rate.expected(amount, length),
-                )
+                found[target.id] = predict(rate, amount=amount, output_tokens=length, now_s=now_s, seen=self._ratios.get(key, _NONE_SEEN))
         return MappingProxyType(found)
 
     def learn(self, target: Target, seen: Seen, *, task: str, device: DeviceSnapshot) -> None:
@@ -171,7 +170,7 @@ class Stopwatch:
 
     def _compare(self, key: _Key, expected_s: tuple[float, float], first_s: float | None, whole_s: float) -> None:
         """Remember how an answer compared with what was expected of it."""
-        firsts, wholes = self._ratios.get(key, ((), ()))
+        firsts, wholes = self._ratios.get(key, _NONE_SEEN)
         if first_s is not None:
             firsts = (*firsts, _log_ratio(first_s, expected_s[0]))[-_REMEMBERED:]
         self._ratios[key] = firsts, (*wholes, _log_ratio(whole_s, expected_s[1]))[-_REMEMBERED:]

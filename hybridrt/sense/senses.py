@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from hybridrt.deadline import Deadline
 from hybridrt.mask import mask_growth_bytes
-from hybridrt.request import Image, Request, Text
+from hybridrt.request import Request, Text, has_words
 from hybridrt.sense.birth import Birth
 from hybridrt.sense.calibration import Calibration
 from hybridrt.sense.combine import given
@@ -139,16 +139,10 @@ class Senses:
 
 def modality_of(request: Request) -> str:
     """Say what the request is made of: `text`, `image`, or `mixed` where both speak."""
-    parts = [part for message in request.messages for part in message.parts if not isinstance(part, Text) or has_words(part.text)]
-    kinds = {Text if isinstance(part, Text) else Image for part in parts}
-    if Image not in kinds:
+    if not request.has_images:
         return "text"
-    return "mixed" if Text in kinds else "image"
-
-
-def has_words(text: str) -> bool:
-    """Is there anything but blanks? Unlike `strip`, this copies nothing."""
-    return bool(text) and not text.isspace()
+    has_text = any(isinstance(part, Text) and has_words(part.text) for message in request.messages for part in message.parts)
+    return "mixed" if has_text else "image"
 
 
 def _ask(request: Request, sensed: Sequence[SensedText]) -> int | None:

@@ -92,13 +92,18 @@ class Fitting:
         *,
         task: str | None = None,
         sensed: TokenCount | None = None,
+        bounded: tuple[tuple[Message, ...], TokenCount] | None = None,
     ) -> None:
-        """Begin; `sensed` is the bound of the request with all masks, where what leaves the device will have them."""
+        """Begin; `sensed` is the bound of the request with all masks, where what leaves the device will have them.
+
+        `bounded` are the messages of a request whose bound is known, and that bound.
+        """
         self._counter = counter
         self._backends = backends
         self._targets = tuple(targets)
         self._routing = routing
         self._sensed = sensed
+        self._bounded = bounded
         # Texts for vectors are read one by one and wanted whole; whether each fits is looked at where it is read.
         self._is_one = task != EMBED
         self._remedies = routing.fit
@@ -124,9 +129,12 @@ class Fitting:
         target = call.target
         check_output(target, call.max_output_tokens)
         window = self._window(target)
-        kept = reserve(replace(target, window=window), call.max_output_tokens)
+        kept = reserve(target if window == target.window else replace(target, window=window), call.max_output_tokens)
         if window is None or not self._is_one:
-            return self._fitted(call, Fit(None, await in_turns(bounding(call)), kept))
+            messages, bound = self._bounded or (None, None)
+            if bound is None or call.messages is not messages:
+                bound = await in_turns(bounding(call))
+            return self._fitted(call, Fit(None, bound, kept))
         window = window_for_input(target, window, kept)
         room = window - kept.total
         count = await self._count(target, call, room)
