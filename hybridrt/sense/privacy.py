@@ -20,7 +20,7 @@ from hybridrt.deadline import Deadline
 from hybridrt.sense.combine import NAME as COMBINATIONS
 from hybridrt.sense.combine import STATEMENTS, combined, given, uncertain
 from hybridrt.sense.decode import base64_texts, renumbered, unescaped
-from hybridrt.sense.detect import Detector, checked
+from hybridrt.sense.detect import STEP, Detector, checked, steps_of
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
 from hybridrt.sense.meaning import LEVELS, MEANINGS, Meaning
@@ -35,7 +35,7 @@ from hybridrt.signals import UNKNOWN, Finding, Presence, Privacy
 # what a context rule reads. A finding that touches the end of a slice is looked at again with more room: nothing there
 # is to find (a private key, at the most) is longer than that.
 SLICE = 3_000
-# The event loop is let go on between two detectors, and between two findings, once it has waited this long: a fifth of what it may.
+# The event loop is let go on between two detectors, and between two steps of one, once it has waited this long: a fifth of what it may.
 TURN_S = 0.001
 REACH_BACK = 400
 REACH_ON = 600
@@ -108,6 +108,8 @@ class Scan:
         for index, text in enumerate(texts):
             begin = 0
             while begin < (len(text.text) or 1):
+                if begin:
+                    await self._pause()
                 if not await self._may_go_on():
                     return
                 await self._slice(index, text, begin, ready.get(index))
@@ -171,6 +173,8 @@ class Scan:
 
     async def _piece(self, index: int, reading: Reading, first: int, begin: int, end: int) -> None:
         """Scan a piece that begins at `first` in its text, and keep what begins between `begin` and `end` there."""
+        if self._is_due():
+            await self._pause()
         self.languages.add(reading.language)
         self.has_injection = self.has_injection or has_known_form(reading.passage)
         before = len(self.findings)
@@ -193,12 +197,14 @@ class Scan:
         if detector.name in self.failed:
             return found
         try:
-            for hit in detector.scan(passage):
+            for hit in steps_of(detector, passage):
+                if self._is_due():
+                    await self._pause()
+                if hit is STEP:
+                    continue
                 start, end, label, score, rule, validator = checked(hit, detector, self.meanings, len(passage.text))
                 begin, stop = passage.original(start, end)
                 found.append(Finding(index, begin + first, stop + first, label, score, rule, validator))
-                if self._is_due():
-                    await self._pause()
         except Exception:  # noqa: BLE001 - a detector is anybody's code; whatever it raises, its labels are unknown
             self.failed[detector.name] = None
         if self._has_end and self._is_late():

@@ -90,7 +90,11 @@ def steps(normal, offsets):
 
 
 async def test_somebody_in_a_story_is_nobody_in_another_notation_either():
-    text = "Write a short story in which the letter begins so. " + "It rains all day long. " * 20 + '"Dear Mr Brandt,\\nMr Brandt owes nothing."'
+    text = (
+        "Write a short story in which the letter begins so. "
+        + "It rains all day long. " * 20
+        + '"Dear Mr Brandt,\\nMr Brandt owes nothing."'
+    )
     assert (await SENSES.sense(make_request(text, {}))).privacy.findings == ()
 
 
