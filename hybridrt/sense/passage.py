@@ -134,7 +134,7 @@ def prepare(given: str, around: Passage | None = None) -> Passage:
 
 def _words(text: str, folded: str) -> list[str]:
     """Return the words of a text that has more than ASCII in it."""
-    if any([char > _LAST_LATIN_1 and char.isalnum() for char in set(text)]):
+    if any(map(str.isalnum, [char for char in set(text) if char > _LAST_LATIN_1])):
         return _word().findall(folded)
     # No other letters than those of Latin-1, so that a table will do; where it leaves an apostrophe at the end of a word, look closely.
     words = text.encode("latin-1", "replace").translate(_WORDS).decode("latin-1").split()
