@@ -37,6 +37,8 @@ _DIGIT_WORDS = wordset(" ".join(_DIGITS))
 _FEWEST, _MOST = 6, 40
 # Around a number in another notation so much is read with it: the words that say what it is.
 _BEFORE, _BEHIND = 80, 40
+# Around an escape: as far as the words reach that say what a value is.
+_AROUND = 200
 # A number goes over one line, or two; more lines are a table.
 _MOST_LINES = 2
 # Shorter than this base64 holds no identifier; longer than this it is a file.
@@ -46,28 +48,11 @@ _MOST_BASE64 = 8_000
 Change = tuple[int, int, str]
 
 
-def unescaped(text: str) -> tuple[str, Offsets] | None:
-    """Return the text with its escapes read, and the way back; nothing where there are none."""
-    if not ("\\" in text or "%" in text or "&" in text):
-        return None
-    pieces: list[str] = []
-    normal: list[int] = [0]
-    original: list[int] = [0]
-    done = length = 0
-    for match in _escape().finditer(text):
-        char = _char(match)
-        length += match.start() - done
-        pieces += (text[done : match.start()], char)
-        done = match.end()
-        # Two marks: the character itself, whatever was written for it, and what follows it.
-        normal += (length, length + 1)
-        original += (match.start(), done)
-        length += 1
-    if not pieces:
-        return None
-    pieces.append(text[done:])
-    original.append(len(text))
-    return "".join(pieces), Offsets(normal, original)
+def unescaped(text: str) -> Iterator[tuple[str, Offsets]]:
+    """Yield stretches around what is escaped, with the escapes read, and the way back."""
+    if "\\" in text or "%" in text or "&" in text:
+        changes = [(match.start(), match.end(), _char(match)) for match in _escape().finditer(text)]
+        yield from _stretches(text, changes, _AROUND, _AROUND)
 
 
 def renumbered(passage: Passage) -> Iterator[tuple[str, Offsets]]:
@@ -75,21 +60,24 @@ def renumbered(passage: Passage) -> Iterator[tuple[str, Offsets]]:
     if len(_DIGIT_WORDS & passage.vocabulary) >= 2 and sum([word in _DIGIT_WORDS for word in passage.words]) >= _FEWEST:
         for match in _spelled().finditer(passage.folded):
             yield _respelled(passage.text, match)
-    # What lies close together is read as one stretch, so that a table costs no more than its length.
-    first, last, breaks = 0, 0, list[Change]()
-    for start, end in passage.numbers:
-        if not 0 < passage.text.count("\n", start, end) <= _MOST_LINES or end - start > _MOST:
+    text = passage.text
+    breaks: list[Change] = []
+    for start, end in passage.numbers if "\n" in text else ():
+        if not 0 < text.count("\n", start, end) <= _MOST_LINES or end - start > _MOST:
             continue
-        if breaks and start - _BEFORE > last:
-            yield _rewritten(passage.text, first, last, breaks)
-            breaks = []
-        first = first if breaks else max(0, start - _BEFORE)
-        last = end + _BEHIND
         # Between groups a blank takes the place of the break; a row of digits goes on without one.
-        blank = " " if " " in passage.text[start:end] else ""
-        breaks += [(match.start(), match.end(), match[1] or blank) for match in _broken().finditer(passage.text, start, end)]
-    if breaks:
-        yield _rewritten(passage.text, first, last, breaks)
+        blank = " " if " " in text[start:end] else ""
+        breaks += [(match.start(), match.end(), match[1] or blank) for match in _broken().finditer(text, start, end)]
+    yield from _stretches(text, breaks, _BEFORE + _MOST, _BEHIND + _MOST)
+
+
+def _stretches(text: str, changes: list[Change], before: int, behind: int) -> Iterator[tuple[str, Offsets]]:
+    """Yield what stands around the changes. What lies close together is read as one stretch: a table costs no more than its length."""
+    begin = 0
+    for place, (_, end, _) in enumerate(changes, 1):
+        if place == len(changes) or changes[place][0] - before > end + behind:
+            yield _rewritten(text, max(0, changes[begin][0] - before), end + behind, changes[begin:place])
+            begin = place
 
 
 def _respelled(text: str, match: re.Match[str]) -> tuple[str, Offsets]:

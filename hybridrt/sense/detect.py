@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 from typing import NamedTuple, Protocol
 
@@ -27,6 +27,9 @@ class Detector(Protocol):
 
     To cover a label means: where this detector ran over all of a text and found nothing, the label is absent. One whose
     rules know English alone is `language_bound`; in other languages its labels stay unknown.
+
+    One that may take milliseconds without finding anything, as a net does, has a method `steps` as well: it returns what `scan`
+    does, with `STEP` between two steps, and there others may go on.
     """
 
     @property
@@ -47,6 +50,16 @@ class Detector(Protocol):
     def scan(self, passage: Passage) -> Iterable[Hit]:
         """Return every hit in the passage. Linear in its length; pure; whatever it raises makes its labels unknown."""
         ...
+
+
+# What stands between two steps of a detector that goes in steps.
+STEP = Hit(0, 0, "", 0.0, "")
+
+
+def steps_of(detector: Detector, passage: Passage) -> Iterable[Hit]:
+    """Return the hits of a detector, in steps where it goes in steps."""
+    steps: Callable[[Passage], Iterable[Hit]] = getattr(detector, "steps", detector.scan)
+    return steps(passage)
 
 
 def check_detector(detector: Detector, meanings: Mapping[str, Meaning]) -> None:

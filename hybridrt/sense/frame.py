@@ -9,7 +9,7 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from hybridrt.sense.passage import Passage
+from hybridrt.sense.passage import Passage, begun
 from hybridrt.sense.wordlist import rows_of, wordset
 
 _EXAM = (
@@ -112,12 +112,12 @@ def _number() -> re.Pattern[str]:
 
 def is_anybodys(passage: Passage) -> bool:
     """Is the text a sum or an invention, so that its people are nobody?"""
-    frame = frame_of(passage)
+    frame = frame_of(passage.around or passage)
     return frame.is_fiction or frame.is_sum
 
 
 def _has_figure(folded: str, words: frozenset[str]) -> bool:
-    return any(_figure(head).search(folded) for head in _figures().keys() & words)
+    return any(next(begun(folded, _figure(head), _figures()[head]), None) for head in _figures().keys() & words)
 
 
 @lru_cache(maxsize=1)
@@ -126,13 +126,13 @@ def _figures() -> dict[str, list[str]]:
     heads: dict[str, list[str]] = {}
     for _, line in rows_of("figures.txt"):
         for name in line.split(", "):
-            heads.setdefault(max(re.split(r"[^\w']+", name), key=len), []).append(re.escape(name))
+            heads.setdefault(max(re.split(r"[^\w']+", name), key=len), []).append(name)
     return heads
 
 
 @lru_cache(maxsize=1024)  # one per longest word of a name in the list: made when a text first has it, as few ever do
 def _figure(head: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<!\w)(?:{'|'.join(_figures()[head])})(?!\w){_OF_OTHERS}")
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, _figures()[head]))})(?!\w){_OF_OTHERS}")
 
 
 @lru_cache(maxsize=1)

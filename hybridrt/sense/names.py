@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from hybridrt.sense.detect import Hit
+from hybridrt.sense.detect import STEP, Hit
 from hybridrt.sense.passage import Passage
 from hybridrt.sense.wordlist import wordset
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from hybridrt.sense.tagger import Network, Tokens
+    from hybridrt.sense.tagger import Floats, Network, Tokens
 
 # A word belongs to a kind from this share on: for persons where recall and precision of texts never trained on stand closest, for the
 # others a little lower, because they are missed more often than they are wrong.
@@ -29,6 +29,8 @@ STREETS = wordset(
 SURE, POSSIBLE = 0.85, 0.15
 # An address without a word for a street needs this share.
 LIKELY = 0.7
+# So many words are read in one step: some 1,500 characters, as long as most requests.
+_BLOCK = 300
 
 
 class Names:
@@ -46,12 +48,22 @@ class Names:
 
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Yield every span of words that the tagger takes for one of the kinds."""
+        return (hit for hit in self.steps(passage) if hit is not STEP)
+
+    def steps(self, passage: Passage) -> Iterator[Hit]:
+        """Yield the same, with `STEP` between two steps."""
         from hybridrt.sense.tagger import network, tokenize
 
         weights = self._weights or network()
+        import numpy as np
+
         tokens = tokenize(passage.text)
+        shares: list[Floats] = []
+        for begin in range(0, len(tokens.spans), _BLOCK):
+            yield STEP
+            shares.append(weights.shares_between(tokens, begin, begin + _BLOCK))
         if tokens.spans:
-            yield from _hits(tokens, weights.shares(tokens), passage.text)
+            yield from _hits(tokens, np.concatenate(shares), passage.text)
 
 
 def _hits(tokens: Tokens, shares: NDArray[np.float32], text: str) -> Iterator[Hit]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 
 from hybridrt.sense.check import is_luhn
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage, nearby
+from hybridrt.sense.passage import Passage, matches_at, nearby
 from hybridrt.sense.wordlist import wordset
 
 # Before four numbers with dots these say that they are a version or a section.
@@ -37,8 +37,10 @@ class Online:
                 yield from _ip4(passage)
             if raw.count(b":") >= 2 and _pair().search(text):
                 yield from _ip6(text)
-            if (raw.count(b":") >= 5 or raw.count(b"-") >= 5 or "mac" in passage.vocabulary) and _between().search(text):
-                for match in _mac().finditer(text):
+            if raw.count(b":") >= 5 or raw.count(b"-") >= 5 or "mac" in passage.vocabulary:
+                # It begins with two or four digits before the first mark.
+                marks = [mark.start() for mark in _between().finditer(text)]
+                for match in matches_at(_mac(), text, sorted({at - size for at in marks for size in (2, 4) if at >= size})):
                     if len(set(match[0].lower())) > 3:
                         yield Hit(*match.span(), "mac_address", 1.0, "mac")
             if not _DEVICE_WORDS.isdisjoint(passage.vocabulary) or "s/n" in passage.folded:

@@ -15,9 +15,14 @@ from hybridrt.sense.wordlist import common_words
 _FEWEST_DIGITS = 6
 # No key, token or URL with a password in it is shorter than this.
 LONG_TOKEN = 16
-_NOT_DIGITS = bytes(c for c in range(256) if not 48 <= c <= 57)
-# The letters of words, in lower case, and blanks for everything between them.
-_WORDS = bytes(ord(chr(c).lower()) if c < 128 and (chr(c).isalnum() or chr(c) == "'") else 32 for c in range(256))
+# So many characters stand between two digits of one number, at the most.
+_MOST_APART = 3
+# One mark for every digit and another for all else, so that the ends of a row are looked for as single characters.
+_DIGITS = bytes(49 if 48 <= c <= 57 else 32 for c in range(256))
+_DIGIT, _NO_DIGIT = b"1", b" "
+# The letters of words, in lower case, and blanks for everything between them; of the letters that are not ASCII those of Latin-1.
+_WORDS = bytes(ord(chr(c).lower()) if chr(c).isalnum() or chr(c) == "'" else 32 for c in range(256))
+_LAST_LATIN_1 = "\xff"
 _UNBROKEN = bytes(32 if chr(c).isspace() and c < 128 else 120 for c in range(256))
 _LONG = b"x" * LONG_TOKEN
 
@@ -43,6 +48,8 @@ class Passage(Sealed):
     numbers: tuple[tuple[int, int], ...]
     long: tuple[str, ...]
     offsets: Offsets | None = None
+    # The passage of which this one is a stretch in another notation: whether it is a story or a sum is told by all of it.
+    around: Passage | None = None
 
     def original(self, start: int, end: int) -> tuple[int, int]:
         """Lead a span of `text` back to the text that was given."""
@@ -107,21 +114,75 @@ def begun(text: str, pattern: re.Pattern[str], words: Iterable[str]) -> Iterator
     return matches_at(pattern, text, sorted([at for word in words for at in places_of(text, word)]))
 
 
-def prepare(given: str) -> Passage:
+def prepare(given: str, around: Passage | None = None) -> Passage:
     """Normalise a text and look at it once."""
     text, offsets = normalise(given)
     folded = text.lower()
     if len(folded) != len(text):  # a few letters grow in lower case; those keep their form, so that offsets agree
         folded = "".join(low if len(low := char.lower()) == 1 else char for char in text)
     raw = text.encode("ascii", "replace")
-    digits = len(raw.translate(None, _NOT_DIGITS))
-    words = raw.translate(_WORDS).decode("ascii").split() if text.isascii() else _word().findall(folded)
+    words = raw.translate(_WORDS).decode("latin-1").split() if text.isascii() else _words(text, folded)
     vocabulary = frozenset(words)
-    runs = tuple([m.start() for m in _run().finditer(text)]) if digits else ()
-    numbers = tuple([m.span() for m in matches_at(_number(), text, runs)]) if digits >= _FEWEST_DIGITS else ()
-    # Most texts hold none, which is quickly seen.
-    long = tuple([token for token in text.split() if len(token) >= LONG_TOKEN]) if _LONG in raw.translate(_UNBROKEN) else ()
-    return Passage(text, folded, raw, tuple(words), vocabulary, vocabulary - common_words(), digits, runs, numbers, long, offsets)
+    rows = _rows(raw.translate(_DIGITS))
+    digits = sum([end - start for start, end in rows])
+    numbers = _numbers(text, rows) if digits >= _FEWEST_DIGITS else ()
+    runs = tuple([start for start, _ in rows])
+    long = _long(text, raw.translate(_UNBROKEN))
+    rare = vocabulary - common_words()
+    return Passage(text, folded, raw, tuple(words), vocabulary, rare, digits, runs, numbers, long, offsets, around)
+
+
+def _words(text: str, folded: str) -> list[str]:
+    """Return the words of a text that has more than ASCII in it."""
+    if any(map(str.isalnum, [char for char in set(text) if char > _LAST_LATIN_1])):
+        return _word().findall(folded)
+    # No other letters than those of Latin-1, so that a table will do; where it leaves an apostrophe at the end of a word, look closely.
+    words = text.encode("latin-1", "replace").translate(_WORDS).decode("latin-1").split()
+    if "'" in text:
+        return [part for word in words for part in (_word().findall(word) if "'" in word else (word,))]
+    return words
+
+
+def _rows(digits: bytes) -> list[tuple[int, int]]:
+    """Return where each row of digits begins and ends."""
+    rows: list[tuple[int, int]] = []
+    start = digits.find(_DIGIT)
+    while start >= 0:
+        end = digits.find(_NO_DIGIT, start)
+        if end < 0:
+            end = len(digits)
+        rows.append((start, end))
+        start = digits.find(_DIGIT, end)
+    return rows
+
+
+def _numbers(text: str, rows: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Return the spans of what may be numbers; only where enough digits lie close together is looked closely."""
+    places: list[int] = []
+    close: list[int] = []
+    last, count = -_MOST_APART, 0
+    for start, end in rows:
+        if start - last > _MOST_APART:
+            if count >= _FEWEST_DIGITS:
+                places += close
+            close, count = [], 0
+        close.append(start)
+        count += end - start
+        last = end
+    if count >= _FEWEST_DIGITS:
+        places += close
+    return tuple([match.span() for match in matches_at(_number(), text, places)])
+
+
+def _long(text: str, unbroken: bytes) -> tuple[str, ...]:
+    """Return the stretches without a blank that are long enough for a key."""
+    long: list[str] = []
+    start = unbroken.find(_LONG)
+    while start >= 0:
+        end = unbroken.find(b" ", start + LONG_TOKEN)
+        long.append(text[start:end] if end >= 0 else text[start:])
+        start = unbroken.find(_LONG, end) if end >= 0 else -1
+    return tuple(long)
 
 
 @lru_cache(maxsize=1)
@@ -130,14 +191,9 @@ def _word() -> re.Pattern[str]:
 
 
 @lru_cache(maxsize=1)
-def _run() -> re.Pattern[str]:
-    return re.compile(r"\d+")
-
-
-@lru_cache(maxsize=1)
 def _number() -> re.Pattern[str]:
     # From a digit to the last digit of a run of digits and what people and mail programs put between them.
-    return re.compile(r"\d(?:[ \t\n().,/\-+_]{0,3}\d){5,}")
+    return re.compile(rf"\d(?:[ \t\n().,/\-+_]{{0,{_MOST_APART}}}\d){{{_FEWEST_DIGITS - 1},}}")
 
 
 @lru_cache(maxsize=1)

@@ -51,6 +51,9 @@ _STREET_ENDS = tuple(
         "katu"
     )
 )
+# How they all end: few words do.
+_LEAST_END = 3
+_LAST_LETTERS = frozenset(end[-_LEAST_END:] for end in _STREET_ENDS)
 # The name of such a street is shorter than this.
 _STREET_NAME = 66
 # What comes behind a street is read as far as this: unit, town, state, postcode, country.
@@ -79,9 +82,10 @@ class Place:
                 if match.start() == 0 or not (text[match.start() - 1].isalnum() or text[match.start() - 1] == "."):
                     done.append((match.start(), _end(text, match.end())))
                     yield Hit(*done[-1], _kind(passage, *done[-1]), 0.9, "street-abroad")
-        for at in passage.runs:
-            # Most numbers stand behind something else.
-            if passage.folded.endswith(_STREET_ENDS, 0, max(0, at - 1)) and (house := _house_behind().match(passage.folded, at - 1)):
+        folded = passage.folded
+        # Most numbers stand behind something else.
+        for at in [at for at in passage.runs if at > _LEAST_END and folded[at - 1 - _LEAST_END : at - 1] in _LAST_LETTERS]:
+            if folded.endswith(_STREET_ENDS, 0, at - 1) and (house := _house_behind().match(folded, at - 1)):
                 name = _name().search(text, max(0, at - _STREET_NAME), at - 1)
                 if name and name.end() == at - 1:
                     done.append((name.start(), _end(text, house.end())))
@@ -91,7 +95,9 @@ class Place:
                 if not any(first <= start < stop for first, stop in done):
                     yield Hit(start, end, "postcode", 0.7, rule)
         if passage.digits >= 6 and ("°" in text or (passage.raw.count(b".") >= 2 and _fine().search(text))):
-            for match in _geo().finditer(text):
+            # At most three digits and a sign stand before the first mark.
+            marks = [mark.start() for mark in _grade().finditer(text)]
+            for match in matches_at(_geo(), text, sorted({max(0, at - size) for at in marks for size in (1, 2, 3, 4)})):
                 if _is_geo(passage, match):
                     yield Hit(*match.span(), "geo_coordinates", 0.9, "coordinates")
 
@@ -145,9 +151,8 @@ def _postcodes(passage: Passage) -> Iterator[tuple[int, int, str]]:
         outward = _outward(country).search(text, max(0, match.start() - 6), match.start())
         if outward:
             yield outward.start(), match.end(), f"postcode-{country}"
-    for match in matches_at(_state_zip(), text, passage.runs):
-        if text[match.start() - 3 : match.start() - 1] in _STATES:
-            yield *match.span(), "postcode-us"
+    for match in matches_at(_state_zip(), text, [at for at in passage.runs if at > 3 and text[at - 3 : at - 1] in _STATES]):
+        yield *match.span(), "postcode-us"
     if said := _ZIP_WORDS & passage.vocabulary:
         for match in nearby(passage, _named_zip(), said, (12, 60)):
             yield *match.span(1), "postcode-named"
@@ -263,6 +268,11 @@ def _named_zip() -> re.Pattern[str]:
 def _fine() -> re.Pattern[str]:
     # Coarser coordinates name a town and nobody in it.
     return re.compile(r"\.\d{3}")
+
+
+@lru_cache(maxsize=1)
+def _grade() -> re.Pattern[str]:
+    return re.compile(r"\.\d\d|°")
 
 
 @lru_cache(maxsize=1)

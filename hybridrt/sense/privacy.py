@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from itertools import chain
 from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,7 +20,7 @@ from hybridrt.deadline import Deadline
 from hybridrt.sense.combine import NAME as COMBINATIONS
 from hybridrt.sense.combine import STATEMENTS, combined, given, uncertain
 from hybridrt.sense.decode import base64_texts, renumbered, unescaped
-from hybridrt.sense.detect import Detector, checked
+from hybridrt.sense.detect import STEP, Detector, checked, steps_of
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
 from hybridrt.sense.meaning import LEVELS, MEANINGS, Meaning
@@ -28,17 +29,14 @@ from hybridrt.sense.stretch import Stretch, Whole, stretches
 from hybridrt.sense.texts import SensedText
 from hybridrt.signals import UNKNOWN, Finding, Presence, Privacy
 
-# A slice is scanned in one go: some 0.3 ms of ordinary text, and below a stall of 5 ms for the worst text we know to make.
+# A slice is read by one detector in one go: below a stall of 5 ms for the worst text we know to make. Its borders depend on
+# nothing but the text, and so does what is found.
 # A finding is taken from the slice in which it begins, so slices reach beyond their end, and behind their beginning by
 # what a context rule reads. A finding that touches the end of a slice is looked at again with more room: nothing there
 # is to find (a private key, at the most) is longer than that.
 SLICE = 3_000
-# The event loop is let go on between two detectors once it has waited this long.
+# The event loop is let go on between two detectors, and between two steps of one, once it has waited this long: a fifth of what it may.
 TURN_S = 0.001
-# A slice in which one detector takes longer is too long: half of what the event loop may wait. Shorter ones than the
-# shortest would cost more for what they reach beyond their ends: that length as it is costs twice, half of it three times.
-SLOW_STEP_S = 0.0025
-SHORTEST_SLICE = 1_000
 REACH_BACK = 400
 REACH_ON = 600
 REACH_FURTHER = 5_000
@@ -69,11 +67,8 @@ def read(text: str) -> Reading:
 
 def views(passage: Passage) -> Iterator[tuple[Passage, Callable[[int, int], tuple[int, int]]]]:
     """Yield what is written in another notation, and how a span in it leads back to the passage."""
-    if plain := unescaped(passage.text):
-        text, offsets = plain
-        yield prepare(text), offsets.original
-    for text, offsets in renumbered(passage):
-        yield prepare(text), offsets.original
+    for text, offsets in chain(unescaped(passage.text), renumbered(passage)):
+        yield prepare(text, passage), offsets.original
     for start, stop, text in base64_texts(passage):
         # The whole token is the finding: there is no way back into it.
         yield prepare(text), lambda *_, span=(start, stop): span
@@ -103,17 +98,11 @@ class Scan:
     languages: set[str] = field(default_factory=set)
     has_injection: bool = False
     combine: Callable[[Sequence[Finding]], list[Finding]] = combined
-    _longest_slice: int = 0
-    _is_sliced: bool = False
     _has_end: bool = True
-    _longest_step_s: float = 0.0
     _turn_began: float = 0.0
-    _step_began: float = 0.0
 
     async def run(self, texts: Sequence[SensedText], ready: Mapping[int, Reading]) -> None:
         """Read every text, in slices where it is long, and let the event loop go on in between. `ready` spares a second reading."""
-        self._longest_slice = self.slice_chars
-        self._is_sliced = any(len(text.text) > self.slice_chars for text in texts)
         self._has_end = self.deadline is not None and self.deadline.at is not None
         self._begin_turn()
         for index, text in enumerate(texts):
@@ -123,20 +112,10 @@ class Scan:
                     await self._pause()
                 if not await self._may_go_on():
                     return
-                size = self.slice_chars
                 await self._slice(index, text, begin, ready.get(index))
-                self._adapt()
-                begin += size
+                begin += self.slice_chars
         if len(texts) > 1:
             await self._across(texts)
-
-    def _adapt(self) -> None:
-        """Make the next slice shorter where a detector took long for the last one, and longer again where none did."""
-        if self._longest_step_s > SLOW_STEP_S:
-            self.slice_chars = max(min(SHORTEST_SLICE, self._longest_slice), self.slice_chars // 2)
-        elif self._longest_step_s < SLOW_STEP_S / 4:
-            self.slice_chars = min(self._longest_slice, self.slice_chars * 2)
-        self._longest_step_s = 0.0
 
     async def _may_go_on(self) -> bool:
         """Let the event loop go on when it is its turn; then say whether there is time left, and blame all where there is none."""
@@ -148,11 +127,7 @@ class Scan:
         return True
 
     def _is_due(self) -> bool:
-        """Note that a step is done; is it the turn of the event loop?"""
-        if self._is_sliced:
-            now = time.thread_time()
-            self._longest_step_s = max(self._longest_step_s, now - self._step_began)
-            self._step_began = now
+        """Is it the turn of the event loop?"""
         return time.perf_counter() - self._turn_began > TURN_S
 
     async def _pause(self) -> None:
@@ -161,8 +136,6 @@ class Scan:
 
     def _begin_turn(self) -> None:
         self._turn_began = time.perf_counter()
-        # What other processes take makes no detector slow, and shorter slices of the text no faster.
-        self._step_began = time.thread_time() if self._is_sliced else 0.0
 
     async def _across(self, texts: Sequence[SensedText]) -> None:
         """Read what stands on both sides of a border: templates and recipients put the parts of a message, and messages, together."""
@@ -177,13 +150,11 @@ class Scan:
         first, end = max(0, begin - REACH_BACK), begin + self.slice_chars
         passage = prepare(stretch.text[first : end + REACH_FURTHER])
         for detector in self.detectors:
-            for finding in self._found(0, detector, passage, first):
+            for finding in await self._found(0, detector, passage, first):
                 if begin <= finding.start < end and stretch.is_about_a_border(finding.start, finding.end):
                     parts = tuple(stretch.split(finding))
                     if not whole.has(parts):
                         self.findings += parts
-            if self._is_due():
-                await self._pause()
 
     async def _slice(self, index: int, sensed: SensedText, begin: int, ready: Reading | None) -> None:
         """Scan what begins between `begin` and the end of the slice."""
@@ -202,33 +173,35 @@ class Scan:
 
     async def _piece(self, index: int, reading: Reading, first: int, begin: int, end: int) -> None:
         """Scan a piece that begins at `first` in its text, and keep what begins between `begin` and `end` there."""
+        if self._is_due():
+            await self._pause()
         self.languages.add(reading.language)
         self.has_injection = self.has_injection or has_known_form(reading.passage)
         before = len(self.findings)
         for detector in self.detectors:
-            if found := self._found(index, detector, reading.passage, first):
+            if found := await self._found(index, detector, reading.passage, first):
                 self.findings += [finding for finding in found if begin <= finding.start < end]
-            if self._is_due():
-                await self._pause()
         known = self.findings[before:]
         for view, place in views(reading.passage):
             for detector in _of_words(self.detectors):
-                for one in self._found(index, detector, view, 0):
+                for one in await self._found(index, detector, view, 0):
                     # It stands where the other notation is written.
                     start, stop = reading.passage.original(*place(one.start, one.end))
                     finding = replace(one, start=start + first, end=stop + first)
                     if begin <= finding.start < end and _is_new(finding, known):
                         self.findings.append(finding)
-                if self._is_due():
-                    await self._pause()
 
-    def _found(self, index: int, detector: Detector, passage: Passage, first: int) -> list[Finding]:
+    async def _found(self, index: int, detector: Detector, passage: Passage, first: int) -> list[Finding]:
         """Return what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""
         found: list[Finding] = []
         if detector.name in self.failed:
             return found
         try:
-            for hit in detector.scan(passage):
+            for hit in steps_of(detector, passage):
+                if self._is_due():
+                    await self._pause()
+                if hit is STEP:
+                    continue
                 start, end, label, score, rule, validator = checked(hit, detector, self.meanings, len(passage.text))
                 begin, stop = passage.original(start, end)
                 found.append(Finding(index, begin + first, stop + first, label, score, rule, validator))
@@ -236,6 +209,8 @@ class Scan:
             self.failed[detector.name] = None
         if self._has_end and self._is_late():
             self.failed[detector.name] = None
+        if self._is_due():
+            await self._pause()
         return found
 
     def _is_late(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 from hybridrt.sense.detect import Hit
-from hybridrt.sense.passage import Passage, nearby
+from hybridrt.sense.passage import Passage, begun, nearby
 from hybridrt.sense.wordlist import wordset
 
 _WORDS = wordset(
@@ -16,6 +16,7 @@ _WORDS = wordset(
     "beneficiary hicn ehic personalnummer matricule kvnr "
     "versichertennummer krankenversichertennummer mitarbeiternummer patientennummer"
 )
+_PREFIXES = ("EMP", "STAFF", "MRN")
 _LABELS = {"mrn": "medical_record_number", "plan": "health_plan_number", "staff": "employee_id"}
 
 
@@ -39,7 +40,7 @@ class Record:
         if not passage.vocabulary.isdisjoint(("medicare", "mbi", "beneficiary")):
             for match in _mbi().finditer(passage.text):
                 yield Hit(*match.span(), "health_plan_number", 0.9, "us-mbi")
-        for match in _prefixed().finditer(passage.text):
+        for match in begun(passage.text, _prefixed(), _PREFIXES):
             yield Hit(*match.span(), "employee_id" if match[1] else "medical_record_number", 0.8, "prefix")
 
 

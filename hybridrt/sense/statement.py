@@ -153,6 +153,13 @@ class Network:
             layer += more
         return layer
 
+    def layers_between(self, tokens: Tokens, begin: int, end: int) -> Floats:
+        """Return the same for the pieces of a stretch, which are read with all that they look at."""
+        reach = max(map(abs, NEAR)) + len(self.far) * max(map(abs, FAR))
+        first = max(0, begin - reach)
+        about = Tokens(tokens.rows[first : end + reach], tokens.cases[first : end + reach], tokens.spans[first : end + reach])
+        return self.layers(about)[begin - first : end - first]
+
     def judged(self, layers: Floats, parts: list[tuple[int, int]]) -> Floats:
         """Return for each stretch of pieces the share of a statement, then the share of each subject, were it one."""
         import numpy as np

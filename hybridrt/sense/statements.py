@@ -6,21 +6,23 @@ text is harmless. Where the net cannot run the rules' findings stand, and the de
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from hybridrt.sense.detect import Detector, Hit
+from hybridrt.sense.detect import STEP, Detector, Hit
 from hybridrt.sense.frame import frame_of
 from hybridrt.sense.health import Health
 from hybridrt.sense.meaning import MEANINGS
 from hybridrt.sense.names import Names
 from hybridrt.sense.passage import Passage
-from hybridrt.sense.statement import SUBJECTS, network, tokenize, windows
+from hybridrt.sense.statement import SUBJECTS, Tokens, network, tokenize, windows
 from hybridrt.sense.topics import Topics
 
 if TYPE_CHECKING:
-    from hybridrt.sense.statement import Floats, Network, Tokens
+    from hybridrt.sense.statement import Floats, Network
 
 # From this share on the net finds a statement by itself, and below the other one it calls what a rule found harmless. Both were chosen
 # on authors that the net had not learned from: a tenth more of recall costs twice the false alarms. See docs/statement.md.
@@ -28,6 +30,10 @@ SURE = 0.82
 # A longer text has many windows, and so many chances to be taken for a statement; each must say more.
 SURE_IN_MANY = 0.92
 HARMLESS = 0.4
+# So many pieces are read in one step: some 1,200 characters, as long as most requests.
+_BLOCK = 300
+# So many characters are cut into pieces in one step: a word that is none takes long to cut.
+_PART = 500
 
 
 class Statements:
@@ -47,11 +53,26 @@ class Statements:
 
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Yield the sentences that say something of somebody, and what else the rules find."""
-        ruled = [hit for rule in self._rules for hit in rule.scan(passage)]
+        return (hit for hit in self.steps(passage) if hit is not STEP)
+
+    def steps(self, passage: Passage) -> Iterator[Hit]:
+        """Yield the same, with `STEP` between two steps."""
+        ruled: list[Hit] = []
+        for rule in self._rules:
+            ruled += rule.scan(passage)
+            yield STEP
         try:
             weights = self._weights or network()
-            tokens = tokenize(passage.text, weights.vocabulary)
-            read = _Read(weights, tokens, passage.text) if tokens.spans else None
+            parts: list[Tokens] = []
+            for begin, end in _parts(passage.text):
+                parts.append(_moved(tokenize(passage.text[begin:end], weights.vocabulary), begin))
+                yield STEP
+            tokens = _joined(parts)
+            layers: list[Floats] = []
+            for begin in range(0, len(tokens.spans), _BLOCK):
+                layers.append(weights.layers_between(tokens, begin, begin + _BLOCK))
+                yield STEP
+            read = _Read(weights, tokens, passage.text, layers) if tokens.spans else None
         except Exception:
             # Nobody is there to doubt them.
             yield from ruled
@@ -60,18 +81,53 @@ class Statements:
             yield from ruled
             return
         yield from (hit for hit in ruled if read.share(hit) >= HARMLESS)
-        hits = list(read.hits())
+        hits: list[Hit] = []
+        for hit in read.hits():
+            if hit is STEP:
+                yield STEP
+            else:
+                hits.append(hit)
         # Whoever stands in a sum to be worked out is nobody.
         if hits and not frame_of(passage).is_sum:
             yield from hits
 
 
+def _parts(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where to cut a text at blanks, where no word is cut."""
+    begin = 0
+    while begin < len(text):
+        blank = _blank().search(text, begin + _PART)
+        end = blank.start() if blank else len(text)
+        yield begin, end
+        begin = end
+
+
+@lru_cache(maxsize=1)
+def _blank() -> re.Pattern[str]:
+    return re.compile(r"\s")
+
+
+def _moved(tokens: Tokens, by: int) -> Tokens:
+    return tokens._replace(spans=[(start + by, end + by) for start, end in tokens.spans]) if by else tokens
+
+
+def _joined(parts: Sequence[Tokens]) -> Tokens:
+    import numpy as np
+
+    if len(parts) == 1:
+        return parts[0]
+    rows, cases = (np.concatenate([part[place] for part in parts] or [np.zeros(0, dtype=np.int64)]) for place in (0, 1))
+    return Tokens(rows, cases, [span for part in parts for span in part.spans])
+
+
 class _Read:
     """One passage as the net has read it."""
 
-    def __init__(self, weights: Network, tokens: Tokens, text: str) -> None:
+    def __init__(self, weights: Network, tokens: Tokens, text: str, layers: Sequence[Floats]) -> None:
+        import numpy as np
+
         self._weights, self._tokens, self._text = weights, tokens, text
-        self._layers: Floats = weights.layers(tokens)
+        self._layers: Floats = np.concatenate(layers)
         self._windows = windows(len(tokens.spans))
         self._shares: Floats = weights.judged(self._layers, self._windows)
 
@@ -86,12 +142,13 @@ class _Read:
         return max(about, default=1.0)
 
     def hits(self) -> Iterator[Hit]:
-        """Yield the sentences that are statements by themselves, and a window as a whole where none is."""
+        """Yield the sentences that are statements by themselves, and a window as a whole where none is; with a step before each."""
         least = SURE if len(self._windows) == 1 else SURE_IN_MANY
         found: dict[tuple[int, int], tuple[float, int]] = {}
         for (begin, end), shares in zip(self._windows, self._shares, strict=True):
             if shares[0] < least:
                 continue
+            yield STEP
             parts = self._sentences(begin, end)
             judged = self._weights.judged(self._layers, parts)
             own = [(part, share) for part, share in zip(parts, judged, strict=True) if share[0] >= least]

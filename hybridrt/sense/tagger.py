@@ -194,6 +194,19 @@ class Network:
         logits /= logits.sum(axis=1, keepdims=True)
         return logits
 
+    def shares_between(self, tokens: Tokens, begin: int, end: int) -> Floats:
+        """Return the same for the tokens of a stretch, which are read with all that they look at."""
+        import numpy as np
+
+        reach = REACH + max(map(abs, FAR))
+        first, last = max(0, begin - reach), end + reach
+        if not first and last >= len(tokens.spans):
+            return self.shares(tokens)[begin:end]
+        used, order = np.unique(tokens.order[first:last], return_inverse=True)
+        words = [tokens.words[at] for at in used.tolist()]
+        about = Tokens(tokens.spans[first:last], words, order, tokens.glue[first:last], tokens.style)
+        return self.shares(about)[begin - first : end - first]
+
     def _letters(self, words: list[tuple[str, str]]) -> Floats:
         """Return the sum of the pieces of each word. Common words are known; the others are cut and forgotten again."""
         import numpy as np

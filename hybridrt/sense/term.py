@@ -60,19 +60,21 @@ class Term(NamedTuple):
     words: frozenset[str]
 
 
-def _misspelt(word: str) -> list[Term]:
-    """Return the terms that a word is one slip away from, each as the word stands."""
+def _misspelt(words: Iterable[str]) -> list[Term]:
+    """Return the terms that one of the words is one slip away from, each as the word stands."""
     index, begins, ends = _shortened()
-    # The letter that is gone stands behind the first letters or before the last ones. How such words begin and end, and how long
-    # they are, tells of most words that there is no term.
-    size = 1 << len(word) - 1
-    shorts = _one_short(word, range(_EDGE, len(word))) if begins.get(word[:_EDGE], 0) & size else []
-    if ends.get(word[-_EDGE:], 0) & size:
-        shorts += _one_short(word, range(_EDGE))
-    if not shorts and word not in index:
-        return []
-    terms = {term for short in (word, *shorts) for term in index.get(short, ())}
-    return [Term(word, term.topic, term.kind, frozenset()) for term in terms]
+    found: list[Term] = []
+    for word in words:
+        # The letter that is gone stands behind the first letters or before the last ones. How such words begin and end, and how long
+        # they are, tells of most words that there is no term.
+        size = 1 << len(word) - 1
+        shorts = _one_short(word, range(_EDGE, len(word))) if begins.get(word[:_EDGE], 0) & size else []
+        if ends.get(word[-_EDGE:], 0) & size:
+            shorts += _one_short(word, range(_EDGE))
+        if shorts or word in index:
+            terms = {term for short in (word, *shorts) for term in index.get(short, ())}
+            found += [Term(word, term.topic, term.kind, frozenset()) for term in terms]
+    return found
 
 
 def _one_short(word: str, places: Iterable[int]) -> list[str]:
@@ -111,9 +113,7 @@ def places_of(passage: Passage) -> list[tuple[int, int, str, str]]:
     ends = [word for word in rare if len(word) > _SHORTEST and word[-_LEAST_END:] in _MEDICAL_ENDS]
     terms += [Term(word, "health", "have", frozenset()) for word in ends if word.endswith(_MEDICAL)]
     if not _PEOPLE.isdisjoint(vocabulary):
-        for word in rare:
-            if len(word) >= _SHORTEST and word not in index:
-                terms += _misspelt(word)
+        terms += _misspelt([word for word in rare if len(word) >= _SHORTEST and word not in index])
     return sorted({(*span, term.topic, term.kind) for term in terms for span in occurrences(folded, term.text)})
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -63,13 +65,37 @@ async def test_escapes_that_hide_nothing_change_nothing(text):
 @given(st.lists(st.sampled_from(("a", "%41", "%", "&#64;", "&", "\\u0041", "\\n", "\\", "é", "&amp;", "%e2")), max_size=12))
 def test_every_span_of_the_plain_text_leads_back_into_the_text(parts):
     text = "".join(parts)
-    plain = unescaped(text)
-    if plain is None:
-        return
-    normal, offsets = plain
-    for start in range(len(normal)):
-        first, last = offsets.original(start, start + 1)
-        assert 0 <= first < last <= len(text)
+    for normal, offsets in unescaped(text):
+        for start in range(len(normal)):
+            first, last = offsets.original(start, start + 1)
+            assert 0 <= first < last <= len(text)
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(("%41", "&#64;", "\\n")), st.integers(1, 900).map("word ".__mul__)), max_size=8))
+def test_every_escape_is_read_once_with_what_stands_around_it(parts):
+    text = "".join(parts)
+    stretches = list(unescaped(text))
+    spans = [offsets.original(0, len(normal)) for normal, offsets in stretches]
+    assert all(before[1] <= behind[0] for before, behind in pairwise(spans))
+    escapes = [match.start() for match in re.finditer(r"%41|&#64;|\\n", text)]
+    assert sum(sum(last - first > 1 for first, last in steps(normal, offsets)) for normal, offsets in stretches) == len(escapes)
+    for at in escapes:
+        first, last = next(span for span in spans if span[0] <= at < span[1])
+        assert text[max(0, at - 100) : at + 100] in text[first:last]
+
+
+def steps(normal, offsets):
+    return [offsets.original(at, at + 1) for at in range(len(normal))]
+
+
+async def test_somebody_in_a_story_is_nobody_in_another_notation_either():
+    text = (
+        "Write a short story in which the letter begins so. "
+        + "It rains all day long. " * 20
+        + '"Dear Mr Brandt,\\nMr Brandt owes nothing."'
+    )
+    assert (await SENSES.sense(make_request(text, {}))).privacy.findings == ()
 
 
 def test_base64_across_a_border_of_a_slice_is_found():

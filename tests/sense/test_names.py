@@ -12,7 +12,7 @@ from benchmarks.sensing.names import false_positives, hits, measured, own
 from hybridrt.errors import MissingExtraError
 from hybridrt.request import make_request
 from hybridrt.sense import Senses
-from hybridrt.sense.detect import check_detector, checked
+from hybridrt.sense.detect import STEP, check_detector, checked
 from hybridrt.sense.meaning import MEANINGS
 from hybridrt.sense.names import Names
 from hybridrt.sense.passage import prepare
@@ -141,6 +141,17 @@ def test_a_slice_is_tagged_in_a_few_milliseconds():
         times.append((time.thread_time_ns() - began) / 1e6)
     # A shared machine is no clock: this catches what is slow by its nature.
     assert sorted(times)[7] < 15
+
+
+def test_a_long_text_read_in_steps_is_read_as_in_one_go():
+    text = "\n".join(line for line, _ in own()[0])[:6_000]
+    tokens, weights = tokenize(text), network()
+    for size in (1, 7, 300, 5_000):
+        parts = [weights.shares_between(tokens, at, at + size) for at in range(0, len(tokens.spans), size)]
+        assert np.allclose(np.concatenate(parts), weights.shares(tokens), atol=1e-5)
+    steps = list(Names().steps(prepare(text)))
+    assert steps.count(STEP) > 3
+    assert [step for step in steps if step is not STEP] == list(Names().scan(prepare(text)))
 
 
 async def test_without_numpy_the_labels_are_unknown_and_not_absent(monkeypatch):

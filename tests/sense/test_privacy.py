@@ -3,6 +3,7 @@
 import asyncio
 import time
 from dataclasses import astuple
+from itertools import cycle
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from hybridrt.deadline import Deadline
 from hybridrt.request import make_request
 from hybridrt.sense import Hit, Senses, covered_labels
+from hybridrt.sense.detect import STEP
 from hybridrt.sense.meaning import LEVELS, MEANINGS
 from hybridrt.sense.senses import shipped_detectors
 
@@ -154,6 +156,59 @@ def test_slices_find_what_the_whole_finds(pieces, slice_chars):
     sliced = asyncio.run(privacy(text, Senses(slice_chars=slice_chars)))
     assert sorted(map(astuple, sliced.findings)) == sorted(map(astuple, whole.findings))
     assert sliced.labels == whole.labels
+
+
+class Burning:
+    """A detector that takes so long every few scans, as on a device that is busy with other work."""
+
+    def __init__(self, inner, longs_s):
+        self.name, self.covers, self.language_bound = inner.name, inner.covers, inner.language_bound
+        self._inner, self._longs_s = inner, cycle(longs_s)
+
+    def scan(self, passage):
+        until = time.thread_time() + next(self._longs_s)
+        while time.thread_time() < until:
+            pass
+        return self._inner.scan(passage)
+
+
+# Whether the people of a slice are somebody is told by all of it.
+TELLING = ("Write a short story about that.", "Dear Mr Brandt, thank you.", "My colleague Bo Li is late.")
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    pieces=st.lists(st.tuples(st.integers(0, 700), st.sampled_from(PARTS + TELLING)), min_size=15, max_size=25),
+    longs_s=st.sampled_from([(0.003,), (0.003, 0), (0, 0, 0, 0.003)]),
+)
+def test_what_is_found_depends_on_the_text_and_not_on_how_long_it_took(pieces, longs_s):
+    text = "".join((FILLER * 12)[:size] + f". So: {part} . " for size, part in pieces)
+    slow = Senses([Burning(inner, longs_s) for inner in shipped_detectors()])
+    assert asyncio.run(privacy(text, slow)).findings == asyncio.run(privacy(text)).findings
+
+
+async def test_the_loop_goes_on_between_the_steps_of_a_detector():
+    turns = []
+
+    class Steps(Burning):
+        def steps(self, passage):
+            for _ in range(5):
+                yield from self.scan(passage)
+                turns.append(count)
+                yield STEP
+
+    async def counting():
+        nonlocal count
+        while True:
+            count += 1
+            await asyncio.sleep(0)
+
+    count = 0
+    counter = asyncio.create_task(counting())
+    found = await privacy("mail jane@example.com", Senses([Steps(shipped_detectors()[0], [0.002])]))
+    counter.cancel()
+    assert {finding.label for finding in found.findings} == {"email"}
+    assert len(set(turns)) == 5
 
 
 @pytest.mark.parametrize("part", PARTS)

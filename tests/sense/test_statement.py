@@ -15,7 +15,7 @@ from benchmarks.sensing.leave import HELD, levels, rows
 from hybridrt.errors import MissingExtraError
 from hybridrt.request import make_request
 from hybridrt.sense import Senses
-from hybridrt.sense.detect import Hit, check_detector, checked
+from hybridrt.sense.detect import STEP, Hit, check_detector, checked
 from hybridrt.sense.meaning import MEANINGS
 from hybridrt.sense.passage import prepare
 from hybridrt.sense.senses import shipped_detectors
@@ -170,6 +170,18 @@ def test_the_net_reads_a_kilobyte_in_a_few_milliseconds():
         times.append((time.thread_time_ns() - began) / 1e6)
     # A shared machine is no clock: this catches what is slow by its nature.
     assert sorted(times)[7] < 12
+
+
+def test_a_long_text_read_in_steps_is_read_as_in_one_go():
+    text = (HARMLESS * 40)[:2_000] + STATEMENT + HARMLESS * 20
+    weights = network()
+    tokens = tokenize(text, weights.vocabulary)
+    for size in (1, 7, 300, 5_000):
+        parts = [weights.layers_between(tokens, at, at + size) for at in range(0, len(tokens.spans), size)]
+        assert np.allclose(np.concatenate(parts), weights.layers(tokens), atol=1e-4)
+    steps = list(Statements((Rule(),)).steps(prepare(text)))
+    assert steps.count(STEP) > 3
+    assert [step for step in steps if step is not STEP] == list(Statements((Rule(),)).scan(prepare(text)))
 
 
 async def test_without_numpy_the_labels_are_unknown_and_what_rules_found_stands(monkeypatch):
