@@ -27,9 +27,10 @@ class Lifetime:
         self._hint = hint
         self._pid = os.getpid()
         self._is_over = False
-        # Without a lock, for a stream comes by with every token. Whoever enters is in the set before it looks whether it is
-        # over, and `end` says that it is over before it looks into the set; so one of the two sees the other.
-        self._inside: set[Step] = set()
+        # Without a lock, for a stream comes by with every token. Whoever enters is in `_inside` before it looks whether it is
+        # over, and `end` says that it is over before it looks there; so one of the two sees the other.
+        # It is a dictionary for its order, so that the same requests are always ended in the same one.
+        self._inside: dict[Step, None] = {}
 
     @property
     def is_here(self) -> bool:
@@ -67,7 +68,7 @@ class Lifetime:
             else:
                 with suppress(RuntimeError):  # the loop has ended, and everything on it
                     step.loop.call_soon_threadsafe(step.interrupt)
-        # Whoever left before it was given a `left` to say so with is no longer in the set.
+        # Whoever left before it was given a `left` to say so with is no longer inside.
         leaving = [asyncio.wrap_future(step.left) for step in inside if step.left and step in self._inside and step.loop.is_running()]
         if leaving:
             await asyncio.wait(leaving, timeout=LEAVE_S)
@@ -82,7 +83,7 @@ class Step:
 
     __slots__ = ("_cancelling", "_inside", "_is_interrupted", "_lifetime", "left", "loop", "task")
 
-    def __init__(self, lifetime: Lifetime, inside: set[Step]) -> None:
+    def __init__(self, lifetime: Lifetime, inside: dict[Step, None]) -> None:
         self._lifetime = lifetime
         self._inside = inside
         self._is_interrupted = False
@@ -94,7 +95,7 @@ class Step:
             raise RuntimeError("a router is used inside a task")
         self.task, self.loop = task, task.get_loop()
         self._cancelling = task.cancelling()
-        self._inside.add(self)
+        self._inside[self] = None
         try:
             self._lifetime.check()
         except ClosedError:
@@ -116,6 +117,6 @@ class Step:
             self.task.cancel()
 
     def _leave(self) -> None:
-        self._inside.discard(self)
+        self._inside.pop(self, None)
         if self.left is not None and not self.left.done():
             self.left.set_result(None)

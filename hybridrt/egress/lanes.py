@@ -47,7 +47,7 @@ class Lanes:
         self._idle_s = idle_s
         self._most_waiting = waiting
         self._idle: list[Lane] = []
-        self._busy: set[Lane] = set()
+        self._busy: dict[Lane, None] = {}  # in the order in which they were taken, which is the order in which they are dropped
         self._is_closed = False
         self._taken = 0
         self._queue: deque[asyncio.Future[Lane | None]] = deque()
@@ -88,7 +88,7 @@ class Lanes:
             except BaseException:
                 self._free()
                 raise
-        self._busy.add(lane)
+        self._busy[lane] = None
         return lane
 
     def put(self, lane: Lane) -> None:
@@ -98,7 +98,7 @@ class Lanes:
             return
         if not self._pass_on(lane):
             self._taken -= 1
-            self._busy.discard(lane)
+            self._busy.pop(lane, None)
             lane.idle_since = asyncio.get_running_loop().time()
             lane.on_lost = self._forget
             self._idle.append(lane)
@@ -108,7 +108,7 @@ class Lanes:
     def drop(self, lane: Lane) -> None:
         """Give a slot back whose lane must not be used again."""
         lane.abort()
-        self._busy.discard(lane)
+        self._busy.pop(lane, None)
         self._free()
 
     def close(self) -> None:

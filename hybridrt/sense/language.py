@@ -73,9 +73,11 @@ def _foreign(foreign: frozenset[str], known: int, words: int) -> str:
     for word in foreign:
         for code in _markers()[word]:
             votes[code] = votes.get(code, 0) + 1
-    code, most = max(votes.items(), key=lambda vote: vote[1])
+    most = max(votes.values())
+    likeliest = [code for code, count in votes.items() if count == most]
     if most > known:
-        return code
+        # Two languages that share these words: one of them, and nobody can tell which.
+        return likeliest[0] if len(likeliest) == 1 else UNKNOWN
     if most == known and words <= _FEW_WORDS:
         return UNKNOWN
     # Three small words of one language in a row make a sentence of it; a title in a short request has one or two.
