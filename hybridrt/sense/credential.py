@@ -90,10 +90,10 @@ _PLACEHOLDER = re.compile(
 # Words that go on with the sentence after "password is": a state of the password and not the password.
 _STATES = wordset(
     "a about above all already also always an and any as at bad because been being blank both but by case correct different due easy "
-    "either empty even exactly fine for from good gone hard here how i if important in incorrect insecure invalid it its just kept "
+    "either empty even exactly fine for from good gone hard her here hers his how i if important in incorrect insecure invalid it its just kept "
     "known late like long longer lost made mandatory maybe missing more most much my necessary needed never new no none not now null of "
     "off ok okay old on one only optional or our out over plain private public really reset right same secret secure sensitive set shared "
-    "short shorter simple so somehow something still stored strong stronger such than that the their then there these this three to too "
+    "short shorter simple so somehow something still stored strong stronger such than that the their theirs then there these this three to too "
     "test demo foo bar baz abc two under unique unknown up used valid very wait was weak weaker what when where whether which "
     "who why with within without working "
     "wrong yes you your case-sensitive i've i'm it's that's"
@@ -379,7 +379,8 @@ def _assignment() -> re.Pattern[str]:
     return re.compile(
         r"(?P<name>passw(?:or)?d|pass(?=[\"']?\]?\s{0,3}[:=])|passphrase|passcode|pwd|secret[_\- ]?key|secret|token|api[_\- ]?key"
         r"|(?:access|account|private|auth|encryption|signing|sharedaccess|master|service|client|license)[_\-]?key|credential)"
-        r"s?(?:[_\-][a-z0-9]{1,20}){0,4}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}"
+        # On the next line stands a value, or the next name: then this one has none.
+        r"s?(?:[_\-][a-z0-9]{1,20}){0,4}[\"']?\]?\s{0,3}(?::=|=>|={1,2}|:)\s{0,3}(?!(?<=\n)[a-z_][a-z0-9_\-]{0,40}=)"
         r"(?:(?P<quote>[\"'`])(?P<quoted>[^\"'`\n]{4,200})[\"'`]|(?P<value>[^\s\"'`,;&]{4,200}))",
     )
 

@@ -93,6 +93,8 @@ NO_SECRETS = (
     'print("password: " + value + " end")',
     'input("Enter your password: ")',
     "password=$DB_PASSWORD",
+    "JWT_SECRET=\nPORT=3000",
+    "The password on the terminal was his dead wife's name.",
     "password = self.password",
     "api_key=%API_KEY%",
     "const token = await getToken(user);",
