@@ -37,10 +37,12 @@ _DIGIT_WORDS = wordset(" ".join(_DIGITS))
 _FEWEST, _MOST = 6, 40
 # Around a number in another notation so much is read with it: the words that say what it is.
 _BEFORE, _BEHIND = 80, 40
-# Around an escape: as far as the words reach that say what a value is.
-_AROUND = 200
+# Around an escape so much is read with it, and on to the next blank: as far as the words reach that say what a value is.
+AROUND = 200
 # A number goes over one line, or two; more lines are a table.
 _MOST_LINES = 2
+# What else breaks a text is rare, and a stretch may begin before it.
+_BLANKS = " \n\t"
 # Shorter than this base64 holds no identifier; longer than this it is a file.
 _MOST_BASE64 = 8_000
 
@@ -48,11 +50,11 @@ _MOST_BASE64 = 8_000
 Change = tuple[int, int, str]
 
 
-def unescaped(text: str) -> Iterator[tuple[str, Offsets]]:
+def unescaped(text: str, around: int = AROUND) -> Iterator[tuple[str, Offsets]]:
     """Yield stretches around what is escaped, with the escapes read, and the way back."""
     if "\\" in text or "%" in text or "&" in text:
         changes = [(match.start(), match.end(), _char(match)) for match in _escape().finditer(text)]
-        yield from _stretches(text, changes, _AROUND, _AROUND)
+        yield from _stretches(text, changes, around, around)
 
 
 def renumbered(passage: Passage) -> Iterator[tuple[str, Offsets]]:
@@ -72,12 +74,20 @@ def renumbered(passage: Passage) -> Iterator[tuple[str, Offsets]]:
 
 
 def _stretches(text: str, changes: list[Change], before: int, behind: int) -> Iterator[tuple[str, Offsets]]:
-    """Yield what stands around the changes. What lies close together is read as one stretch: a table costs no more than its length."""
-    begin = 0
+    """Yield what stands around the changes, from blank to blank: a key or a token may be long, and nothing of it is cut off.
+
+    What lies close together is read as one stretch: a table costs no more than its length.
+    """
+    begin = done = last = 0
     for place, (_, end, _) in enumerate(changes, 1):
-        if place == len(changes) or changes[place][0] - before > end + behind:
-            yield _rewritten(text, max(0, changes[begin][0] - before), end + behind, changes[begin:place])
-            begin = place
+        if end + behind > last:
+            blank = _blank().search(text, min(len(text), end + behind))
+            last = blank.start() if blank else len(text)
+        if place == len(changes) or changes[place][0] - before > last:
+            near = max(done, changes[begin][0] - before)
+            first = max(done, 1 + max(text.rfind(blank, done, near) for blank in _BLANKS))
+            yield _rewritten(text, first, last, changes[begin:place])
+            begin, done = place, last
 
 
 def _respelled(text: str, match: re.Match[str]) -> tuple[str, Offsets]:
@@ -153,6 +163,11 @@ def _plain(code: int) -> str:
 def _escape() -> re.Pattern[str]:
     named = "|".join(_NAMED)
     return re.compile(rf"%([2-7][0-9A-Fa-f])|&#(\d{{2,5}});|&#[xX]([0-9A-Fa-f]{{2,5}});|\\u([0-9a-fA-F]{{4}})|\\([\"\\/nrtbf])|{named}")
+
+
+@lru_cache(maxsize=1)
+def _blank() -> re.Pattern[str]:
+    return re.compile(r"\s")
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain
 from operator import attrgetter
 from types import MappingProxyType
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from typing import NamedTuple
 from hybridrt.deadline import Deadline
 from hybridrt.sense.combine import NAME as COMBINATIONS
 from hybridrt.sense.combine import STATEMENTS, combined, given, uncertain
-from hybridrt.sense.decode import base64_texts, renumbered, unescaped
+from hybridrt.sense.decode import AROUND, base64_texts, renumbered, unescaped
 from hybridrt.sense.detect import STEP, Detector, checked, steps_of
 from hybridrt.sense.injection import has_known_form
 from hybridrt.sense.language import WORDLESS, language_of
@@ -44,6 +43,9 @@ REACH_FURTHER = 5_000
 COVERED = frozenset({"en", WORDLESS})
 
 
+Span = tuple[int, int]
+
+
 class Reading(NamedTuple):
     """A text, or a slice of one, made ready, and its language."""
 
@@ -65,13 +67,24 @@ def read(text: str) -> Reading:
     return Reading(passage, language_of(passage))
 
 
-def views(passage: Passage) -> Iterator[tuple[Passage, Callable[[int, int], tuple[int, int]]]]:
-    """Yield what is written in another notation, and how a span in it leads back to the passage."""
-    for text, offsets in chain(unescaped(passage.text), renumbered(passage)):
-        yield prepare(text, passage), offsets.original
+class View(NamedTuple):
+    """What is written in another notation, how a span in it leads back to the passage, and the stretch of the passage that was read."""
+
+    passage: Passage
+    place: Callable[[int, int], Span]
+    stretch: Span
+
+
+def views(passage: Passage, around: int = AROUND) -> Iterator[View]:
+    """Yield what is written in another notation; of what is escaped so much `around` it."""
+    everything = 0, len(passage.text)
+    for text, offsets in unescaped(passage.text, around):
+        yield View(prepare(text, passage), offsets.original, offsets.original(0, len(text)))
+    for text, offsets in renumbered(passage):
+        yield View(prepare(text, passage), offsets.original, everything)
     for start, stop, text in base64_texts(passage):
         # The whole token is the finding: there is no way back into it.
-        yield prepare(text), lambda *_, span=(start, stop): span
+        yield View(prepare(text), lambda *_, span=(start, stop): span, everything)
 
 
 def _read(sensed: SensedText, piece: str, first: int) -> Reading:
@@ -182,14 +195,27 @@ class Scan:
             if found := await self._found(index, detector, reading.passage, first):
                 self.findings += [finding for finding in found if begin <= finding.start < end]
         known = self.findings[before:]
-        for view, place in views(reading.passage):
+        found, is_cut = await self._elsewise(index, reading.passage, AROUND)
+        if is_cut:
+            found, _ = await self._elsewise(index, reading.passage, len(reading.passage.text))
+        for one in found:
+            # It stands where the other notation is written.
+            start, stop = reading.passage.original(one.start, one.end)
+            finding = replace(one, start=start + first, end=stop + first)
+            if begin <= finding.start < end and _is_new(finding, known):
+                self.findings.append(finding)
+
+    async def _elsewise(self, index: int, passage: Passage, around: int) -> tuple[list[Finding], bool]:
+        """Return what is found in another notation, and whether something of it may go on where the stretch that was read ends."""
+        found: list[Finding] = []
+        is_cut = False
+        for view, place, (first, last) in views(passage, around):
             for detector in _of_words(self.detectors):
                 for one in await self._found(index, detector, view, 0):
-                    # It stands where the other notation is written.
-                    start, stop = reading.passage.original(*place(one.start, one.end))
-                    finding = replace(one, start=start + first, end=stop + first)
-                    if begin <= finding.start < end and _is_new(finding, known):
-                        self.findings.append(finding)
+                    start, stop = place(one.start, one.end)
+                    found.append(replace(one, start=start, end=stop))
+                    is_cut = is_cut or 0 < first == start or stop == last < len(passage.text)
+        return found, is_cut
 
     async def _found(self, index: int, detector: Detector, passage: Passage, first: int) -> list[Finding]:
         """Return what a detector finds until it fails or is late; then it stands in `failed` and is asked no more."""

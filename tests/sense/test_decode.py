@@ -3,7 +3,9 @@
 import asyncio
 import base64
 import re
+from hashlib import shake_256
 from itertools import pairwise
+from textwrap import wrap
 
 import pytest
 from hypothesis import given, settings
@@ -33,6 +35,13 @@ WRITTEN = (
     ("contact", "write to jane [at] example [dot] com", "jane [at] example [dot] com"),
     ("contact", "write to jane@example dot com", "jane@example dot com"),
 )
+KEY = base64.b64encode(shake_256(b"no key at all").digest(1_200)).decode()
+# Longer than what is read around an escape as a rule, without a blank or with some.
+LONG = (
+    f"-----BEGIN%20PRIVATE%20KEY-----%0A{KEY}%0A-----END%20PRIVATE%20KEY-----",
+    f"-----BEGIN&nbsp;PRIVATE&nbsp;KEY-----\n{chr(10).join(wrap(KEY, 64))}\n-----END&nbsp;PRIVATE&nbsp;KEY-----",
+    f"Authorization%3A%20Bearer%20{KEY}",
+)
 PLAIN = (
     "100%20apples are what %s costs",
     r"\frac{1}{2} \nabla \theta \begin{matrix} a \\ b \end{matrix}",
@@ -51,6 +60,15 @@ async def test_it_is_found_and_masked_where_it_is_written(label, text, value):
     privacy = (await SENSES.sense(request)).privacy
     assert privacy.labels[label] == "present"
     assert value not in mask(request.messages, privacy, {label}).messages[0].text
+
+
+@pytest.mark.parametrize("text", LONG)
+async def test_nothing_of_what_is_long_is_left_when_it_is_masked(text):
+    request = make_request(f"please look at this: {text}\nthanks, that is all there is to say about it", {})
+    privacy = (await SENSES.sense(request)).privacy
+    assert privacy.labels["credential"] == "present"
+    masked = mask(request.messages, privacy, {"credential"}).messages[0].text
+    assert not any(piece in masked for piece in wrap(KEY, 16))
 
 
 @pytest.mark.parametrize("text", PLAIN)
