@@ -128,7 +128,7 @@ def _is_certified(certificate: Certificate | None, routing: Routing) -> bool:
 
 def retold(answer: Answer, attempts: Sequence[Attempt], cost_usd: float | None) -> Answer:
     """The same answer, with the attempts that came after it and what all of them cost."""
-    if len(attempts) == len(answer.attempts) and cost_usd == answer.cost_usd:
+    if answer.attempts == tuple(attempts) and cost_usd == answer.cost_usd:
         return answer  # the only answer, and nobody was asked after it
     return replace(answer, attempts=tuple(attempts), receipt=_receipt(answer.decision, attempts), cost_usd=cost_usd)
 

@@ -245,10 +245,11 @@ class Walk:
 
     def _charge_losers(self, steps: Sequence[Step]) -> None:
         """What was asked of two is paid to two. Whoever answered stands last among the attempts."""
+        won = self._winner(steps)
         for step in steps:
-            if self._has_won(step):
+            if step is won:
                 self.attempts.sort(key=lambda attempt: attempt.target == step.target.id)
-            elif step.tape.finish is None:
+            elif won is not None or step.tape.finish is None:  # without a winner those that ended are taken in one by one
                 self.costs_usd.append(step.tape.cost_usd(step.target))
 
     def _hedge_s(self, step: Step) -> float | None:
@@ -272,13 +273,17 @@ class Walk:
     def _answered(self, steps: Sequence[Step]) -> Step | None:
         """Return the step that answered; none where the walk goes on."""
         # Of two at once the one counts that has won; without a winner both have failed, one after the other.
-        won = next((step for step in steps if self._has_won(step)), None)
+        won = self._winner(steps)
         for step in steps if won is None else (won,):
             if step.error is not None:
                 self._fail(step, step.error)
             elif self._ends(step):
                 return step
         return None
+
+    def _winner(self, steps: Sequence[Step]) -> Step | None:
+        """Return who has won: of two that came to something in the same moment who began first."""
+        return next((step for step in steps if self._has_won(step)), None)
 
     def _has_won(self, step: Step) -> bool:
         """Did it come to something? Of one that was given up for another there is neither an end nor an error."""

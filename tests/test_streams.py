@@ -665,6 +665,33 @@ async def test_both_are_paid(open_router):
         assert answer.cost_usd == (cost_usd and pytest.approx(cost_usd)), "what the loser cost is known or not, and never nothing"
 
 
+@pytest.mark.parametrize("finish", ["stop", "length"])
+async def test_both_are_paid_where_both_end_in_the_same_moment_and_whoever_answered_stands_last(open_router, finish):
+    class Together(ScriptedBackend):
+        async def answer(self, call):
+            events = super().answer(call)
+            both_begun.release()
+            await both_end.wait()
+            async for event in events:
+                yield event
+
+    both_begun, both_end = asyncio.Semaphore(0), asyncio.Event()
+    backends = {
+        "factory": ScriptedBackend("here"),
+        "alpha": Together(["one", Usage(10, 1000)]),
+        "beta": Together(["two", Usage(10, 2000), Finish(finish)]),
+    }
+    added = routing("hedge: {after: 20 ms}, escalate: {when: [truncated]}", "[cloud]")
+    async with open_router(added=added, backends=backends, price=Price(0.0, 10.0)) as router:
+        asked = asyncio.create_task(router.infer(ASK))
+        await both_begun.acquire()
+        await both_begun.acquire()
+        both_end.set()
+        answer = await asked
+    assert (answer.text, answer.cost_usd) == ("one", pytest.approx(0.03))
+    assert [attempt.target for attempt in answer.attempts] == ["beta", "alpha"]
+
+
 async def test_a_limit_of_cost_counts_both(open_router):
     added = "  - {id: cheap, effect: oblige, when: always, do: {max_cost_usd: 0.011}}\n" + hedged("20 ms")
     backends, opened = await clouds(open_router, [Wait(0.15), "first"], "x", added=added, price=Price(0.0, 10.0))
