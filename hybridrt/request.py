@@ -357,7 +357,7 @@ def _check_messages(messages: tuple[Message, ...]) -> None:
         for part in message.parts:
             if not isinstance(part, Part):
                 raise _wrong(f"message {place} has a part that is neither text nor a picture", "messages")
-            if isinstance(part, Text) and not part.text.isascii():
+            if isinstance(part, Text) and not (isinstance(part.text, str) and part.text.isascii()):
                 try:
                     part.text.encode()
                 except UnicodeEncodeError as error:

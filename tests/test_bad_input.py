@@ -90,6 +90,7 @@ WRONG_REQUESTS = {
     "parts that are a number": (Message("user", 5), {}, "messages"),
     "a ready request with another word for the device": (Request((Message("user", (Text("hi"),)),), only="local"), {}, "only"),
     "a ready request of a wizard": (Request((Message("wizard", (Text("hi"),)),)), {}, "messages"),
+    "words that are bytes": (Request((Message("user", (Text(b"hello"),)),)), {}, "prompt"),
     "a ready request without messages": (Request(()), {}, "messages"),
     "an output whose schema raises": ("hi", {"output": Raises}, "prompt"),
     "a picture that is none": ("hi", {"image": b"not a picture"}, "image"),
