@@ -90,13 +90,12 @@ _PLACEHOLDER = re.compile(
 # Words that go on with the sentence after "password is": a state of the password and not the password.
 _STATES = wordset(
     "a about above all already also always an and any as at bad because been being blank both but by case correct different due easy "
-    "either empty even exactly fine for from good gone hard her here hers his how i if important in incorrect insecure invalid it its just kept "
-    "known late like long longer lost made mandatory maybe missing more most much my necessary needed never new no none not now null of "
-    "off ok okay old on one only optional or our out over plain private public really reset right same secret secure sensitive set shared "
-    "short shorter simple so somehow something still stored strong stronger such than that the their theirs then there these this three to too "
-    "test demo foo bar baz abc two under unique unknown up used valid very wait was weak weaker what when where whether which "
-    "who why with within without working "
-    "wrong yes you your case-sensitive i've i'm it's that's"
+    "either empty even exactly fine for from good gone hard her here hers his how i if important in incorrect insecure invalid it its "
+    "just kept known late like long longer lost made mandatory maybe missing more most much my necessary needed never new no none not "
+    "now null of off ok okay old on one only optional or our out over plain private public really reset right same secret secure "
+    "sensitive set shared short shorter simple so somehow something still stored strong stronger such than that the their theirs then "
+    "there these this three to too test demo foo bar baz abc two under unique unknown up used valid very wait was weak weaker what "
+    "when where whether which who why with within without working wrong yes you your case-sensitive i've i'm it's that's"
 )
 
 # Words with a digit or a mark in them that stand beside "password" and are none.
