@@ -50,7 +50,8 @@ class Audits:
                 # A decision of its own, a permit of its own, on record like any other: the policy may say no.
                 elsewhere = replace(request, only="off_device", prefer=None, deadline_s=_BUDGET_S)
                 other = await self._ask(elsewhere, Deadline.start(_BUDGET_S))
-                await answer.ballot.cast(agreement(answer, other), "cloud")
+                if other.finish != "unknown":  # else it may be half an answer, and to differ from that says nothing
+                    await answer.ballot.cast(agreement(answer, other), "cloud")
         except HybridrtError as error:
             log.debug("an answer drawn for an audit was not audited: %s", error.code)
         except Exception as error:  # noqa: BLE001 - nobody waits for this task who could hear of it

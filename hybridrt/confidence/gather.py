@@ -82,11 +82,12 @@ def said_of(prompt: Any, options: RequestOptions, answer: Answer) -> Said:
 
 
 async def ask_cloud(router: Router, row: Row, task: str) -> Answer | None:
-    """Ask what may be asked off the device, by the same policy and with its permits; none where it does not answer."""
+    """Ask what may be asked off the device, by the same policy and with its permits; none where no answer comes that is whole."""
     options: RequestOptions = {"task": task, **row.options, "only": "ONLY_IN_CLOUD"}  # type: ignore[typeddict-item]
     try:
-        return await router.infer(row.prompt, **options)
+        answer = await router.infer(row.prompt, **options)
     except InvalidRequestError:
         raise
     except HybridrtError:
         return None
+    return None if answer.finish == "unknown" else answer

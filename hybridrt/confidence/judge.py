@@ -28,6 +28,7 @@ from hybridrt.request import Text, ToolCall
 log = logging.getLogger("hybridrt")
 
 UNCALIBRATED = Certificate("uncertified", reason="no certificate for this model and task; make one with `hybridrt calibrate answers`")
+UNFINISHED = Certificate("uncertified", reason="whether the answer is whole is not known")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +145,9 @@ class JudgedBackend:
         if finish.reason in ("escalate", "given_up"):
             # It is passed on, and no answer that a promise could be about.
             return finish
+        if finish.reason == "unknown":
+            # Nobody knows whether it is whole, and none like it was counted when a promise was made.
+            return replace(finish, certified_error=None, certificate=UNFINISHED)
         if used is None:
             return replace(finish, certificate=finish.certificate or _claimed(finish) or UNCALIBRATED)
         certificate = await self._certificate(used, call, said, confidence)

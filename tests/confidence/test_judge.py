@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date
 
 import pytest
@@ -70,6 +71,13 @@ async def test_a_model_that_tells_no_scores_is_never_covered(opened):  # noqa: F
     async with opened(script=["Paris", Finish("stop")], cloud=False) as router:
         answer = await router.infer(ASK)
     assert (answer.confidence, answer.certified) == (None, False)
+
+
+async def test_an_answer_of_which_nobody_knows_whether_it_is_whole_is_never_covered(opened):  # noqa: F811
+    for ends in (replace(finish(-0.1), reason="unknown"), Finish("unknown", confidence=0.99, certified_error=0.01)):
+        async with opened(script=["Paris", ends], cloud=False) as router:
+            answer = await router.infer(ASK)
+        assert (answer.finish, answer.certified, answer.is_audit) == ("unknown", False, False)
 
 
 async def test_a_cloud_answer_has_no_certificate(opened):  # noqa: F811

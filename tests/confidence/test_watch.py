@@ -8,7 +8,9 @@ import random
 
 import pytest
 
+from hybridrt.confidence.gather import Row, ask_cloud
 from hybridrt.confidence.watch import KINDS, Count, Tally, Watch, capital, least_error
+from hybridrt.event import Finish
 from hybridrt.testing import MemoryLedger, ScriptedBackend
 from hybridrt.testing.backend import Wait
 from tests.confidence.kit import finish
@@ -183,6 +185,16 @@ async def test_a_drawn_answer_is_answered_again_in_the_cloud_under_a_decision_of
     decisions = [record["plan"] for record in ledger.records if record["kind"] == "decision"]
     assert decisions == [["factory", "alpha"], ["alpha"]]
     assert len(cloud.calls) == 1
+
+
+async def test_what_may_be_half_an_answer_of_the_cloud_is_no_verdict(opened, tmp_path):  # noqa: F811
+    cloud = ScriptedBackend(["Ly", Finish("unknown")])
+    async with opened(audit=1.0, by_cloud=True, cloud=cloud) as router:
+        await router.infer(ASK)
+        await until(lambda: cloud.calls)
+        await asyncio.sleep(0.05)
+        assert await ask_cloud(router, Row(ASK), "extract") is None
+    assert not (tmp_path / "certificate.counts.json").exists()
 
 
 async def test_an_audit_sends_nothing_that_the_policy_keeps_here(opened, tmp_path):  # noqa: F811
