@@ -458,7 +458,7 @@ async def _said_to(backend: Backend, call: Call) -> _Said:
                 usage = event
             elif isinstance(event, Finish):
                 finish = event
-    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "given_up", "refused"))
+    return _Said("".join(words), finish.parsed, tuple(calls), usage, finish.reason not in ("escalate", "given_up", "refused", "unknown"))
 
 
 def can_write(target: Target, backend: Backend | None) -> bool:

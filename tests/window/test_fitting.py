@@ -252,6 +252,20 @@ async def test_chunks_that_were_not_read_are_counted(fleet):
     assert answer.text == "good"
 
 
+async def test_a_chunk_of_whose_answer_nobody_knows_whether_it_is_whole_was_not_read(fleet):
+    class Unclear(Reader):
+        async def answer(self, call):
+            async for event in super().answer(call):
+                is_unclear = isinstance(event, Finish) and "Paragraph 3." in call.messages[-1].text
+                yield Finish("unknown") if is_unclear else event
+
+    device = provider(400, Unclear)
+    device.say = lambda _: "good"
+    async with fleet("map_reduce, fail", {"factory": device}, windows={"factory": 400}) as router:
+        answer = await router.infer(PAGES, only="device")
+    assert (answer.text, answer.window.unread) == ("good", 1)
+
+
 async def test_free_text_is_reduced_by_the_model_itself(fleet):
     device = reader(
         600, lambda text: "One answer of all the parts." if "Make one answer" in text else f"A partial answer about {len(text)} letters."
