@@ -110,7 +110,9 @@ class JsonStream(ABC):
 
     def _said(self, name: bytes, payload: bytes) -> Sequence[Event]:
         if not payload.strip():
-            return ()  # an event without data is none
+            if name == b"error":
+                self.fail(None)
+            return ()  # any other event without data is none
         try:
             event = parse(payload)
         except NotJsonError:

@@ -77,6 +77,7 @@ CHAT = {
     "JSON under the name of text": ("text/plain", chat(content="ok"), "ok", "", [], "stop"),
     "an error under the name of a stream": (SSE, {"error": {"message": "x", "code": 429}}, "", "", [], RateLimitedError),
     "blank lines before JSON": (JSON, b"\n \n" + json.dumps(chat(content="ok")).encode(), "ok", "", [], "stop"),
+    "an error without data": (SSE, delta("stop", content="ok") + b"event: error\ndata:\n\n" + DONE, "ok", "", [], BrokenStream),
     "events without data": (SSE, b"data:\n\nevent: ping\ndata: \n\n" + delta("stop", content="ok") + DONE, "ok", "", [], "stop"),
     "an error within a choice": (
         SSE,
