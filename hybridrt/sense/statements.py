@@ -1,4 +1,4 @@
-"""Statements about people, by the rules and by the small net together. It needs numpy.
+"""Statements about people, by the rules and by the small net together. It needs numpy and ONNX Runtime.
 
 The net sees what no rule lists, and it doubts: what only a rule of words takes for a statement counts unless the net is sure that the
 text is harmless. Where the net cannot run the rules' findings stand, and the detector has failed.
@@ -41,7 +41,8 @@ class Statements:
     """Finds statements about real people that must not leave.
 
     `rules` are the detectors of the same subjects whose findings the net may doubt. The first scan reads the weights that ship, where
-    no others are given; without numpy every scan raises after the rules have spoken, so that nothing is absent that they did not find.
+    no others are given; without numpy or ONNX Runtime every scan raises after the rules have spoken, so that nothing is absent that they
+    did not find.
     """
 
     name = "statements"
