@@ -5,10 +5,9 @@
 `texts/leave-N.txt` hold requests that must not leave, `texts/clean-N.txt` requests with nothing to protect, among them the
 same subjects without a person. Each set was written before the rules were tuned to it and was measured once as it came;
 those first figures stand in `docs/sensing.md` and say more about texts of another kind than these. All but the
-last two have been tuned to since. In the column `t1` the net has learned from the first five sets, so that its figures there
-show that it works and not how well; the sixth it never saw. What it does on authors left out of training is printed by
-`python -m training.statement.fit ... --without AUTHOR` and stands in `docs/statement.md`. Caught means that the sensitivity
-is `confidential` or `special`. DATA holds public sets of harmless prompts; without it only the texts here are measured.
+last three have been tuned to since. In the column `t1` the net has learned from the first five sets, so that its figures there
+show that it works and not how well; the sixth and the seventh it never saw, and nothing was chosen on them. Caught means that the
+sensitivity is `confidential` or `special`. DATA holds public sets of harmless prompts; without it only the texts here are measured.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ from hybridrt.request import make_request
 from hybridrt.sense import Senses
 
 TEXTS = Path(__file__).with_name("texts")
-SETS = ("1", "2", "3", "4", "5", "6")
+SETS = ("1", "2", "3", "4", "5", "6", "7")
 HELD = frozenset({"confidential", "special"})
 # The kinds of harmless requests that speak of a protected subject and of nobody.
 TOPICS = frozenset({"topic", "history", "public"})

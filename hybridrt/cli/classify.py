@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 # A row is held in memory as a whole, so that one without an end must not fill it. Far longer than any prompt.
 MAX_ROW_BYTES = 128 << 20
+# What the tagger and the net of statements run on.
+_LEARNED_NEEDS = ("numpy", "onnxruntime")
 
 
 @click.command()
@@ -32,12 +34,14 @@ MAX_ROW_BYTES = 128 << 20
     "--calibration", type=click.Path(path_type=Path), help="The file that `hybridrt calibrate complexity` wrote for your pair of models."
 )
 @click.option(
-    "--tagger/--no-tagger", default=None, help="Look for names and statements by what was learned. Default: where numpy is installed."
+    "--tagger/--no-tagger",
+    default=None,
+    help="Look for names and statements by what was learned. Default: where `hybridrt[local]` is installed.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def classify(*, text: str | None, jsonl: bool, calibration: Path | None, tagger: bool | None, as_json: bool) -> None:
     """Say what the device can tell about TEXT, or about what is piped in: how hard, how sensitive, in which language."""
-    senses = _senses(calibration, tagger=find_spec("numpy") is not None if tagger is None else tagger)
+    senses = _senses(calibration, tagger=all(map(find_spec, _LEARNED_NEEDS)) if tagger is None else tagger)
     if jsonl:
         if text is not None:
             raise click.UsageError("with --jsonl the texts come from the standard input, one row each")

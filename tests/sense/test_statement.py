@@ -12,14 +12,14 @@ import pytest
 
 from benchmarks.sensing.configuration import detectors
 from benchmarks.sensing.leave import HELD, levels, rows
-from hybridrt.errors import MissingExtraError
+from hybridrt.errors import MissingExtraError, ModelFileError
 from hybridrt.request import make_request
 from hybridrt.sense import Senses
 from hybridrt.sense.detect import STEP, Hit, check_detector, checked
 from hybridrt.sense.meaning import MEANINGS
 from hybridrt.sense.passage import prepare
 from hybridrt.sense.senses import shipped_detectors
-from hybridrt.sense.statement import MODEL, STRIDE, SUBJECTS, WHOLE, WINDOW, network, tokenize, windows
+from hybridrt.sense.statement import FIRST_PIECE, MODEL, NET, REACH, STRIDE, SUBJECTS, WINDOW, network, read, tokenize, windows
 from hybridrt.sense.statements import Statements, learned
 from hybridrt.signals import UNKNOWN, Presence
 from tests.sense.kit import wide
@@ -112,12 +112,12 @@ def test_inference_says_what_training_said(vector):
     assert np.abs(shares - np.array(vector["shares"])).max() < 0.04
 
 
-@pytest.mark.parametrize("count", [1, WHOLE, WHOLE + 1, WHOLE + STRIDE, 5 * WHOLE + 3])
+@pytest.mark.parametrize("count", [1, WINDOW, WINDOW + 1, WINDOW + STRIDE, 5 * WINDOW + 3])
 def test_windows_leave_nothing_out_and_overlap(count):
     parts = windows(count)
     assert parts[0][0] == 0
     assert parts[-1][1] == count
-    assert all(begin < end <= begin + (WINDOW if count > WHOLE else WHOLE) for begin, end in parts)
+    assert all(begin < end <= begin + WINDOW for begin, end in parts)
     assert all(after[0] == before[0] + STRIDE < before[1] for before, after in pairwise(parts))
 
 
@@ -157,8 +157,25 @@ def test_the_detector_is_one():
 
 
 def test_the_model_is_as_small_as_promised():
-    size = (Path(network.__wrapped__.__code__.co_filename).parent / MODEL).stat().st_size
-    assert 1_000_000 < size < 4_000_000
+    folder = Path(network.__wrapped__.__code__.co_filename).parent
+    assert 1_000_000 < sum((folder / name).stat().st_size for name in (MODEL, NET)) < 4_000_000
+
+
+def test_a_piece_hears_from_as_far_as_is_said_and_no_further():
+    net = network()
+    tokens = tokenize("the train leaves at nine and " * 20, net.vocabulary)
+    other = tokens._replace(rows=np.concatenate([[FIRST_PIECE + 5000], tokens.rows[1:]]))
+    differs = np.abs(net.layers(tokens) - net.layers(other)).max(axis=1) > 0
+    assert differs[0]
+    assert not differs[REACH + 1 :].any()
+
+
+def test_a_net_that_is_not_the_one_its_weights_name_is_refused(tmp_path):
+    folder = Path(network.__wrapped__.__code__.co_filename).parent
+    (tmp_path / MODEL).write_bytes((folder / MODEL).read_bytes())
+    (tmp_path / NET).write_bytes((folder / NET).read_bytes()[:-1] + b"x")
+    with pytest.raises(ModelFileError, match="is not the net"):
+        read(tmp_path)
 
 
 def test_the_net_reads_a_kilobyte_in_a_few_milliseconds():

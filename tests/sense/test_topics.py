@@ -95,8 +95,8 @@ def test_a_finding_is_the_sentence_and_nothing_else():
 
 # The sets are ours and the rules were tuned to all but the last, so these say only that nothing was lost since: below what was
 # measured. The rules alone; what the net of statements adds is measured by `benchmarks.sensing.leave`.
-LOST = {"1": 0.95, "2": 0.93, "3": 0.93, "4": 0.9, "5": 0.75, "6": 0.5}
-ALARMS = {"1": 0.012, "2": 0.03, "3": 0.035, "4": 0.02, "5": 0.03, "6": 0.045}
+LOST = {"1": 0.95, "2": 0.93, "3": 0.93, "4": 0.9, "5": 0.75, "6": 0.5, "7": 0.6}
+ALARMS = {"1": 0.012, "2": 0.03, "3": 0.035, "4": 0.02, "5": 0.03, "6": 0.045, "7": 0.06}
 
 
 @pytest.mark.parametrize("number", SETS)

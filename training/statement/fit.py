@@ -1,17 +1,17 @@
-"""Train the detector of statements and write `hybridrt/sense/statement.npz`.
+"""Train the detector of statements and write `hybridrt/sense/statement.npz` and `statement.onnx`.
 
-    python -m training.statement.fit pieces.npz ROUTING_FOLDER hybridrt/sense/statement.npz --vectors tests/sense/statement_vectors.json
-    python -m training.statement.fit pieces.npz ROUTING_FOLDER --without A       # trained without an author, measured on that author
+    python -m training.statement.fit pieces.npz said ROUTING_FOLDER hybridrt/sense --vectors tests/sense/statement_vectors.json
 
-`pieces.npz` comes from embed.py. The labelled texts are `texts/` here and those of `benchmarks/sensing/texts`; prompts of the routing
-folder count as harmless but for a few kinds. Needs torch (the CPU build is enough). One thread; the same seed gives the same weights.
+`pieces.npz` comes from embed.py, `said.npz` and `said.json` from say.py: texts, what we know of them and what the teacher says. In the
+last third the harmless prompts of the routing folder that it takes for statements are shown to it as well. Needs torch (the CPU build
+is enough) and onnx. One thread; the same seed gives the same weights. `--start` goes on from weights that are there.
 """
 
 import argparse
+import hashlib
 import json
 import math
 import random
-import tempfile
 import time
 from collections import Counter
 from pathlib import Path
@@ -20,28 +20,35 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.sensing.leave import HELD, TOPICS, levels
-from hybridrt.sense import Senses
 from hybridrt.sense.passage import prepare
-from hybridrt.sense.senses import shipped_detectors
-from hybridrt.sense.statement import FAR, FIRST_PIECE, NEAR, SUBJECTS, read, tokenize, windows
-from hybridrt.sense.statements import SURE, learned
+from hybridrt.sense.statement import FIRST_PIECE, MODEL, NET, SUBJECTS, read, tokenize, windows
 from hybridrt.sense.wordlist import wordset
-from training.statement.vary import make_variation
 
 HERE = Path(__file__).parent
 SENSING = HERE.parents[1] / "benchmarks" / "sensing" / "texts"
-MEANING, HIDDEN, HEADS, LAYERS = 64, 128, 2, 2
+# Numbers of a piece, and of what it says; heads that pool; layers that look about.
+MEANING, HIDDEN, HEADS, LAYERS = 64, 192, 2, 3
+# How far the first layer sees to both sides, and each of the others.
+NEAR, FAR = 2, 7
+# What keeps a place without a piece out of the largest and out of the mean.
+OUTSIDE = 1e4
+LED = 128
 BATCH = 48
-PROMPTS_PER_EPOCH = 2500
-ABOUT_PER_EPOCH, TOLD_PER_EPOCH = 300, 500
+# Texts that are not learned from, to see how it goes.
+HELD_BACK = 2000
+# Harmless prompts shown in an epoch of the last third: so many of those that sound most like statements, looked for among so many.
+MOST_ALIKE, LOOKED_AT = 2_500, 12_000
+# How much counts what we know of a text beside what the teacher says of it.
+KNOWN_SHARE = 0.4
 # The sets of the measurement that were written before and tuned to anyway; later ones are kept to measure with.
 LEARNED = "12345"
-# A piece seen so often in labelled texts may move away from what the encoder says of it.
+# Authors on whose texts the bounds of `hybridrt.sense.statements` were chosen.
+CHOSEN_ON = "JK"
+# A piece seen so often in the texts may move away from what the encoder says of it.
 KNOWN = 6
 # Found by patterns, wherever they stand: they say nothing of statements.
 STRUCTURED = {"credential", "address", "contact", "bank_account", "government_id", "payment_card"}
-SUBJECT = {"phi": "health"}
+SUBJECT = {"phi": "health", "name_private": "personal_matter", "credential_prose": "password"}
 
 
 def labelled(path):
@@ -55,7 +62,8 @@ def labelled(path):
 def authors():
     """Return the texts of each author: text, subject of a statement (-1: another), whether it is one, and its kind."""
     found = {}
-    files = [path for path in SENSING.glob("*.txt") if path.stem[-1] in LEARNED] + list((HERE / "texts").glob("*.txt"))
+    files = [path for path in SENSING.glob("*.txt") if path.stem[-1] in LEARNED]
+    files += [path for path in (HERE / "texts").glob("*.txt") if path.stem[-1] not in CHOSEN_ON]
     for path in sorted(files):
         kind, _, author = path.stem.partition("-")
         author = {"1": "1"}.get(author, "2-5" if author.isdigit() else author)
@@ -94,6 +102,26 @@ def vocabulary_of(encoder):
     return numbers, numbers["[CLS]"], numbers["[SEP]"]
 
 
+class Body(nn.Module):
+    """What stands close by each piece, then what stands about it, further away with every layer: the part that becomes `statement.onnx`."""
+
+    def __init__(self):
+        super().__init__()
+        self.near = nn.Conv1d(MEANING, HIDDEN, 2 * NEAR + 1, padding=NEAR)
+        self.far = nn.ModuleList(nn.Conv1d(HIDDEN, HIDDEN, 2 * FAR + 1, padding=FAR, groups=HIDDEN, bias=False) for _ in range(LAYERS))
+        self.mixed = nn.ModuleList(nn.Conv1d(HIDDEN, HIDDEN, 1) for _ in range(LAYERS))
+
+    def forward(self, pieces, inside, drop=0.0):
+        """Return what each piece says; `inside` is 1 where a piece is and 0 where none is."""
+        here = inside[:, None, :]
+        layer = torch.relu(self.near(pieces.transpose(1, 2))) * here
+        layer = nn.functional.dropout(layer, drop, self.training)
+        for far, mixed in zip(self.far, self.mixed, strict=True):
+            more = torch.relu(mixed(far(layer)))
+            layer = (layer + nn.functional.dropout(more, drop, self.training)) * here
+        return layer.transpose(1, 2)
+
+
 class Net(nn.Module):
     """What `hybridrt.sense.statement.Network` does, so that it can learn."""
 
@@ -106,49 +134,32 @@ class Net(nn.Module):
         nn.init.zeros_(self.moved.weight)
         self.case = nn.Embedding(3, MEANING)
         nn.init.normal_(self.case.weight, std=0.1)
-        self.near = nn.Linear(MEANING * len(NEAR), HIDDEN)
-        self.far = nn.Parameter(torch.randn(LAYERS, len(FAR), HIDDEN) * 0.15)
-        self.mixed = nn.ModuleList(nn.Linear(HIDDEN, HIDDEN) for _ in range(LAYERS))
+        self.body = Body()
         self.heed = nn.Linear(HIDDEN, HEADS, bias=False)
         self.middle = nn.Linear(HIDDEN * (1 + HEADS), HIDDEN)
         self.out = nn.Linear(HIDDEN, 1 + len(SUBJECTS))
-        self.taught = nn.Linear(HIDDEN * (1 + HEADS), 384)
+        # What led the teacher to what it says, which is learned along and not kept.
+        self.led = nn.Linear(HIDDEN, LED)
 
     def table(self, rows=None):
         if rows is None:
             return self.small(self.known) + self.moved(self.place)
         return self.small(self.known[rows]) + self.moved(self.place[rows])
 
-    def forward(self, rows, cases, inside, noise=0.0, drop=0.0, *, taught=False):
+    def forward(self, rows, cases, inside, noise=0.0, drop=0.0):
+        """Return the logits of each window, and what led to them."""
         pieces = self.table(rows)
         if noise:
             pieces = pieces + torch.randn_like(pieces) * noise * pieces.detach().std()
-            pieces = pieces * (torch.rand(rows.shape) > 0.06)[:, :, None]
+            pieces = pieces * (torch.rand(rows.shape) > 0.05)[:, :, None]
         pieces = (nn.functional.dropout(pieces, drop / 2, self.training) + self.case(cases)) * inside[:, :, None]
-        layer = torch.relu(self.near(beside(pieces, NEAR))) * inside[:, :, None]
-        layer = nn.functional.dropout(layer, drop, self.training)
-        for far, mixed in zip(self.far, self.mixed, strict=True):
-            more = torch.relu(mixed(sum(part * weight for part, weight in zip(besides(layer, FAR), far, strict=True))))
-            layer = (layer + nn.functional.dropout(more, drop, self.training)) * inside[:, :, None]
-        top = layer
-        outside = (inside == 0)[:, :, None]
-        heed = self.heed(top).masked_fill(outside, -1e4).softmax(1)
-        pooled = [top.masked_fill(outside, -1e4).max(1).values] + [(heed[:, :, n, None] * top).sum(1) for n in range(HEADS)]
+        layer = self.body(pieces, inside, drop)
+        outside = (inside - 1)[:, :, None] * OUTSIDE
+        heed = (self.heed(layer) + outside).softmax(1)
+        pooled = [(layer + outside).max(1).values] + [(heed[:, :, n, None] * layer).sum(1) for n in range(HEADS)]
         pooled = nn.functional.dropout(torch.cat(pooled, 1), drop, self.training)
-        if taught:
-            return self.taught(pooled)
-        return self.out(nn.functional.dropout(torch.relu(self.middle(pooled)), drop, self.training))
-
-
-def beside(x, steps):
-    """Put beside each place what stands so many steps on, and nothing beyond the ends."""
-    return torch.cat(besides(x, steps), 2)
-
-
-def besides(x, steps):
-    reach = max(map(abs, steps))
-    padded = nn.functional.pad(x, (0, 0, reach, reach))
-    return [padded[:, reach + step : reach + step + x.shape[1]] for step in steps]
+        middle = torch.relu(self.middle(pooled))
+        return self.out(nn.functional.dropout(middle, drop, self.training)), self.led(middle)
 
 
 def batch_of(examples):
@@ -174,7 +185,7 @@ def judged(model, examples):
             some = [at for at in order[first : first + 64] if len(examples[at].rows)]
             if some:
                 *inputs, owner = batch_of([examples[at] for at in some])
-                logits = model(*inputs)[:, 0]
+                logits = model(*inputs)[0][:, 0]
                 for at, logit in zip(owner.tolist(), logits.tolist(), strict=True):
                     scores[some[at]] = max(scores[some[at]], logit)
     return scores
@@ -184,70 +195,76 @@ def tokens_of(text, vocabulary):
     return tokenize(prepare(text).text, vocabulary)
 
 
-def fit(args, pieces, known, train, harmless, *, epochs, seed, report=print):
-    """Train on labelled texts and harmless prompts, and return the model."""
+def loss_of(ours, theirs, truth, subject):
+    """Return how far a batch is from what is known of it and from what the teacher says of it: logits, and what led to them."""
+    (logits, led), (said, led_teacher) = ours, theirs
+    has_said = ~said[:, 0].isnan()
+    teacher = torch.sigmoid(said[:, 0].nan_to_num())
+    known = truth * 0.96 + 0.02
+    share = torch.where(truth < 0, 0.0, torch.where(has_said, KNOWN_SHARE, 1.0))
+    loss = nn.functional.binary_cross_entropy_with_logits(logits[:, 0], share * known + (1 - share) * teacher)
+    if (subject >= 0).any():
+        loss = loss + 0.1 * nn.functional.cross_entropy(logits[:, 1:], subject, ignore_index=-1)
+    if has_said.any():
+        logits, said, weight = logits[has_said], said[has_said], teacher[has_said]
+        loss = loss + 0.05 * ((logits[:, 0] - said[:, 0]) ** 2).mean()
+        loss = loss + 0.2 * (weight * -(said[:, 1:].softmax(1) * logits[:, 1:].log_softmax(1)).sum(1)).mean()
+        loss = loss + 0.5 * (1 - nn.functional.cosine_similarity(led[has_said], led_teacher[has_said], dim=1).mean())
+    return loss
+
+
+def fit(args, words, lessons, harmless, *, report=print):
+    """Train on what is known and what the teacher says, and return the model."""
+    (pieces, known), (found, said) = words, lessons
     torch.set_num_threads(1)
-    torch.manual_seed(seed)
-    rng = random.Random(seed)
+    torch.manual_seed(args.seed)
+    rng = random.Random(args.seed)
     vocabulary = {piece: row for row, piece in enumerate(pieces, FIRST_PIECE)}
-    counts = Counter(row for text, *_ in train for row in set(tokens_of(text, vocabulary).rows.tolist()))
+    examples = [tokens_of(text, vocabulary) for text, *_ in found]
+    counts = Counter(row for tokens in examples for row in set(tokens.rows.tolist()))
     seen = torch.zeros(len(pieces) + FIRST_PIECE)
     for row, count in counts.items():
         seen[row] = float(count >= KNOWN)
     seen[:FIRST_PIECE] = 1
-    vary = make_variation(rng, train, args.swap)
-    if args.start:
-        # What may move is what moved before, so that the states fit.
-        state = torch.load(args.start)
-        model = Net(torch.from_numpy(known), (state["place"] > 0).float())
+    # Of prompts that come later we know that they are none, and the teacher says nothing.
+    truth, subject = (torch.tensor([row[place] for row in found] + [none] * MOST_ALIKE) for place, none in ((1, 0), (2, -1)))
+    logits = torch.full((len(truth), said["logits"].shape[1]), torch.nan)
+    logits[: len(found)] = torch.from_numpy(said["logits"].astype(np.float32))
+    led = torch.zeros(len(truth), said["led"].shape[1])
+    led[: len(found)] = torch.from_numpy(said["led"].astype(np.float32))
+    led = led - led[~logits[:, 0].isnan()].mean(0)
+    usable = [at for at, tokens in enumerate(examples) if len(tokens.rows)]
+    held, usable = usable[:HELD_BACK], usable[HELD_BACK:]
+    state = torch.load(args.start) if args.start else None
+    # What may move is what moved before, so that the states fit.
+    model = Net(torch.from_numpy(known), seen if state is None else (state["place"] > 0).float())
+    if state is not None:
         model.load_state_dict(state)
-    else:
-        model = Net(torch.from_numpy(known), seen)
-    moved = [model.moved.weight]
     rest = [value for name, value in model.named_parameters() if name != "moved.weight"]
     optimiser = torch.optim.AdamW(
-        [{"params": rest, "weight_decay": 0.02, "lr": args.rate}, {"params": moved, "weight_decay": 0.3, "lr": args.rate}]
+        [{"params": rest, "weight_decay": 0.02}, {"params": [model.moved.weight], "weight_decay": 0.3}], lr=args.rate
     )
-    base = [args.rate, args.rate]
     # What is written is the mean over the last steps, which is steadier than the last.
-    steady = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995))
-    hard = []
-    step, began = 0, time.time()
-    steps = epochs * math.ceil((len(train) + PROMPTS_PER_EPOCH + 3 * ABOUT_PER_EPOCH + TOLD_PER_EPOCH + 600) / BATCH)
-    for epoch in range(epochs):
-        model.train()
-        rows = [(vary.said(text), subject, is_one) for text, subject, is_one, _ in train]
-        rows += [(text if rng.random() < 0.5 else vary.said(text), -1, False) for text in rng.sample(harmless, PROMPTS_PER_EPOCH)]
-        rows += [(vary.said(vary.about()), -1, False) for _ in range(ABOUT_PER_EPOCH)]
-        rows += [(vary.said(vary.of_nobody()), -1, False) for _ in range(ABOUT_PER_EPOCH)]
-        rows += [(vary.said(vary.harmless()), -1, False) for _ in range(ABOUT_PER_EPOCH)]
-        told = [vary.told() for _ in range(TOLD_PER_EPOCH)]
-        rows += [(vary.said(text), SUBJECTS.index(subject) if subject in SUBJECTS else -1, True) for subject, text in told]
-        rows += [(vary.said(text), -1, False) for text in rng.sample(hard, min(600, len(hard)))]
-        examples = [(tokens_of(text, vocabulary), subject, is_one) for text, subject, is_one in rows]
-        examples = [one for one in examples if len(one[0].rows)]
-        examples.sort(key=lambda one: len(one[0].rows) + rng.randrange(12))
-        batches = [examples[at : at + BATCH] for at in range(0, len(examples), BATCH)]
+    steady = torch.optim.swa_utils.AveragedModel(model, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
+    steps, step, began = int(args.epochs * args.share * len(usable) / BATCH) + 1, 0, time.time()
+    first = len(examples)
+    for epoch in range(args.epochs):
+        chosen = rng.sample(usable, int(args.share * len(usable)))
+        if harmless and epoch >= 2 * args.epochs // 3:
+            alike = most_alike(steady.module, rng.sample(harmless, min(len(harmless), LOOKED_AT)), vocabulary)
+            examples, chosen = [*examples[:first], *alike], [*chosen, *range(first, first + len(alike))]
+        order = sorted(chosen, key=lambda at: len(examples[at].rows) + rng.randrange(8))
+        batches = [order[at : at + BATCH] for at in range(0, len(order), BATCH)]
         rng.shuffle(batches)
+        model.train()
         total = 0.0
         for batch in batches:
-            share = step / steps
-            for group, rate in zip(optimiser.param_groups, base, strict=True):
-                group["lr"] = rate * min(1.0, (step + 1) / 100) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1, share))))
-            *inputs, owner = batch_of([one for one, *_ in batch])
-            logits = model(*inputs, noise=args.noise, drop=args.drop)
-            # The window that speaks loudest stands for its text.
-            best = torch.zeros(len(batch), dtype=torch.int64)
-            first = logits[:, 0].detach().tolist()
-            for row, at in enumerate(owner.tolist()):
-                if first[row] >= first[best[at]] or owner[best[at]] != at:
-                    best[at] = row
-            chosen = logits[best]
-            truth = torch.tensor([float(is_one) for *_, is_one in batch])
-            subject = torch.tensor([subject for _, subject, _ in batch])
-            loss = nn.functional.binary_cross_entropy_with_logits(chosen[:, 0], truth * 0.96 + 0.02)
-            if (subject >= 0).any():
-                loss = loss + 0.3 * nn.functional.cross_entropy(chosen[:, 1:], subject, ignore_index=-1)
+            for group in optimiser.param_groups:
+                group["lr"] = args.rate * min(1.0, (step + 1) / 200) * (0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1, step / steps))))
+            *inputs, owner = batch_of([examples[at] for at in batch])
+            told, led_ours = model(*inputs, noise=args.noise, drop=args.drop)
+            best = loudest(told[:, 0].detach(), owner, len(batch))
+            loss = loss_of((told[best], led_ours[best]), (logits[batch], led[batch]), truth[batch], subject[batch])
             optimiser.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -255,61 +272,32 @@ def fit(args, pieces, known, train, harmless, *, epochs, seed, report=print):
             steady.update_parameters(model)
             step += 1
             total += loss.item()
-        if epoch in (epochs // 3, 2 * epochs // 3):
-            # What harmless prompts it takes for statements is shown to it more often.
-            sample = rng.sample(harmless, 6000)
-            scores = judged(model, [tokens_of(text, vocabulary) for text in sample])
-            hard = [sample[at] for at in np.argsort(-scores)[:600]]
-        if epoch % 5 == 4 or epoch == epochs - 1:
-            report(f"epoch {epoch} loss {total / len(batches):.4f} {time.time() - began:.0f} s", flush=True)
-    return steady.module.eval(), vocabulary
+        scores = judged(steady.module, [examples[at] for at in held])
+        is_known = (truth[held] >= 0).numpy()
+        wrong = ((scores > 0) != truth[held].numpy().astype(bool))[is_known].mean()
+        mean = total / len(batches)
+        report(f"epoch {epoch} loss {mean:.4f} wrong of those held back {wrong:.4f} {time.time() - began:.0f} s", flush=True)
+        torch.save(steady.module.state_dict(), args.state)
+    return steady.module.eval()
 
 
-def recall_at(clean, ones, share):
-    """Return the share of statements above the score that so many harmless texts reach."""
-    bound = np.quantile(clean, 1 - share)
-    return float((ones > bound).mean())
+def most_alike(model, texts, vocabulary):
+    """Return the tokens of those texts that the model takes most for statements."""
+    examples = [tokens for text in texts if len((tokens := tokens_of(text, vocabulary)).rows)]
+    return [examples[at] for at in np.argsort(-judged(model, examples))[:MOST_ALIKE]]
 
 
-def held_out(args, pieces, known, everything, harmless):
-    """Train without each author in turn and measure on them."""
-    spare = random.Random(7).sample(harmless, 4000)
-    used = set(spare)
-    rest = [text for text in harmless if text not in used]
-    for author in args.without or [*everything]:
-        train = [row for name, rows in everything.items() if name != author for row in rows]
-        model, vocabulary = fit(args, pieces, known, train, rest, epochs=args.epochs, seed=args.seed)
-        rows = everything[author]
-        scores = judged(model, [tokens_of(text, vocabulary) for text, *_ in rows])
-        is_one = np.array([row[2] for row in rows])
-        told = {f"{share:.1%}": round(recall_at(scores[~is_one], scores[is_one], share), 3) for share in (0.005, 0.01, 0.02, 0.05)}
-        at_prompts = judged(model, [tokens_of(text, vocabulary) for text in spare])
-        with tempfile.TemporaryDirectory() as folder:
-            export(model, pieces, Path(folder) / "net.npz")
-            net = read(Path(folder) / "net.npz")
-        senses = Senses(learned(shipped_detectors(), net))
-        held = np.array([level in HELD for level in levels(senses, [text for text, *_ in rows])])
-        topic = np.array([kind in TOPICS for *_, kind in rows]) & ~is_one
-        print(
-            json.dumps(
-                {
-                    "author": author,
-                    "statements": int(is_one.sum()),
-                    "clean": int((~is_one).sum()),
-                    "net_recall_at_clean": told,
-                    "net_sure_of_prompts": round(float((at_prompts >= math.log(SURE / (1 - SURE))).mean()), 4),
-                    "recall": round(float(held[is_one].mean()), 3),
-                    "clean_held": round(float(held[~is_one].mean()), 4),
-                    "topics_held": round(float(held[topic].mean()), 4) if topic.any() else None,
-                }
-            ),
-            flush=True,
-        )
-        if args.scores:
-            np.savez(f"{args.scores}-{author}.npz", scores=scores, is_one=is_one, prompts=at_prompts)
+def loudest(scores, owner, count):
+    """Return the window that speaks loudest for each text."""
+    best = torch.zeros(count, dtype=torch.int64)
+    first = scores.tolist()
+    for row, at in enumerate(owner.tolist()):
+        if first[row] >= first[best[at]] or owner[best[at]] != at:
+            best[at] = row
+    return best
 
 
-def export(model, pieces, path):
+def export(model, pieces, folder):
     """Write what `hybridrt.sense.statement.read` reads."""
     with torch.inference_mode():
         table = model.table().numpy()
@@ -319,11 +307,6 @@ def export(model, pieces, path):
             "table": np.round(table / scale).astype(np.int8),
             "table_scale": scale.astype(np.float32),
             "case": model.case.weight.numpy().astype(half),
-            "near": model.near.weight.numpy().T.reshape(len(NEAR), MEANING, HIDDEN).astype(half),
-            "near_bias": model.near.bias.numpy().astype(half),
-            "far": model.far.numpy().astype(half),
-            "mixed": np.stack([one.weight.numpy().T for one in model.mixed]).astype(half),
-            "mixed_bias": np.stack([one.bias.numpy() for one in model.mixed]).astype(half),
             "heed": model.heed.weight.numpy().T.astype(half),
             "middle": model.middle.weight.numpy().T.astype(half),
             "middle_bias": model.middle.bias.numpy().astype(half),
@@ -331,7 +314,25 @@ def export(model, pieces, path):
             "out_bias": model.out.bias.numpy().astype(half),
             "pieces": np.frombuffer("\n".join(pieces).encode(), dtype=np.uint8),
         }
-    np.savez_compressed(path, **weights)
+    write_body(model.body, folder / NET)
+    weights["net"] = np.frombuffer(hashlib.sha256((folder / NET).read_bytes()).digest(), dtype=np.uint8)
+    np.savez_compressed(folder / MODEL, **weights)
+
+
+def write_body(body, path):
+    """Write the part that reads windows, which are all of one length and have a piece in every place."""
+    pieces, inside = torch.zeros(2, 8, MEANING), torch.ones(2, 8)
+    free = {0: "windows", 1: "pieces"}
+    torch.onnx.export(
+        body.eval(),
+        (pieces, inside),
+        path,
+        input_names=["pieces", "inside"],
+        output_names=["said"],
+        dynamic_axes={"pieces": free, "inside": free, "said": free},
+        opset_version=17,
+        dynamo=False,
+    )
 
 
 # Made up; what training says of them is kept, and inference must say the same.
@@ -350,40 +351,33 @@ def vectors(model, vocabulary):
     for text in EXAMPLES:
         *inputs, _ = batch_of([tokens_of(text, vocabulary)])
         with torch.inference_mode():
-            kept.append({"text": text, "shares": [round(share, 4) for share in torch.sigmoid(model(*inputs)[:, 0]).tolist()]})
+            kept.append({"text": text, "shares": [round(share, 4) for share in torch.sigmoid(model(*inputs)[0][:, 0]).tolist()]})
     return kept
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("pieces", type=Path)
+    parser.add_argument("said", type=Path)
     parser.add_argument("routing", type=Path)
-    parser.add_argument("target", type=Path, nargs="?")
-    parser.add_argument("--start", type=Path, help="what teach.py wrote")
+    parser.add_argument("target", type=Path, help="the folder of statement.npz and statement.onnx")
     parser.add_argument("--vectors", type=Path)
-    parser.add_argument("--without", nargs="*", default=None)
-    parser.add_argument("--scores", help="write the scores to PREFIX-AUTHOR.npz")
-    parser.add_argument("--epochs", type=int, default=20)
+    parser.add_argument("--state", type=Path, default=Path("statement.pt"), help="where the weights of training are kept")
+    parser.add_argument("--start", type=Path, help="weights to go on from")
+    parser.add_argument("--epochs", type=int, default=6)
+    parser.add_argument("--share", type=float, default=1.0, help="of the texts that are read in an epoch")
     parser.add_argument("--seed", type=int, default=11)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--swap", type=float, default=0.4)
-    parser.add_argument("--noise", type=float, default=0.3)
-    parser.add_argument("--drop", type=float, default=0.3)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--noise", type=float, default=0.15)
+    parser.add_argument("--drop", type=float, default=0.1)
     args = parser.parse_args()
     with np.load(args.pieces) as stored:
         known, pieces = stored["table"], str(stored["pieces"]).split("\n")
-    everything, harmless = authors(), prompts(args.routing)
-    print(
-        {author: (sum(row[2] for row in rows), sum(not row[2] for row in rows)) for author, rows in everything.items()},
-        len(harmless),
-        flush=True,
-    )
-    if args.target is None:
-        held_out(args, pieces, known, everything, harmless)
-        return
-    model, _ = fit(args, pieces, known, [row for rows in everything.values() for row in rows], harmless, epochs=args.epochs, seed=args.seed)
+    with np.load(args.said.with_suffix(".npz")) as stored:
+        said = dict(stored)
+    found = json.loads(args.said.with_suffix(".json").read_text("utf-8"))
+    model = fit(args, (pieces, known), (found, said), prompts(args.routing))
     export(model, pieces, args.target)
-    print(args.target.stat().st_size, "bytes")
     if args.vectors:
         args.vectors.write_text(json.dumps(vectors(model, read(args.target).vocabulary), indent=1) + "\n", "utf-8")
 
