@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hybridrt.errors import MissingExtraError
 from hybridrt.local.onnx import Runtime, Session
+from hybridrt.sense.tagger import times
 
 if TYPE_CHECKING:
     import numpy as np
@@ -155,14 +156,17 @@ class Network:
         """Return for each stretch of pieces the share of a statement, then the share of each subject, were it one."""
         import numpy as np
 
-        heed = np.exp(np.clip(layers @ self.heed, -30, 30))
+        # Only what lies between them is looked at: a long text is asked about many times.
+        first = min(begin for begin, _ in parts)
+        layers = layers[first : max(end for _, end in parts)]
+        heed = np.exp(np.clip(times(layers, self.heed), -30, 30))
         pooled = np.empty((len(parts), self.middle.shape[0]), dtype=np.float32)
         for row, (begin, end) in zip(pooled, parts, strict=True):
-            part, weight = layers[begin:end], heed[begin:end]
+            part, weight = layers[begin - first : end - first], heed[begin - first : end - first]
             row[: layers.shape[1]] = part.max(axis=0)
             row[layers.shape[1] :] = ((weight / weight.sum(axis=0)).T @ part).ravel()
-        hidden = np.maximum(pooled @ self.middle + self.middle_bias, 0)
-        logits = hidden @ self.out + self.out_bias
+        hidden = np.maximum(times(pooled, self.middle) + self.middle_bias, 0)
+        logits = times(hidden, self.out) + self.out_bias
         subjects = np.exp(logits[:, 1:] - logits[:, 1:].max(axis=1, keepdims=True))
         shares: Floats = np.concatenate(
             [1 / (1 + np.exp(-np.clip(logits[:, :1], -30, 30))), subjects / subjects.sum(axis=1, keepdims=True)], axis=1

@@ -152,7 +152,7 @@ class _Read:
             yield STEP
             is_sure = shares[0] >= SURE
             parts = self._sentences(begin, end)
-            judged = self._weights.judged(self._layers, parts)
+            judged = self._weights.judged(self._layers, parts) if parts else ()
             own = [(part, share) for part, share in zip(parts, judged, strict=True) if share[0] >= (SURE if is_sure else SURE_ALONE)]
             for part, share in own or ([((begin, end), shares)] if is_sure else []):
                 found.setdefault(part, (float(share[0]), int(share[1:].argmax())))

@@ -174,8 +174,8 @@ class Network:
         """Return for each token and tag how likely it is: nothing, then the first and the further words of each kind."""
         import numpy as np
 
-        words = np.maximum(_times(self._letters(tokens.words), self.word) + self.word_bias, 0)
-        seen = _times(words, self.near)
+        words = np.maximum(times(self._letters(tokens.words), self.word) + self.word_bias, 0)
+        seen = times(words, self.near)
         layer = self.glue[tokens.glue] + (self.near_bias + self.style[tokens.style])
         for step, part in zip(range(-REACH, REACH + 1), seen, strict=True):
             here, there = _overlap(step, len(layer))
@@ -183,12 +183,12 @@ class Network:
         np.maximum(layer, 0, out=layer)
         top = np.empty_like(layer)
         top[:] = self.far_bias
-        for step, part in zip(FAR, _times(layer, self.far), strict=True):
+        for step, part in zip(FAR, times(layer, self.far), strict=True):
             here, there = _overlap(step, len(layer))
             top[here] += part[there]
         np.maximum(top, 0, out=top)
         top += layer
-        logits = _times(top, self.out) + self.out_bias
+        logits = times(top, self.out) + self.out_bias
         logits -= logits.max(axis=1, keepdims=True)
         np.exp(logits, out=logits)
         logits /= logits.sum(axis=1, keepdims=True)
@@ -219,7 +219,7 @@ class Network:
         return letters
 
 
-def _times(rows: Floats, weights: Floats) -> Floats:
+def times(rows: Floats, weights: Floats) -> Floats:
     """Multiply rows with a matrix, or with each of a stack of them, in steps too small to be shared out among threads.
 
     The threads of a linear algebra library wait for each other in a busy loop: on a busy device that took ten times as long.

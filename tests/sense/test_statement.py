@@ -170,6 +170,12 @@ def test_a_piece_hears_from_as_far_as_is_said_and_no_further():
     assert not differs[REACH + 1 :].any()
 
 
+def test_a_window_that_sounds_like_a_statement_and_has_no_sentence_is_one_as_a_whole():
+    net = network()
+    sure = replace(net, out=np.zeros_like(net.out), out_bias=np.full_like(net.out_bias, 5))
+    assert [hit.rule for hit in Statements((), sure).scan(prepare("!!! ... ???"))] == ["statement"]
+
+
 def test_a_net_that_is_not_the_one_its_weights_name_is_refused(tmp_path):
     folder = Path(network.__wrapped__.__code__.co_filename).parent
     (tmp_path / MODEL).write_bytes((folder / MODEL).read_bytes())
