@@ -140,10 +140,8 @@ class Network:
 
     def layers(self, tokens: Tokens) -> Floats:
         """Return what each piece says in its surroundings."""
-        import numpy as np
-
         pieces = self.table.take(tokens.rows, axis=0) * self.table_scale + self.case[tokens.cases]
-        said: Floats = self.body.run({"pieces": pieces[None], "inside": np.ones((1, len(pieces)), dtype=np.float32)})[0]
+        said: Floats = self.body.run({"pieces": pieces[None]})[0]
         return said
 
     def layers_between(self, tokens: Tokens, begin: int, end: int) -> Floats:

@@ -319,17 +319,32 @@ def export(model, pieces, folder):
     np.savez_compressed(folder / MODEL, **weights)
 
 
+class Flat(nn.Module):
+    """The body as it ships: every place has a piece, and convolutions of pictures one line high, which run twice as fast there."""
+
+    def __init__(self, body):
+        super().__init__()
+        self.body = body
+
+    def forward(self, pieces):
+        body, conv = self.body, nn.functional.conv2d
+        layer = torch.relu(conv(pieces.transpose(1, 2)[:, :, None], body.near.weight[:, :, None], body.near.bias, padding=(0, NEAR)))
+        for far, mixed in zip(body.far, body.mixed, strict=True):
+            about = conv(layer, far.weight[:, :, None], padding=(0, FAR), groups=HIDDEN)
+            layer = layer + torch.relu(conv(about, mixed.weight[:, :, None], mixed.bias))
+        return layer[:, :, 0].transpose(1, 2)
+
+
 def write_body(body, path):
-    """Write the part that reads windows, which are all of one length and have a piece in every place."""
-    pieces, inside = torch.zeros(2, 8, MEANING), torch.ones(2, 8)
+    """Write the part that reads windows."""
     free = {0: "windows", 1: "pieces"}
     torch.onnx.export(
-        body.eval(),
-        (pieces, inside),
+        Flat(body).eval(),
+        (torch.zeros(2, 8, MEANING),),
         path,
-        input_names=["pieces", "inside"],
+        input_names=["pieces"],
         output_names=["said"],
-        dynamic_axes={"pieces": free, "inside": free, "said": free},
+        dynamic_axes={"pieces": free, "said": free},
         opset_version=17,
         dynamo=False,
     )
