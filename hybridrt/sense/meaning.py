@@ -75,8 +75,6 @@ MEANINGS = {
     "employee": Meaning("employee", "confidential", "[STAFF]"),
     "financial": Meaning("financial", "confidential", "[MONEY]"),
     "legal_privilege": Meaning("legal_privilege", "confidential", "[LEGAL]"),
-    # A private person and what nobody but those around them knows.
-    "personal_matter": Meaning("name", "confidential", "[PERSONAL]"),
     # Findings that a rule of `combine.py` lifts, or whose own words say that they are a private person's.
     "private_person": Meaning("name", "internal", "[NAME]"),
     "home_address": Meaning("address", "confidential", "[ADDRESS]"),

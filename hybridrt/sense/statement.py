@@ -50,6 +50,8 @@ SUBJECTS = (
     "personal_matter",
     "password",
 )
+# What a private person keeps for themselves and is none of the others. The vocabulary of policies has no label for it.
+PERSONAL = "personal_matter"
 # How many pieces to each side say something in what a piece says.
 REACH = 23
 # Most requests are one window. A longer text is read in windows that overlap by half: long enough for a story, short enough that one

@@ -18,7 +18,7 @@ from hybridrt.sense.health import Health
 from hybridrt.sense.meaning import MEANINGS
 from hybridrt.sense.names import Names
 from hybridrt.sense.passage import Passage
-from hybridrt.sense.statement import SUBJECTS, Tokens, network, tokenize, windows
+from hybridrt.sense.statement import PERSONAL, SUBJECTS, Tokens, network, tokenize, windows
 from hybridrt.sense.topics import Topics
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ class Statements:
     def __init__(self, rules: Sequence[Detector] = (), weights: Network | None = None) -> None:
         self._rules = tuple(rules)
         self._weights = weights
-        self.covers = frozenset(MEANINGS[subject].data for subject in SUBJECTS).union(*(rule.covers for rule in rules))
+        self.covers = frozenset(MEANINGS[subject].data for subject in SUBJECTS if subject != PERSONAL).union(
+            *(rule.covers for rule in rules)
+        )
 
     def scan(self, passage: Passage) -> Iterator[Hit]:
         """Yield the sentences that say something of somebody, and what else the rules find."""
@@ -145,7 +147,7 @@ class _Read:
 
     def hits(self) -> Iterator[Hit]:
         """Yield the sentences that are statements by themselves, and a window as a whole where none is; with a step before each."""
-        found: dict[tuple[int, int], tuple[float, int]] = {}
+        found: dict[tuple[int, int], tuple[float, str]] = {}
         for (begin, end), shares in zip(self._windows, self._shares, strict=True):
             if shares[0] < ASKED:
                 continue
@@ -155,10 +157,10 @@ class _Read:
             judged = self._weights.judged(self._layers, parts) if parts else ()
             own = [(part, share) for part, share in zip(parts, judged, strict=True) if share[0] >= (SURE if is_sure else SURE_ALONE)]
             for part, share in own or ([((begin, end), shares)] if is_sure else []):
-                found.setdefault(part, (float(share[0]), int(share[1:].argmax())))
+                found.setdefault(part, (float(share[0]), _subject(share[1:])))
         spans = self._tokens.spans
         for (begin, end), (score, subject) in found.items():
-            yield Hit(spans[begin][0], spans[end - 1][1], SUBJECTS[subject], round(score, 3), "statement")
+            yield Hit(spans[begin][0], spans[end - 1][1], subject, round(score, 3), "statement")
 
     def _sentences(self, begin: int, end: int) -> list[tuple[int, int]]:
         """Return from where to where the sentences of a window go."""
@@ -166,6 +168,14 @@ class _Read:
         stops = [at + 1 for at in range(begin, end - 1) if text[spans[at][0]] in ".!?\n"]
         sentences = pairwise([begin, *stops, end])
         return [(first, last) for first, last in sentences if any(text[at].isalnum() for at, _ in spans[first:last])]
+
+
+def _subject(shares: Floats) -> str:
+    """Return what a statement is about: for what has no label of its own, the likeliest of those that are as confidential and no more."""
+    ranked = [SUBJECTS[place] for place in (-shares).argsort().tolist()]
+    if ranked[0] != PERSONAL:
+        return ranked[0]
+    return next(subject for subject in ranked[1:] if MEANINGS[subject].level == "confidential" and subject != "password")
 
 
 def learned(detectors: Sequence[Detector], weights: Network | None = None) -> tuple[Detector, ...]:

@@ -19,7 +19,7 @@ from hybridrt.sense.detect import STEP, Hit, check_detector, checked
 from hybridrt.sense.meaning import MEANINGS
 from hybridrt.sense.passage import prepare
 from hybridrt.sense.senses import shipped_detectors
-from hybridrt.sense.statement import FIRST_PIECE, MODEL, NET, REACH, STRIDE, SUBJECTS, WINDOW, network, read, tokenize, windows
+from hybridrt.sense.statement import FIRST_PIECE, MODEL, NET, PERSONAL, REACH, STRIDE, SUBJECTS, WINDOW, network, read, tokenize, windows
 from hybridrt.sense.statements import Statements, learned
 from hybridrt.signals import UNKNOWN, Presence
 from tests.sense.kit import wide
@@ -153,7 +153,16 @@ async def test_spans_lead_back_to_the_text_as_it_was_given():
 
 def test_the_detector_is_one():
     check_detector(Statements(), MEANINGS)
-    assert {MEANINGS[subject].data for subject in SUBJECTS} == Statements().covers
+    assert {MEANINGS[subject].data for subject in SUBJECTS if subject != PERSONAL} == Statements().covers
+    assert PERSONAL not in MEANINGS
+
+
+def test_what_has_no_label_of_its_own_is_confidential_and_no_more():
+    net = network()
+    told = np.zeros_like(net.out_bias)
+    told[0], told[1 + SUBJECTS.index(PERSONAL)], told[1 + SUBJECTS.index("health")], told[1 + SUBJECTS.index("child")] = 5, 4, 3, 2
+    personal = replace(net, out=np.zeros_like(net.out), out_bias=told)
+    assert {hit.label for hit in Statements((), personal).scan(prepare("He never told his wife."))} == {"child"}
 
 
 def test_the_model_is_as_small_as_promised():
