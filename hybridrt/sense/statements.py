@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from hybridrt.sense.statement import Floats, Network
 
 # From this share on the net finds a statement by itself, and below the last one it calls what a rule found harmless. All were chosen
-# on two authors that the net had not learned from: from 0.75 down to 0.6 four more of a hundred are found, and twice as many near misses
-# are taken for one. See docs/statement.md.
+# on two authors that the net had not learned from: from 0.75 down to 0.6 three more of a hundred are found, and half as many near misses
+# again are taken for one. See docs/statement.md.
 SURE = 0.75
 # One sentence among many others speaks softly in its window. From the first share on each is asked by itself, where it must say more.
 ASKED, SURE_ALONE = 0.4, 0.93
