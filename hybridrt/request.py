@@ -591,23 +591,8 @@ _READERS: Mapping[str, Callable[[RequestOptions, str], Any]] = MappingProxyType(
         "seed": _integer,
         "stop": _strings,
         "deadline_s": lambda options, _: read_deadline_s(options),
-        "labels": lambda options, name: frozenset(_strings(options, name)),
         "only": _only,
-        **dict.fromkeys(
-            (
-                "purpose",
-                "sensitivity",
-                "consent",
-                "subject_region",
-                "user_choice",
-                "tenant",
-                "user",
-                "conversation",
-                "model",
-                "task",
-                "show",
-            ),
-            _word,
-        ),
+        **dict.fromkeys((*DECLARABLE, "tenant", "user", "conversation", "model", "task", "show"), _word),
+        "labels": lambda options, name: frozenset(_strings(options, name)),
     }
 )

@@ -48,3 +48,8 @@ CASES = {
 @pytest.mark.parametrize(("language", "text"), [(language, text) for language, texts in CASES.items() for text in texts])
 def test_a_text_is_in_its_language(language, text):
     assert language_of(prepare(text)) == language
+
+
+def test_words_that_two_languages_share_make_neither():
+    # Spanish and Portuguese alike.
+    assert language_of(prepare("como para por nunca esta")) == "unknown"
